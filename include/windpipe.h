@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * windpipe: named pipes with messages and events.
+ *
+ * A server owns a name and talks to many clients; a client talks to one
+ * server. Both are pulled: wpipe_server_wait() and wpipe_client_wait() give
+ * one event at a time, on the thread that calls. No hidden threads, no
+ * callbacks unless wpipe_server_start() is asked for them.
+ *
+ *     wpipe_server *s;
+ *     wpipe_event e;
+ *     if (wpipe_server_open(&s, "echo", NULL) < 0)
+ *         return 1;
+ *     while (wpipe_server_wait(s, &e, WPIPE_FOREVER) > 0)
+ *         if (e.type == WPIPE_EVENT_MESSAGE)
+ *             wpipe_server_send(s, e.from, e.data, e.size);
+ *     wpipe_server_close(s);
+ *
+ * Threads: one thread waits; send, reply, broadcast, kick, peer, count, stop
+ *     and wake may be called from any thread; close when no call is running.
+ * Memory: event data is borrowed until the next wait on the same object.
+ *     Sends copy. You close what you open; close(NULL) is fine.
+ * Fork: a child may only close what its parent opened.
+ */
+#ifndef WINDPIPE_H
+#define WINDPIPE_H
+
+#include <windpipe/error.h>
+#include <windpipe/message.h>
+#include <windpipe/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wpipe_server wpipe_server;
+typedef struct wpipe_client wpipe_client;
+
+/* Names one connection; never used again; 0 is nobody. */
+typedef uint64_t wpipe_id;
+
+enum wpipe_event_type {
+    WPIPE_EVENT_CONNECTED = 1,    /* from: a new connection */
+    WPIPE_EVENT_MESSAGE = 2,      /* from, data, size; request if a call */
+    WPIPE_EVENT_DISCONNECTED = 3, /* from, reason, lost_messages, lost_bytes */
+    WPIPE_EVENT_REFUSED = 4,      /* server: a peer was not let in; reason */
+    WPIPE_EVENT_WRITABLE = 5,     /* from: its queue has room after EAGAIN */
+    WPIPE_EVENT_SKIPPED = 6       /* from: a broadcast left this client out */
+};
+
+/* event.reason of DISCONNECTED and REFUSED */
+enum wpipe_reason {
+    WPIPE_REASON_CLOSED = 0,   /* the peer closed */
+    WPIPE_REASON_DIED = 1,     /* the peer's process ended without closing */
+    WPIPE_REASON_PROTOCOL = 2, /* the peer broke the protocol */
+    WPIPE_REASON_SLOW = 3,     /* the peer did not read fast enough */
+    WPIPE_REASON_KICKED = 4,   /* we ended it, or the server kicked us */
+    WPIPE_REASON_DENIED = 5,   /* REFUSED: not allowed in */
+    WPIPE_REASON_FULL = 6,     /* REFUSED: max_clients, or out of descriptors */
+    WPIPE_REASON_TOO_BIG = 7,  /* a message over max_message */
+    WPIPE_REASON_MEMORY = 8    /* we ran out of memory for it */
+};
+
+typedef struct wpipe_event {
+    int type;               /* WPIPE_EVENT_* */
+    int reason;             /* WPIPE_REASON_* */
+    wpipe_id from;          /* the connection it is about */
+    const void *data;       /* MESSAGE: the whole message, borrowed */
+    size_t size;
+    uint64_t request;       /* MESSAGE: not 0 when it is a call to answer with
+                               wpipe_server_reply */
+    uint64_t lost_messages; /* DISCONNECTED: sent, but not read by the peer */
+    uint64_t lost_bytes;
+    int os_error;           /* the system's own number, where there is one */
+    int error;              /* the WPIPE_E* behind the reason, or 0 */
+    uint64_t reserved[4];
+} wpipe_event;
+
+/* ---- server ----------------------------------------------------------- */
+
+/*
+ * Take a name and serve it. NULL makes a new unique name.
+ *
+ * Returns 0 and the server in *ret. Errors: as wpipe_listen.
+ * Does not block. Source: NamedPipeServerStream with many instances.
+ */
+WPIPE_API int wpipe_server_open(wpipe_server **ret, const char *name,
+                                const wpipe_options *options);
+
+/*
+ * The next event. Trouble with one peer, or a full descriptor table, is an
+ * event and never an error.
+ *
+ * Returns 1 and the event; 0 when woken or stopped (stopped stays so).
+ * Errors: WPIPE_ETIMEDOUT, WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM.
+ * Blocks up to timeout_ms.
+ */
+WPIPE_API int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
+                                int timeout_ms);
+
+/*
+ * Send one message to one client. Never waits: what does not fit into the
+ * client's ring is queued up to options.queue_limit.
+ *
+ * Returns 0. Errors: WPIPE_EAGAIN (the queue is full; a WRITABLE event
+ *     follows), WPIPE_ENOTCONN (that client is gone), WPIPE_EMSGSIZE,
+ *     WPIPE_ENOMEM, WPIPE_EINVAL. Any thread.
+ */
+WPIPE_API int wpipe_server_send(wpipe_server *server, wpipe_id to,
+                                const void *data, size_t size);
+
+/* As send, waiting up to timeout_ms for room; also WPIPE_ETIMEDOUT. */
+WPIPE_API int wpipe_server_send_wait(wpipe_server *server, wpipe_id to,
+                                     const void *data, size_t size,
+                                     int timeout_ms);
+
+/*
+ * Send one message to every client. A client whose queue is full is dropped
+ * or skipped (options.slow_reader), each with an event.
+ *
+ * Returns how many clients it was queued for. Errors: WPIPE_ENOMEM,
+ *     WPIPE_EMSGSIZE, WPIPE_EINVAL. Any thread; never waits.
+ */
+WPIPE_API int wpipe_server_broadcast(wpipe_server *server, const void *data,
+                                     size_t size);
+
+/*
+ * Answer the call in `event` (event->request is not 0). A late answer to a
+ * call that timed out is thrown away at the other end.
+ *
+ * Returns 0. Errors: as send, WPIPE_EINVAL when the event is not a call.
+ */
+WPIPE_API int wpipe_server_reply(wpipe_server *server,
+                                 const wpipe_event *event, const void *data,
+                                 size_t size);
+
+/*
+ * End one client's connection: what it has not read is thrown away; its
+ * DISCONNECTED event (reason KICKED) follows.
+ *
+ * Returns 0. Errors: WPIPE_ENOTCONN.
+ */
+WPIPE_API int wpipe_server_kick(wpipe_server *server, wpipe_id who);
+
+/* Who a client is. Returns 0. Errors: WPIPE_ENOTCONN, WPIPE_EINVAL. */
+WPIPE_API int wpipe_server_peer(wpipe_server *server, wpipe_id who,
+                                wpipe_peer *ret_peer);
+
+/* How many clients are connected. */
+WPIPE_API size_t wpipe_server_count(wpipe_server *server);
+
+/* The server's name; owned by the server. */
+WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
+
+/*
+ * A descriptor for a foreign event loop: readable when wait(timeout 0) may
+ * have an event. After it is readable call wait until WPIPE_ETIMEDOUT.
+ */
+WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
+
+/* Make a running wait, or else the next one, return 0. Any thread. */
+WPIPE_API void wpipe_server_wake(wpipe_server *server);
+
+/*
+ * Make every wait return 0 from now on, and end the thread of
+ * wpipe_server_start and wait for it (unless called on that thread itself).
+ */
+WPIPE_API void wpipe_server_stop(wpipe_server *server);
+
+/* The callback form: any handler may be NULL. */
+typedef struct wpipe_handlers {
+    size_t size;
+    void (*connected)(wpipe_server *server, const wpipe_event *event,
+                      void *user);
+    void (*message)(wpipe_server *server, const wpipe_event *event,
+                    void *user);
+    void (*disconnected)(wpipe_server *server, const wpipe_event *event,
+                         void *user);
+    void (*other)(wpipe_server *server, const wpipe_event *event, void *user);
+} wpipe_handlers;
+
+/*
+ * Run the handlers on one thread of the library's own until
+ * wpipe_server_stop. Handlers may send, kick and stop; not wait or close.
+ *
+ * Returns 0. Errors: WPIPE_ESTATE (started already), WPIPE_ESYSTEM.
+ */
+WPIPE_API int wpipe_server_start(wpipe_server *server,
+                                 const wpipe_handlers *handlers, void *user);
+
+/* Stop, end every connection in good order, give the name back. */
+WPIPE_API void wpipe_server_close(wpipe_server *server);
+
+/* ---- client ----------------------------------------------------------- */
+
+/*
+ * Connect to a server, waiting up to options.connect_ms (five minutes) for it
+ * to appear. With WPIPE_CONNECT_LATER it returns at once and the connection
+ * is made inside wait; with WPIPE_RECONNECT it is made again when lost.
+ *
+ * Returns 0 and the client in *ret. Errors: as wpipe_connect.
+ */
+WPIPE_API int wpipe_client_open(wpipe_client **ret, const char *name,
+                                const wpipe_options *options);
+
+/*
+ * The next event. MESSAGE; DISCONNECTED once when the server is lost; with
+ * RECONNECT or CONNECT_LATER also CONNECTED for each connection made. After a
+ * final DISCONNECTED: WPIPE_ENOTCONN.
+ *
+ * Returns 1 and the event; 0 when woken. Errors: WPIPE_ETIMEDOUT,
+ *     WPIPE_ENOTCONN, WPIPE_EINVAL, WPIPE_ENOMEM.
+ */
+WPIPE_API int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
+                                int timeout_ms);
+
+/*
+ * Send one message. Never waits; queues up to options.queue_limit.
+ *
+ * Returns 0. Errors: WPIPE_EAGAIN (WRITABLE follows), WPIPE_ENOTCONN (down;
+ *     nothing is kept), WPIPE_EMSGSIZE, WPIPE_ENOMEM. Any thread.
+ */
+WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
+                                size_t size);
+
+/* As send, waiting up to timeout_ms for room; also WPIPE_ETIMEDOUT. */
+WPIPE_API int wpipe_client_send_wait(wpipe_client *client, const void *data,
+                                     size_t size, int timeout_ms);
+
+/*
+ * Send a request and wait for its answer. Other events that come meanwhile
+ * are kept for wait, in order. A late answer never answers another call.
+ *
+ * Returns 1 and the answer as a MESSAGE event. Errors: WPIPE_ETIMEDOUT,
+ *     WPIPE_ENOTCONN (lost before the answer), WPIPE_EWOKEN, and send's.
+ */
+WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
+                                size_t size, wpipe_event *ret_answer,
+                                int timeout_ms);
+
+/*
+ * Wait until the server has read everything that was sent.
+ * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN.
+ */
+WPIPE_API int wpipe_client_drain(wpipe_client *client, int timeout_ms);
+
+/* Who the server is. Returns 0. Errors: WPIPE_ENOTCONN, WPIPE_EINVAL. */
+WPIPE_API int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer);
+
+/* As wpipe_server_fd. */
+WPIPE_API intptr_t wpipe_client_fd(wpipe_client *client);
+
+/* As wpipe_server_wake; ends a call with WPIPE_EWOKEN. */
+WPIPE_API void wpipe_client_wake(wpipe_client *client);
+
+/* Close. What was sent and is in the ring is still read by the server. */
+WPIPE_API void wpipe_client_close(wpipe_client *client);
+
+/* ---- typed messages over servers and clients --------------------------- */
+
+/* Encode and send. Errors: those of encode and of send. */
+WPIPE_API int wpipe_server_send_message(wpipe_server *server, wpipe_id to,
+                                        const wpipe_message *message);
+WPIPE_API int wpipe_client_send_message(wpipe_client *client,
+                                        const wpipe_message *message);
+
+/* Decode event->data; the views point into it. Errors: those of decode. */
+WPIPE_API int wpipe_event_message(const wpipe_event *event,
+                                  wpipe_message *ret_message);
+
+/* ---- what is there ------------------------------------------------------ */
+
+/* One pipe, as its server tells. */
+typedef struct wpipe_pipe_facts {
+    size_t size;              /* set by the caller */
+    int type;                 /* WPIPE_BYTE or WPIPE_MESSAGE */
+    int access;               /* WPIPE_ACCESS_* */
+    uint32_t clients;         /* connected now */
+    uint32_t max_clients;
+    uint64_t total_clients;   /* connected so far */
+    uint64_t refused;         /* not let in so far */
+    wpipe_peer owner;         /* the server's process */
+} wpipe_pipe_facts;
+
+/* One connection of a pipe. */
+typedef struct wpipe_link_facts {
+    size_t size;              /* set in the first element by the caller */
+    wpipe_id id;
+    wpipe_peer peer;
+    int shared;               /* as wpipe_stream_facts.shared */
+    uint64_t messages_in;
+    uint64_t messages_out;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t queued;          /* bytes waiting in the server for this client */
+} wpipe_link_facts;
+
+/*
+ * Call `each` for every pipe name that this user can see, in no order; a
+ * non-zero return of it ends the list. `where` is the directory it lies in.
+ *
+ * Returns how many were named. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM.
+ */
+WPIPE_API int wpipe_list(int (*each)(const char *name, const char *where,
+                                     void *user),
+                         void *user);
+
+/*
+ * Ask the server of `name` about itself and up to `max_links` of its
+ * connections. Only its own user and root get an answer.
+ *
+ * Returns how many connections were filled in. Errors: as wpipe_connect
+ *     (WPIPE_ENOTFOUND also when only a dead server's leftovers are there),
+ *     WPIPE_EACCES.
+ */
+WPIPE_API int wpipe_inspect(const char *name, wpipe_pipe_facts *ret_pipe,
+                            wpipe_link_facts *ret_links, size_t max_links,
+                            int timeout_ms);
+
+/*
+ * Wait until a server owns `name`, without polling.
+ * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENAME, WPIPE_EACCES.
+ */
+WPIPE_API int wpipe_wait_for(const char *name, int timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
