@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The porting contract: everything windpipe asks of a system. Read from top
+ * to bottom it is the guide to a new port; nothing outside src/os calls the
+ * system itself. Functions return >= 0 or a WPIPE_E*; where the system's own
+ * number matters to people it is kept by wpipe__os_error_text().
+ *
+ * Rules for every implementation: descriptors are close-on-exec from birth
+ * and non-blocking; no signal is ever raised (SIGPIPE, SIGXFSZ); EINTR is
+ * never seen by the caller; nothing changes the process (umask, signal
+ * handlers, working directory, environment).
+ */
+#ifndef WPIPE_OS_OS_H
+#define WPIPE_OS_OS_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <windpipe/error.h>
+#include <windpipe/stream.h>
+
+/* A system object: a descriptor here. -1 is none. */
+typedef int wpipe__handle;
+#define WPIPE__NO_HANDLE (-1)
+
+/* ---- time, threads (posix.c) ------------------------------------------ */
+
+/* Nanoseconds of a clock that never jumps. */
+uint64_t wpipe__os_now(void);
+
+/* A deadline: now + timeout_ms; UINT64_MAX for WPIPE_FOREVER (any < 0);
+ * 0 for timeout 0, so that the fast path reads no clock. */
+uint64_t wpipe__os_deadline(int timeout_ms);
+
+/* Milliseconds left until `deadline`, rounded up; 0 when it is over, -1 for
+ * never: what poll takes. */
+int wpipe__os_left_ms(uint64_t deadline);
+
+struct wpipe__mutex {
+    pthread_mutex_t system;
+};
+struct wpipe__condition {
+    pthread_cond_t system;
+};
+struct wpipe__thread {
+    pthread_t system;
+    int running;
+};
+
+int wpipe__mutex_init(struct wpipe__mutex *m);
+void wpipe__mutex_done(struct wpipe__mutex *m);
+void wpipe__mutex_lock(struct wpipe__mutex *m);
+void wpipe__mutex_unlock(struct wpipe__mutex *m);
+int wpipe__condition_init(struct wpipe__condition *c);
+void wpipe__condition_done(struct wpipe__condition *c);
+/* Waits until woken or `deadline`; WPIPE_ETIMEDOUT when it is over. May
+ * return early without a reason. */
+int wpipe__condition_wait(struct wpipe__condition *c, struct wpipe__mutex *m,
+                          uint64_t deadline);
+void wpipe__condition_wake_all(struct wpipe__condition *c);
+/* The thread runs with all signals blocked. */
+int wpipe__thread_start(struct wpipe__thread *t, void *(*run)(void *),
+                        void *user);
+void wpipe__thread_join(struct wpipe__thread *t);
+int wpipe__thread_is_current(const struct wpipe__thread *t);
+
+/* Give the core away once. */
+void wpipe__os_yield(void);
+
+/* ---- the process (posix.c) --------------------------------------------- */
+
+const char *wpipe__os_environment(const char *name);
+uint32_t wpipe__os_uid(void); /* effective */
+uint32_t wpipe__os_gid(void);
+int64_t wpipe__os_pid(void);
+int wpipe__os_random(void *buf, size_t size);
+
+/* Base name of the executable of `pid`, cleaned of control bytes; "" if it
+ * is not to be known. */
+void wpipe__os_program(int64_t pid, char *buf, size_t size);
+/* Login name of a user id; "" if unknown. Must not need NSS plug-ins at run
+ * time in a static build: the number in decimal is a fine answer. */
+void wpipe__os_user(uint32_t uid, char *buf, size_t size);
+
+/* How many cores this thread may run on, and the one it is on. */
+int wpipe__os_cores(void);
+int wpipe__os_core(void);
+
+/*
+ * Fork: objects remember wpipe__os_generation() when they are made; in a
+ * forked child it differs (a word in memory that the kernel clears on fork),
+ * so a child can tell that it owns nothing. Costs one load. Never 0.
+ */
+uint32_t wpipe__os_generation(void);
+
+/* Text about the system error that the last failing call on this thread met,
+ * for error_text only: "connect: Connection refused". */
+const char *wpipe__os_error_text(void);
+/* Its number, 0 when there is none. */
+int wpipe__os_error_number(void);
+
+/* ---- directories, files, locks (posix_file.c) ------------------------- */
+
+struct wpipe__file_facts {
+    uint64_t device;
+    uint64_t inode;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t mode;     /* permission bits, with sticky */
+    int kind;          /* WPIPE__FILE_* */
+};
+enum {
+    WPIPE__FILE_OTHER = 0,
+    WPIPE__FILE_REGULAR = 1,
+    WPIPE__FILE_DIRECTORY = 2,
+    WPIPE__FILE_SOCKET = 3,
+    WPIPE__FILE_LINK = 4
+};
+
+/* Open a directory, not following a link in its last part. With `create` it
+ * is made with mode 0700 if absent (parents are not). WPIPE_ENOTFOUND,
+ * WPIPE_EACCES (also: a link, or not a directory). */
+int wpipe__os_directory_open(const char *path, int create,
+                             wpipe__handle *ret_directory,
+                             struct wpipe__file_facts *ret_facts);
+int wpipe__os_directory_each(wpipe__handle directory,
+                             int (*each)(const char *name, void *user),
+                             void *user);
+/* Facts about a name in the directory, not following links. */
+int wpipe__os_file_facts(wpipe__handle directory, const char *name,
+                         struct wpipe__file_facts *ret_facts);
+int wpipe__os_file_rename(wpipe__handle directory, const char *from,
+                          const char *to);
+int wpipe__os_file_unlink(wpipe__handle directory, const char *name);
+
+/*
+ * Take the lock file `name` in `directory`, creating it with `mode`. An
+ * advisory lock that the kernel drops when the process dies. After locking
+ * the file is compared with the name, and tried again if it was replaced.
+ * WPIPE_EINUSE when another process has it; then *ret_pid is what the holder
+ * wrote, 0 if unknown. The taker's pid is written into the file.
+ */
+int wpipe__os_lock_take(wpipe__handle directory, const char *name,
+                        uint32_t mode, wpipe__handle *ret_lock,
+                        int64_t *ret_pid);
+/* Unlink the lock file while still holding it, then let go. */
+void wpipe__os_lock_release(wpipe__handle directory, const char *name,
+                            wpipe__handle lock);
+
+/* ---- waiting for a name to appear (linux.c) ---------------------------- */
+
+/*
+ * A watch on an existing directory, readable when a name in it is made or
+ * moved in. WPIPE_ELIMIT when the system has no more of them: poll with a
+ * back-off then.
+ */
+int wpipe__os_watch_open(const char *path, wpipe__handle *ret_watch);
+/* Forget what it has seen. */
+void wpipe__os_watch_drain(wpipe__handle watch);
+
+/* ---- sockets (linux_socket.c) ------------------------------------------ */
+
+/*
+ * A stream socket bound to `name` in `directory` with `mode` from birth
+ * (fchmod before bind) and group `gid` when mode has group bits and it is not
+ * our own, listening with the largest backlog. A path of any length works.
+ */
+int wpipe__os_listen(wpipe__handle directory, const char *name, uint32_t mode,
+                     uint32_t gid, wpipe__handle *ret_socket);
+
+/* WPIPE_ENOTFOUND (nobody listens), WPIPE_EAGAIN (the backlog is full),
+ * WPIPE_EACCES, WPIPE_ENOTSUP (not a stream socket). Never blocks. */
+int wpipe__os_connect(wpipe__handle directory, const char *name,
+                      wpipe__handle *ret_socket);
+
+/* WPIPE_EAGAIN when none waits, WPIPE_ELIMIT when descriptors are out. */
+int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket);
+
+/* uid, gid, pid of the other end, as of connect or listen; program and user
+ * are filled in too when `names` is set. */
+int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer);
+
+/* Two connected ends (tests, anonymous pipes). */
+int wpipe__os_socket_pair(wpipe__handle ret_sockets[2]);
+
+/* Bytes of send buffer that the kernel grants. */
+uint32_t wpipe__os_send_buffer(wpipe__handle socket);
+
+/*
+ * Send all pieces in one call, with one descriptor if `pass` is not
+ * WPIPE__NO_HANDLE. Returns bytes sent (maybe fewer), WPIPE_EAGAIN,
+ * WPIPE_EPIPE (the other end is gone), WPIPE_EACCES (descriptors are not
+ * taken there), WPIPE_ESYSTEM. At most 18 pieces.
+ */
+int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
+                       int count, wpipe__handle pass);
+
+/*
+ * Receive up to `size` bytes. Returns > 0, WPIPE_EAGAIN, WPIPE_EOF (orderly
+ * end), WPIPE_EPIPE (reset). A descriptor that came along goes to *ret_passed
+ * (else WPIPE__NO_HANDLE). More than one, or a truncated control message:
+ * all are closed and WPIPE_EPROTO returned. Never receives into a control
+ * buffer that is too small; a received socket loses SO_LINGER before it is
+ * closed.
+ */
+int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
+                          wpipe__handle *ret_passed);
+
+/* Refuse descriptors from now on where the kernel can (SO_PASSRIGHTS). */
+void wpipe__os_refuse_passing(wpipe__handle socket);
+
+/* Tell the other end that we are done, without closing: shutdown both. */
+void wpipe__os_shutdown(wpipe__handle socket);
+
+void wpipe__os_close(wpipe__handle handle);
+
+/* A descriptor kept in reserve, to be able to accept and refuse when the
+ * table is full. */
+int wpipe__os_reserve(wpipe__handle *ret_handle);
+
+/* ---- waiting (linux.c) -------------------------------------------------- */
+
+/* Waits until one of up to 4 handles is readable (or hung up). Bit i of the
+ * result is handle i; 0 when `deadline` is over. Negative handles are left
+ * out. */
+int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline);
+
+/* A flag that can be waited for: set from any thread. */
+int wpipe__os_flag_open(wpipe__handle *ret_flag);
+void wpipe__os_flag_set(wpipe__handle flag);
+/* 1 if it was set; it is clear afterwards. */
+int wpipe__os_flag_clear(wpipe__handle flag);
+
+/*
+ * Many handles at once. A poller is itself a handle that is readable while
+ * one of its members is. `tag` comes back from wait.
+ */
+int wpipe__os_poller_open(wpipe__handle *ret_poller);
+int wpipe__os_poller_add(wpipe__handle poller, wpipe__handle member,
+                         uint64_t tag);
+void wpipe__os_poller_remove(wpipe__handle poller, wpipe__handle member);
+/* Tags of ready members; 0 when `deadline` is over. */
+int wpipe__os_poller_wait(wpipe__handle poller, uint64_t *ret_tags, int room,
+                          uint64_t deadline);
+
+/* ---- shared memory (linux_memory.c) ------------------------------------- */
+
+/*
+ * A segment of our own: `size` bytes that we alone can write, sealed against
+ * every change by others, its blocks allocated. *ret_memory is our writable
+ * mapping (not inherited by fork), *ret_handle is to be passed to the peer
+ * and closed. WPIPE_ENOTSUP where sealed memory is not to be had,
+ * WPIPE_ENOMEM, WPIPE_ELIMIT.
+ */
+int wpipe__os_segment_make(size_t size, void **ret_memory,
+                           wpipe__handle *ret_handle);
+
+/*
+ * Map a peer's segment for reading, after checking that it is sealed memory
+ * (kind, seals, size exactly `size`, blocks allocated). WPIPE_EPROTO with a
+ * word in *ret_why when it is not. The handle stays the caller's.
+ */
+int wpipe__os_segment_map(wpipe__handle handle, size_t size,
+                          const void **ret_memory, const char **ret_why);
+void wpipe__os_segment_unmap(const void *memory, size_t size);
+
+/* 1 when this process can use wpipe__os_barrier (it registers itself). */
+int wpipe__os_has_barrier(void);
+/* Make every running thread of every registered process pass a full memory
+ * barrier (membarrier). 0, or WPIPE_ENOTSUP. */
+int wpipe__os_barrier(void);
+
+#endif
