@@ -10,10 +10,10 @@
 #include <stddef.h>
 
 #ifdef __GNUC__
-#define WPIPE__PRINTF(format, first) \
-    __attribute__((format(printf, format, first)))
+#define WPIPE__PRINTF(at, first) \
+    __attribute__((__format__(__printf__, at, first)))
 #else
-#define WPIPE__PRINTF(format, first)
+#define WPIPE__PRINTF(at, first)
 #endif
 
 /*
