@@ -15,7 +15,7 @@
 
 /* The structure of `type` whose `member` is at `pointer`, never NULL. */
 #define wpipe__container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline size_t wpipe__min_size(size_t a, size_t b)
 {
@@ -64,8 +64,8 @@ static inline uint64_t wpipe__load_u64(const void *from)
 {
     const uint8_t *p = from;
 
-    return (uint64_t)wpipe__load_u32(p) |
-           (uint64_t)wpipe__load_u32(p + 4) << 32;
+    return (uint64_t)wpipe__load_u32(p) | (uint64_t)wpipe__load_u32(p + 4)
+                                              << 32;
 }
 
 static inline void wpipe__store_u16(void *to, uint16_t value)
@@ -134,8 +134,8 @@ static inline void wpipe__list_remove(struct wpipe__list *node)
 }
 
 /* The first node, or NULL. */
-static inline struct wpipe__list *
-wpipe__list_first(const struct wpipe__list *list)
+static inline struct wpipe__list *wpipe__list_first(
+    const struct wpipe__list *list)
 {
     return list->next == list ? NULL : list->next;
 }
@@ -144,8 +144,8 @@ wpipe__list_first(const struct wpipe__list *list)
  * The node after `node`, or NULL at the end. Ask before removing `node`: a
  * removed node has no next.
  */
-static inline struct wpipe__list *
-wpipe__list_next(const struct wpipe__list *list, const struct wpipe__list *node)
+static inline struct wpipe__list *wpipe__list_next(
+    const struct wpipe__list *list, const struct wpipe__list *node)
 {
     return node->next == list ? NULL : node->next;
 }

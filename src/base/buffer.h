@@ -13,8 +13,8 @@
 
 /* All zero is an empty buffer. */
 struct wpipe__buffer {
-    uint8_t *data;      /* NULL or `capacity` bytes */
-    size_t begin;       /* the unread bytes are data[begin] to data[end - 1] */
+    uint8_t *data; /* NULL or `capacity` bytes */
+    size_t begin;  /* the unread bytes are data[begin] to data[end - 1] */
     size_t end;
     size_t capacity;
 };

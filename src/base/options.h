@@ -27,7 +27,8 @@
  *
  * Returns 0, and in->error_text is "". Errors: WPIPE_EINVAL, with a sentence
  * that names the field and its value in in->error_text; *ret_options is
- * untouched.
+ * untouched. When in->size is no size of options at all nothing of `in` can be
+ * believed, and there is no sentence either.
  */
 int wpipe__options_take(const wpipe_options *in, wpipe_options *ret_options);
 

@@ -12,18 +12,18 @@
 #include <stdint.h>
 
 struct wpipe__table_slot {
-    void *object;           /* NULL: free */
-    uint32_t generation;    /* the high half of the id, now or next */
-    uint32_t next_free;     /* slot + 1 of the next free one, 0 at the end */
+    void *object;        /* NULL: free */
+    uint32_t generation; /* the high half of the id, now or next */
+    uint32_t next_free;  /* slot + 1 of the next free one, 0 at the end */
 };
 
 /* All zero is an empty table. */
 struct wpipe__table {
     struct wpipe__table_slot *slots;
-    size_t used;            /* slots that were ever used */
+    size_t used; /* slots that were ever used */
     size_t capacity;
-    size_t count;           /* objects */
-    uint32_t first_free;    /* slot + 1, or 0 */
+    size_t count;        /* objects */
+    uint32_t first_free; /* slot + 1, or 0 */
 };
 
 /*
