@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ring: records in memory that one side writes and the other side reads.
+ *
+ * Pure algorithm over memory that somebody else maps. Each side of a link has
+ * one segment - control words, then its outgoing ring - which it alone can
+ * write. So the writer keeps `head` in its own segment, the reader keeps
+ * `tail` in its own, and each of them only ever loads the other's words:
+ * loaded once, checked, the copy used. A peer that lies gets WPIPE_EPROTO;
+ * it cannot make us read or write outside the ring.
+ *
+ * Used by transport/native*.c. One thread writes and one thread reads a ring.
+ */
+#ifndef WPIPE_BASE_RING_H
+#define WPIPE_BASE_RING_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/record.h"
+
+#define WPIPE__CONTROL_MAGIC 0x31305057u /* "WP01" */
+#define WPIPE__CONTROL_SIZE 4096u        /* the ring starts here */
+#define WPIPE__LINE 128u                 /* two cache lines: they are fetched
+                                            in pairs */
+#define WPIPE__RING_MIN 4096u
+#define WPIPE__RING_MAX (64u << 20)
+
+/* Always kept free, so that ABORT and FIN never wait for room. */
+#define WPIPE__RING_RESERVE (2u * WPIPE__RECORD_HEADER)
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must not lock");
+_Static_assert(sizeof(_Atomic uint64_t) == 8, "shared layout");
+_Static_assert(sizeof(_Atomic uint32_t) == 4, "shared layout");
+
+/* control.state */
+enum {
+    WPIPE__STATE_OPEN = 0,
+    WPIPE__STATE_CLOSED = 1,      /* closed in good order */
+    WPIPE__STATE_DISCONNECTED = 2 /* closed, and unread data is void */
+};
+
+/* control.want: (epoch << 8) | mask of what the owner sleeps for */
+enum {
+    WPIPE__WANT_DATA = 1,   /* its incoming ring has a record */
+    WPIPE__WANT_ROOM = 2,   /* the peer read on */
+    WPIPE__WANT_DRAINED = 4 /* the peer read everything */
+};
+
+/* control.features */
+enum {
+    WPIPE__FEATURE_BARRIER = 1 /* the owner uses membarrier before a sleep */
+};
+
+/*
+ * The first page of a segment; also kept in private memory for a link that is
+ * still on its socket. Written by its owner alone. Each group has its own
+ * pair of cache lines: the writer's, the reader's, the sleeper's.
+ */
+struct wpipe__control {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t ring_size;
+    uint32_t features;
+    uint64_t start; /* position of the ring's first record */
+    uint8_t pad0[WPIPE__LINE - 24];
+
+    _Atomic uint64_t head;      /* end of what was written */
+    _Atomic uint32_t fenceless; /* the writer leaves its fence out */
+    uint8_t pad1[WPIPE__LINE - 12];
+
+    _Atomic uint64_t tail;     /* the owner has read up to here */
+    _Atomic uint64_t consumed; /* payload bytes read, exact at each publish */
+    _Atomic uint64_t claim;    /* reserved in version 1 */
+    uint8_t pad2[WPIPE__LINE - 24];
+
+    _Atomic uint64_t want;
+    _Atomic uint32_t state;
+    _Atomic uint32_t core; /* the owner last ran here, plus 1; 0 unknown */
+    uint8_t pad3[WPIPE__LINE - 16];
+};
+
+_Static_assert(sizeof(struct wpipe__control) == 4 * WPIPE__LINE, "layout");
+
+/* The writing side's private state. */
+struct wpipe__ring_out {
+    uint8_t *bytes; /* the ring, in our own segment */
+    uint64_t size;  /* power of two */
+    uint64_t head;  /* the next record goes here */
+    uint64_t tail;  /* the peer's position as last seen and checked */
+    uint64_t pad;   /* PAD bytes before what is reserved */
+};
+
+/* The reading side's private state. */
+struct wpipe__ring_in {
+    const uint8_t *bytes; /* the ring, in the peer's segment */
+    uint64_t size;
+    uint64_t tail;  /* first unread record */
+    uint64_t head;  /* end of what is known to be written */
+    uint32_t taken; /* payload bytes of the first record already taken */
+};
+
+/*
+ * Make room for one record. Returns where its payload goes, NULL when there
+ * is no room now. *ret_error is WPIPE_EPROTO when the peer's words are not
+ * possible, else 0. Nothing is visible before wpipe__ring_commit, and
+ * nothing changed. `size` is at most wpipe__ring_fragment().
+ */
+uint8_t *wpipe__ring_reserve(struct wpipe__ring_out *out,
+                             const struct wpipe__control *theirs,
+                             const struct wpipe__record *record,
+                             int *ret_error);
+
+/* Write the header of what was reserved (with record->size now maybe smaller)
+ * and move the private head; wpipe__ring_publish makes it visible. */
+void wpipe__ring_commit(struct wpipe__ring_out *out,
+                        const struct wpipe__record *record);
+
+/* A record without payload, out of the reserve: ABORT or FIN. */
+void wpipe__ring_mark(struct wpipe__ring_out *out, uint32_t flag);
+
+static inline void wpipe__ring_publish(const struct wpipe__ring_out *out,
+                                       struct wpipe__control *mine)
+{
+    /* pairs with the acquire load of head in ring_look */
+    atomic_store_explicit(&mine->head, out->head, memory_order_release);
+}
+
+/* The largest payload of one record: a quarter of the ring at most, so that a
+ * record and the PAD before it always fit. */
+static inline uint32_t wpipe__ring_fragment(uint64_t ring_size)
+{
+    return (uint32_t)(ring_size / 4u) - 64u;
+}
+
+/*
+ * The first unread record. Returns 1, 0 when there is none, or WPIPE_EPROTO.
+ * record->data and size are what is still untaken of it.
+ */
+int wpipe__ring_look(struct wpipe__ring_in *in,
+                     const struct wpipe__control *theirs,
+                     struct wpipe__record *ret_record);
+
+/*
+ * The record at *position (start with in->tail), moving *position behind it.
+ * Returns as ring_look; sees only what ring_look last saw or what came since.
+ */
+int wpipe__ring_scan(struct wpipe__ring_in *in,
+                     const struct wpipe__control *theirs, uint64_t *position,
+                     struct wpipe__record *ret_record);
+
+/* Take `bytes` of the first record, which ring_look gave; with `whole` the
+ * record ends. */
+void wpipe__ring_take(struct wpipe__ring_in *in,
+                      const struct wpipe__record *record, uint32_t bytes,
+                      int whole);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Transports: bytes between two ends, in records.
+ *
+ * A link is one connection. It lives once: dial or accept, records in and
+ * out, leave, free. What users hold (src/core) is built on the functions
+ * below and does not know which transport it has; a transport is one table of
+ * functions. Today there is one, the native link, which starts on its socket
+ * and moves to shared memory.
+ *
+ * Threads: "reader" functions are called by one thread at a time, "writer"
+ * functions by one thread at a time, the others by any; a link does its own
+ * locking. None of them blocks but wpipe__link_wait.
+ */
+#ifndef WPIPE_TRANSPORT_TRANSPORT_H
+#define WPIPE_TRANSPORT_TRANSPORT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <windpipe/stream.h>
+
+#include "base/record.h"
+#include "os/os.h"
+
+struct wpipe__link;
+
+/* What both ends agreed on. Sizes are in bytes. */
+struct wpipe__terms {
+    int type;             /* of the pipe: WPIPE_BYTE or WPIPE_MESSAGE */
+    int direction;        /* of this end */
+    uint32_t ring_in;     /* the peer's ring */
+    uint32_t ring_out;    /* ours */
+    uint64_t max_in;      /* the longest message that we take */
+    uint64_t max_out;     /* that the peer takes */
+};
+
+/* Payload for one record: `record.size` bytes of the pieces, from `offset`. */
+struct wpipe__parcel {
+    const wpipe_piece *pieces;
+    int count;
+    size_t offset;
+    struct wpipe__record record; /* size, flags, total, request */
+};
+
+/* Where a scan stands; begin with all zero. */
+struct wpipe__cursor {
+    uint64_t position;
+    int begun;
+};
+
+/*
+ * The end of a link is told in one place: every reader function gives, once
+ * all records before it are taken, WPIPE_EOF (the peer finished or closed),
+ * WPIPE_EDIED, WPIPE_EDISCONNECTED (at once, unread records are void),
+ * WPIPE_EPROTO, or the server's verdict; writer functions give WPIPE_EPIPE
+ * instead of WPIPE_EOF.
+ */
+struct wpipe__transport {
+    const char *name;
+
+    /* Reader. The first unread record: 1; 0 none now; < 0 the end. FIN is
+     * never seen, it is the end; ABORT is. */
+    int (*look)(struct wpipe__link *link, struct wpipe__record *ret_record);
+    /* Reader. The record at the cursor, moving it on: 1, 0, < 0. */
+    int (*scan)(struct wpipe__link *link, struct wpipe__cursor *cursor,
+                struct wpipe__record *ret_record);
+    /* Reader. Take `bytes` of the record that look gave; `whole` ends it.
+     * Tells the peer when it is due. */
+    void (*take)(struct wpipe__link *link, const struct wpipe__record *record,
+                 uint32_t bytes, int whole);
+
+    /* Writer. Send one record (size <= fragment()): 1; 0 no room now; < 0. */
+    int (*put)(struct wpipe__link *link, const struct wpipe__parcel *parcel);
+    /* Writer. As put in two steps: memory for record->size bytes, to be
+     * filled; then commit, with record->size maybe smaller. 1; 0; < 0. */
+    int (*reserve)(struct wpipe__link *link,
+                   const struct wpipe__record *record, uint8_t **ret_data);
+    int (*commit)(struct wpipe__link *link,
+                  const struct wpipe__record *record);
+    /* Writer. ABORT or FIN; always has room. 0; < 0. */
+    int (*mark)(struct wpipe__link *link, uint32_t flag);
+    /* Writer. The largest payload that put takes at present. */
+    uint32_t (*fragment)(struct wpipe__link *link);
+    /* Any thread. 1 the peer has read all that was written; 0; < 0. */
+    int (*drained)(struct wpipe__link *link);
+
+    /* Any thread. Harvest the socket: 1 something came; 0; < 0 the end. */
+    int (*pump)(struct wpipe__link *link);
+    /* Any thread, link locked. Tell the peer that we sleep for `mask`
+     * (WPIPE__WANT_*), under a fresh epoch, with the fence that makes a look
+     * after it safe; 0 = we do not sleep. */
+    void (*arm)(struct wpipe__link *link, unsigned mask);
+    /* Any thread. 1 when polling memory can see `mask` come, 0 when only the
+     * socket tells. */
+    int (*in_memory)(struct wpipe__link *link, unsigned mask);
+    /* Any thread. 1 when the peer last ran on the core that we run on. */
+    int (*same_core)(struct wpipe__link *link);
+    /* Any thread. 0 on the socket, 1 our writes are shared, 2 both ways. */
+    int (*shared)(struct wpipe__link *link);
+    /* Any thread. Offer shared memory now. 0, or why not (< 0). */
+    int (*offer)(struct wpipe__link *link);
+
+    /* Any thread. Say WPIPE__STATE_CLOSED or _DISCONNECTED; then nothing is
+     * sent any more. Later calls do nothing. */
+    void (*leave)(struct wpipe__link *link, uint32_t state);
+    /* Last call: closes and frees. */
+    void (*free)(struct wpipe__link *link);
+};
+
+/* The wait room: several threads may sleep on one link (wait.c). */
+struct wpipe__room {
+    struct wpipe__condition condition;
+    wpipe__handle flag;      /* ends the leader's wait; made when needed */
+    int polling;             /* somebody waits on the socket */
+    int waiters;
+    unsigned users[3];       /* how many want DATA, ROOM, DRAINED */
+    _Atomic uint32_t turn;   /* grows whenever something came in */
+    _Atomic uint32_t woken;  /* grows with each wake */
+    _Atomic int wake_next;   /* a wake that found nobody waiting */
+    uint32_t no_yield;       /* waits to go before yielding is tried again */
+};
+
+/* What every link has; a transport's own struct begins with it. */
+struct wpipe__link {
+    const struct wpipe__transport *transport;
+    wpipe__handle socket;      /* what to poll; readable: call pump */
+    uint32_t generation;       /* wpipe__os_generation when it was made */
+    uint32_t spin_ns;
+    struct wpipe__mutex lock;  /* the socket, frames, ends, the room */
+    struct wpipe__room room;
+    struct wpipe__terms terms;
+    wpipe_peer peer;           /* uid, gid, pid; no names */
+};
+
+/* Set up and take down the common part. */
+int wpipe__link_init(struct wpipe__link *link,
+                     const struct wpipe__transport *transport,
+                     wpipe__handle socket);
+void wpipe__link_done(struct wpipe__link *link);
+
+/* Something came in: tell the other threads that wait. Link locked. */
+void wpipe__link_notify(struct wpipe__link *link);
+
+/*
+ * Wait until ready(user) is not 0: spin, give the core away, sleep. `mask` is
+ * what the peer has to do for it (WPIPE__WANT_*; 0 when only frames matter).
+ * Returns what ready returned (also when it is < 0), WPIPE_ETIMEDOUT or
+ * WPIPE_EWOKEN. ready is called without the lock. `deadline` is of
+ * wpipe__os_deadline.
+ */
+int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
+                     int (*ready)(void *user), void *user, uint64_t deadline);
+
+/* End running waits with WPIPE_EWOKEN, or else the next one. */
+void wpipe__link_wake(struct wpipe__link *link);
+
+/* ---- the native link (native*.c) --------------------------------------- */
+
+/* How far the greeting is. */
+enum wpipe__greeted {
+    WPIPE__GREET_PENDING = 0, /* hello or verdict not here yet */
+    WPIPE__GREET_QUEUED = 1,  /* client: the server is full, we wait */
+    WPIPE__GREET_HELLO = 2,   /* server: hello is here, to be answered */
+    WPIPE__GREET_DONE = 3     /* both ends know the terms */
+};
+
+/*
+ * Make a link on a connected socket, which is the link's from then on, also
+ * when this fails. dial says hello at once; `wait` asks a full server to
+ * queue us; `query` asks for facts only. Options are resolved ones.
+ */
+int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
+                       int wait, int query, struct wpipe__link **ret_link);
+int wpipe__native_accept(wpipe__handle socket, const wpipe_options *options,
+                         struct wpipe__link **ret_link);
+
+/* Pump, then how far the greeting is: WPIPE__GREET_*, or < 0: over
+ * (the verdict, WPIPE_EPROTO, WPIPE_EVERSION, WPIPE_EDIED, ...). */
+int wpipe__native_greeted(struct wpipe__link *link);
+
+/* Server, greeting at HELLO: is it a query; does it want to be queued. */
+int wpipe__native_is_query(struct wpipe__link *link);
+int wpipe__native_may_queue(struct wpipe__link *link);
+/* Server: let it in. 0, or < 0 when the hello does not fit the options
+ * (WPIPE_ESTATE, WPIPE_EVERSION): refuse it then. */
+int wpipe__native_admit(struct wpipe__link *link);
+/* Server: tell it that it is queued; or that it is not let in. */
+void wpipe__native_queue(struct wpipe__link *link);
+void wpipe__native_refuse(struct wpipe__link *link, int error);
+
+/* Query: send the answer (server); the answer once it is here (client):
+ * 1 and its bytes, borrowed; 0 not yet; < 0. */
+int wpipe__native_send_facts(struct wpipe__link *link, const void *facts,
+                             size_t size);
+int wpipe__native_facts(struct wpipe__link *link, const uint8_t **ret_facts,
+                        size_t *ret_size);
+
+/* Records and payload bytes that the peer has not read yet, as far as it has
+ * told. Messages are counted by the caller. */
+uint64_t wpipe__native_unread_bytes(struct wpipe__link *link);
+
+#endif
