@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting on Linux: for a few handles (poll), for many (epoll), for a flag
+ * set by another thread (eventfd) and for a name to appear (inotify). All of
+ * it is level-triggered: what was not dealt with is reported again.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "os/posix.h"
+
+enum {
+    WAIT_MAX = 4,      /* handles of one wpipe__os_wait */
+    POLLER_MAX = 64,   /* members told by one wpipe__os_poller_wait */
+    DRAIN_MAX = 16     /* reads of one wpipe__os_watch_drain */
+};
+
+/* ---- a name appears -------------------------------------------------------- */
+
+/* Besides new names: the directory's own end, after which nothing would ever
+ * be reported again. */
+#define WATCH_EVENTS                                                           \
+    (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+
+int wpipe__os_watch_open(const char *path, wpipe__handle *ret_watch)
+{
+    int number;
+    int fd;
+
+    fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (fd < 0)
+        return wpipe__os_fail("inotify_init", errno);
+    if (inotify_add_watch(fd, path, WATCH_EVENTS) < 0) {
+        number = errno;
+        close(fd);
+        return wpipe__os_fail("inotify_add_watch", number);
+    }
+    *ret_watch = fd;
+    return 0;
+}
+
+/* Bounded, because others may make names faster than we can forget them; what
+ * is left only costs one more look. */
+void wpipe__os_watch_drain(wpipe__handle watch)
+{
+    _Alignas(struct inotify_event) char buf[4096];
+    ssize_t n;
+    int i;
+
+    for (i = 0; i < DRAIN_MAX; i++) {
+        n = read(watch, buf, sizeof(buf));
+        if (n <= 0 && !(n < 0 && errno == EINTR))
+            return;
+    }
+}
+
+/* ---- a few handles --------------------------------------------------------- */
+
+static int ready_bits(const struct pollfd *fds, int count)
+{
+    int bits = 0;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        if (fds[i].revents)
+            bits |= 1 << i;
+    }
+    return bits;
+}
+
+int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
+{
+    struct pollfd fds[WAIT_MAX];
+    int left;
+    int i;
+    int n;
+
+    if (count < 0 || count > WAIT_MAX)
+        return WPIPE_EINVAL;
+    for (i = 0; i < count; i++) {
+        fds[i].fd = handles[i]; /* poll leaves out negative ones, too */
+        fds[i].events = POLLIN;
+        fds[i].revents = 0;
+    }
+    do {
+        left = wpipe__os_left_ms(deadline);
+        n = poll(fds, (nfds_t)count, left);
+        if (n > 0)
+            return ready_bits(fds, count);
+        if (n < 0 && errno != EINTR)
+            return wpipe__os_fail("poll", errno);
+        /* Once more after a signal, and while a deadline that is further
+         * away than poll can wait is not over. */
+    } while (left != 0);
+    return 0;
+}
+
+/* ---- flags ----------------------------------------------------------------- */
+
+int wpipe__os_flag_open(wpipe__handle *ret_flag)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (fd < 0)
+        return wpipe__os_fail("eventfd", errno);
+    *ret_flag = fd;
+    return 0;
+}
+
+void wpipe__os_flag_set(wpipe__handle flag)
+{
+    const uint64_t one = 1;
+    ssize_t n;
+
+    do
+        n = write(flag, &one, sizeof(one));
+    while (n < 0 && errno == EINTR);
+    /* EAGAIN: it counted to 2^64 - 2, so it is set. */
+}
+
+int wpipe__os_flag_clear(wpipe__handle flag)
+{
+    uint64_t count;
+    ssize_t n;
+
+    do
+        n = read(flag, &count, sizeof(count));
+    while (n < 0 && errno == EINTR);
+    return n == (ssize_t)sizeof(count);
+}
+
+/* An eventfd needs no path, so this works in an empty root directory too. */
+int wpipe__os_reserve(wpipe__handle *ret_handle)
+{
+    return wpipe__os_flag_open(ret_handle);
+}
+
+/* ---- many handles ---------------------------------------------------------- */
+
+int wpipe__os_poller_open(wpipe__handle *ret_poller)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+
+    if (fd < 0)
+        return wpipe__os_fail("epoll_create", errno);
+    *ret_poller = fd;
+    return 0;
+}
+
+int wpipe__os_poller_add(wpipe__handle poller, wpipe__handle member,
+                         uint64_t tag)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data = { .u64 = tag } };
+
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, member, &event) < 0)
+        return wpipe__os_fail("epoll_ctl", errno);
+    return 0;
+}
+
+void wpipe__os_poller_remove(wpipe__handle poller, wpipe__handle member)
+{
+    epoll_ctl(poller, EPOLL_CTL_DEL, member, NULL);
+}
+
+int wpipe__os_poller_wait(wpipe__handle poller, uint64_t *ret_tags, int room,
+                          uint64_t deadline)
+{
+    struct epoll_event events[POLLER_MAX];
+    int left;
+    int i;
+    int n;
+
+    if (room < 1)
+        return WPIPE_EINVAL;
+    if (room > POLLER_MAX)
+        room = POLLER_MAX;
+    do {
+        left = wpipe__os_left_ms(deadline);
+        n = epoll_wait(poller, events, room, left);
+        if (n < 0 && errno != EINTR)
+            return wpipe__os_fail("epoll_wait", errno);
+    } while (n <= 0 && left != 0);
+    for (i = 0; i < n; i++)
+        ret_tags[i] = events[i].data.u64;
+    return n < 0 ? 0 : n;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sealed shared memory on Linux. A segment has one writer, its maker; what a
+ * peer gets can be read only and can never shrink, lose pages or be written
+ * by anybody else, so reading it cannot raise SIGBUS. Used by the
+ * shared-memory link alone.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/membarrier.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "os/os_test.h"
+#include "os/posix.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
+#endif
+
+/* The seals that make reading safe; a segment may have more. */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+
+/* A signal undoes what one fallocate has done so far: with steps this small a
+ * program's timer cannot hold it up for ever. */
+#define ALLOCATE_STEP ((size_t)1 << 20)
+
+static atomic_int no_memory;
+
+void wpipe__os_test_no_memory(int on)
+{
+    atomic_store(&no_memory, on);
+}
+
+/* ---- ours ------------------------------------------------------------------- */
+
+static int memory_code(int number)
+{
+    int r;
+
+    r = wpipe__os_fail("memfd_create", number);
+    /* Besides ENOSYS: what filters of system calls answer. */
+    if (number == EPERM || number == EACCES || number == EINVAL)
+        return WPIPE_ENOTSUP;
+    return r;
+}
+
+static int memory_new(int *ret_fd)
+{
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int fd;
+
+    if (atomic_load_explicit(&no_memory, memory_order_relaxed))
+        return memory_code(ENOSYS);
+    fd = memfd_create("windpipe", flags | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create("windpipe", flags);
+    if (fd < 0)
+        return memory_code(errno);
+    *ret_fd = fd;
+    return 0;
+}
+
+/* Growing a file over RLIMIT_FSIZE raises SIGXFSZ, which we must not. */
+static int size_allowed(size_t size)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 1;
+    return limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur;
+}
+
+/* Set the size and take every page now: later there is nobody to tell. */
+static int memory_allocate(int fd, size_t size)
+{
+    size_t at = 0;
+    size_t step;
+
+    if (size > INT64_MAX || !size_allowed(size)) {
+        wpipe__os_fail("ftruncate", EFBIG);
+        return WPIPE_ELIMIT;
+    }
+    if (ftruncate(fd, (off_t)size) < 0)
+        return wpipe__os_fail("ftruncate", errno);
+    while (at < size) {
+        step = size - at < ALLOCATE_STEP ? size - at : ALLOCATE_STEP;
+        if (fallocate(fd, 0, (off_t)at, (off_t)step) == 0) {
+            at += step;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        wpipe__os_fail("fallocate", errno);
+        return errno == EOPNOTSUPP ? WPIPE_ENOTSUP : WPIPE_ENOMEM;
+    }
+    return 0;
+}
+
+/* Map `size` bytes; a forked child does not get them. */
+static int memory_map(int fd, size_t size, int protection, void **ret_memory)
+{
+    void *memory;
+    int r;
+
+    memory = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        return wpipe__os_fail("mmap", errno);
+    if (madvise(memory, size, MADV_DONTFORK) < 0) {
+        r = wpipe__os_fail("madvise", errno);
+        munmap(memory, size);
+        return r;
+    }
+    *ret_memory = memory;
+    return 0;
+}
+
+static int memory_seal(int fd)
+{
+    if (fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+        return 0;
+    wpipe__os_fail("F_ADD_SEALS", errno);
+    return WPIPE_ENOTSUP; /* before Linux 5.1 */
+}
+
+int wpipe__os_segment_make(size_t size, void **ret_memory,
+                           wpipe__handle *ret_handle)
+{
+    void *memory = NULL;
+    int fd = -1;
+    int r;
+
+    if (size == 0)
+        return WPIPE_EINVAL;
+    r = memory_new(&fd);
+    if (r < 0)
+        return r;
+    /* Else another user could open it anew through /proc, for writing. */
+    if (fchmod(fd, 0400) < 0) {
+        r = wpipe__os_fail("fchmod", errno);
+        goto fail;
+    }
+    r = memory_allocate(fd, size);
+    if (r < 0)
+        goto fail;
+    /* Our writable mapping must come first: afterwards there is none. */
+    r = memory_map(fd, size, PROT_READ | PROT_WRITE, &memory);
+    if (r < 0)
+        goto fail;
+    r = memory_seal(fd);
+    if (r < 0)
+        goto fail;
+    *ret_memory = memory;
+    *ret_handle = fd;
+    return 0;
+fail:
+    wpipe__os_segment_unmap(memory, size);
+    wpipe__os_close(fd);
+    return r;
+}
+
+/* ---- the peer's ------------------------------------------------------------- */
+
+/*
+ * NULL when `fd` is a segment to be trusted, else what is wrong with it. The
+ * seals are asked for first: that call alone never reaches a file system of
+ * the peer's making, which could let us wait.
+ */
+static const char *segment_flaw(int fd, size_t size)
+{
+    struct statfs system;
+    struct stat facts;
+    int seals;
+
+    seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0)
+        return "not sealable memory";
+    if ((seals & SEALS) != SEALS)
+        return "seals are missing";
+    /* Huge pages take the same seals, but touching one may still raise
+     * SIGBUS when their pool is empty. */
+    if (fstatfs(fd, &system) < 0 || system.f_type != TMPFS_MAGIC)
+        return "memory of another kind";
+    if (fstat(fd, &facts) < 0 || !S_ISREG(facts.st_mode))
+        return "not sealable memory";
+    if (facts.st_size < 0 || (uint64_t)facts.st_size != size)
+        return "its size is not the one announced";
+    /* Reading a hole would allocate, and in our account. */
+    if ((uint64_t)facts.st_blocks * 512 < size)
+        return "it has holes";
+    return NULL;
+}
+
+int wpipe__os_segment_map(wpipe__handle handle, size_t size,
+                          const void **ret_memory, const char **ret_why)
+{
+    const char *flaw;
+    void *memory;
+    int r;
+
+    if (size == 0)
+        return WPIPE_EINVAL;
+    flaw = segment_flaw(handle, size);
+    if (flaw) {
+        *ret_why = flaw;
+        return WPIPE_EPROTO;
+    }
+    r = memory_map(handle, size, PROT_READ, &memory);
+    if (r == WPIPE_EACCES) {
+        *ret_why = "it is not open for reading";
+        return WPIPE_EPROTO;
+    }
+    if (r < 0)
+        return r;
+    *ret_memory = memory;
+    return 0;
+}
+
+void wpipe__os_segment_unmap(const void *memory, size_t size)
+{
+    if (memory)
+        munmap((void *)(uintptr_t)memory, size);
+}
+
+/* ---- barrier ---------------------------------------------------------------- */
+
+enum { BARRIER_UNKNOWN = 0, BARRIER_THERE = 1, BARRIER_MISSING = 2 };
+
+static atomic_int barrier_state;
+
+static long membarrier(int command)
+{
+    return syscall(SYS_membarrier, command, 0, 0);
+}
+
+/* Registering twice does no harm, so threads may race here; a forked child
+ * inherits the registration together with the answer. */
+int wpipe__os_has_barrier(void)
+{
+    int state = atomic_load_explicit(&barrier_state, memory_order_acquire);
+
+    if (state == BARRIER_UNKNOWN) {
+        state = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0
+                    ? BARRIER_THERE
+                    : BARRIER_MISSING;
+        atomic_store_explicit(&barrier_state, state, memory_order_release);
+    }
+    return state == BARRIER_THERE;
+}
+
+int wpipe__os_barrier(void)
+{
+    if (!wpipe__os_has_barrier())
+        return WPIPE_ENOTSUP;
+    if (membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0)
+        return 0;
+    wpipe__os_fail("membarrier", errno);
+    return WPIPE_ENOTSUP;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Local stream sockets on Linux: a name that is right from birth, a connect
+ * that never blocks or follows a link, and one place where descriptors come
+ * in. Names are reached through /proc/self/fd, since there is no bindat and a
+ * socket address holds only 107 bytes.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "os/posix.h"
+
+/* Linux 6.16; two architectures number their options in their own way. */
+#if !defined(SO_PASSRIGHTS) && !defined(__sparc__) && !defined(__hppa__)
+#define SO_PASSRIGHTS 83
+#endif
+
+enum {
+    SEND_PIECES = 18,
+    PASSED_MAX = 253,  /* descriptors of one message: SCM_MAX_FD */
+    ACCEPT_TRIES = 16, /* connections that died in the queue */
+    BIND_NAME = 40
+};
+
+/* ---- closing ---------------------------------------------------------------- */
+
+/* Never again after EINTR: Linux has closed it, and the number may already be
+ * another thread's. Keeps errno, so that it can be called before reporting. */
+void wpipe__os_close(wpipe__handle handle)
+{
+    const int number = errno;
+
+    if (handle >= 0)
+        close(handle);
+    errno = number;
+}
+
+void wpipe__os_shutdown(wpipe__handle socket)
+{
+    shutdown(socket, SHUT_RDWR);
+}
+
+/* ---- listening -------------------------------------------------------------- */
+
+static int socket_new(int *ret_socket)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return wpipe__os_fail("socket", errno);
+    *ret_socket = fd;
+    return 0;
+}
+
+/* 0 when `name` is too long for a socket address. */
+static int address_in(int directory, const char *name,
+                      struct sockaddr_un *ret_address)
+{
+    int n;
+
+    memset(ret_address, 0, sizeof(*ret_address));
+    ret_address->sun_family = AF_UNIX;
+    n = snprintf(ret_address->sun_path, sizeof(ret_address->sun_path),
+                 "/proc/self/fd/%d/%s", directory, name);
+    return n > 0 && (size_t)n < sizeof(ret_address->sun_path);
+}
+
+/* What is left when a call on /proc/self/fd met ENOENT: no such name, or no
+ * /proc. */
+static int fail_path(const char *what, int number)
+{
+    int r = wpipe__os_fail(what, number);
+
+    if (number == ENOENT && !wpipe__os_has_proc())
+        return WPIPE_ESYSTEM;
+    return r;
+}
+
+/*
+ * bind has masked the mode with the umask, and the group is that of the
+ * process or the directory. Nobody listens yet and the name is not published:
+ * there is time to put both right, on the very inode and not by its name.
+ */
+static int set_access(int directory, const char *name, uint32_t mode,
+                      uint32_t gid)
+{
+    char path[32];
+    struct stat facts;
+    int r = 0;
+    int fd;
+
+    fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &facts) < 0) {
+        r = wpipe__os_fail("fstat", errno);
+        goto done;
+    }
+    if (!S_ISSOCK(facts.st_mode)) {
+        wpipe__os_fail("bind", EEXIST);
+        r = WPIPE_EACCES; /* somebody put his own thing there */
+        goto done;
+    }
+    if ((mode & 0070) && facts.st_gid != gid &&
+        fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) < 0) {
+        r = wpipe__os_fail("chown", errno);
+        goto done;
+    }
+    if ((facts.st_mode & 0777) == mode)
+        goto done;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (chmod(path, mode) < 0)
+        r = fail_path("chmod", errno);
+done:
+    wpipe__os_close(fd);
+    return r;
+}
+
+static int bind_address(int fd, const struct sockaddr_un *address)
+{
+    int number;
+    int r;
+
+    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+        return 0;
+    number = errno;
+    r = fail_path("bind", number);
+    return number == EADDRINUSE ? WPIPE_EINUSE : r;
+}
+
+/*
+ * A name that does not fit an address: bind to a random one in the same
+ * directory and give it the name asked for. By link and not by rename since,
+ * as bind, that does not replace anything.
+ */
+static int bind_long(int fd, int directory, const char *name)
+{
+    struct sockaddr_un address;
+    char shorter[BIND_NAME];
+    uint64_t random;
+    int r;
+
+    r = wpipe__os_random(&random, sizeof(random));
+    if (r < 0)
+        return r;
+    snprintf(shorter, sizeof(shorter), "%016llx.bind",
+             (unsigned long long)random);
+    if (!address_in(directory, shorter, &address))
+        return WPIPE_ESYSTEM;
+    r = bind_address(fd, &address);
+    if (r < 0)
+        return r;
+    if (linkat(directory, shorter, directory, name, 0) < 0) {
+        r = wpipe__os_fail("link", errno);
+        if (errno == EEXIST)
+            r = WPIPE_EINUSE;
+    }
+    unlinkat(directory, shorter, 0);
+    return r;
+}
+
+static int bind_name(int fd, int directory, const char *name)
+{
+    struct sockaddr_un address;
+
+    if (address_in(directory, name, &address))
+        return bind_address(fd, &address);
+    return bind_long(fd, directory, name);
+}
+
+int wpipe__os_listen(wpipe__handle directory, const char *name, uint32_t mode,
+                     uint32_t gid, wpipe__handle *ret_socket)
+{
+    int bound = 0;
+    int fd = -1;
+    int r;
+
+    r = socket_new(&fd);
+    if (r < 0)
+        return r;
+    /* Linux gives the name the mode of the socket: never more open than
+     * asked, whatever the umask. */
+    if (fchmod(fd, mode) < 0) {
+        r = wpipe__os_fail("fchmod", errno);
+        goto fail;
+    }
+    r = bind_name(fd, directory, name);
+    if (r < 0)
+        goto fail;
+    bound = 1;
+    r = set_access(directory, name, mode, gid);
+    if (r < 0)
+        goto fail;
+    if (listen(fd, INT_MAX) < 0) {
+        r = wpipe__os_fail("listen", errno);
+        goto fail;
+    }
+    *ret_socket = fd;
+    return 0;
+fail:
+    if (bound)
+        unlinkat(directory, name, 0);
+    wpipe__os_close(fd);
+    return r;
+}
+
+/* ---- connecting ------------------------------------------------------------- */
+
+static int connect_code(int number)
+{
+    int r = fail_path("connect", number);
+
+    switch (number) {
+    case ECONNREFUSED:
+        return WPIPE_ENOTFOUND;
+    case EPROTOTYPE:
+    case ENOTSOCK:
+        return WPIPE_ENOTSUP;
+    default:
+        return r;
+    }
+}
+
+int wpipe__os_connect(wpipe__handle directory, const char *name,
+                      wpipe__handle *ret_socket)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = -1;
+    int door;
+    int r;
+
+    /* The inode itself: any length of name, and a link is not followed, which
+     * could lead us to a socket that the link's owner cannot reach. */
+    door = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (door < 0)
+        return wpipe__os_fail("open", errno);
+    r = socket_new(&fd);
+    if (r < 0)
+        goto fail;
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d",
+             door);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        r = connect_code(errno);
+        goto fail;
+    }
+    wpipe__os_close(door);
+    *ret_socket = fd;
+    return 0;
+fail:
+    wpipe__os_close(fd);
+    wpipe__os_close(door);
+    return r;
+}
+
+/* ---- accepting -------------------------------------------------------------- */
+
+/* 1 when the error is of one connection that is gone already. */
+static int accept_goes_on(int number)
+{
+    return number == EINTR || number == ECONNABORTED || number == EPROTO;
+}
+
+int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket)
+{
+    int tries = ACCEPT_TRIES;
+    int fd;
+    int r;
+
+    do
+        fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (fd < 0 && accept_goes_on(errno) && --tries > 0);
+    if (fd >= 0) {
+        *ret_socket = fd;
+        return 0;
+    }
+    if (errno == EAGAIN || accept_goes_on(errno))
+        return WPIPE_EAGAIN;
+    r = wpipe__os_fail("accept", errno);
+    return r == WPIPE_ENOMEM ? WPIPE_ELIMIT : r;
+}
+
+int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer)
+{
+    struct ucred who;
+    socklen_t size = sizeof(who);
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
+        return wpipe__os_fail("getsockopt", errno);
+    ret_peer->uid = who.uid;
+    ret_peer->gid = who.gid;
+    ret_peer->pid = who.pid;
+    ret_peer->program[0] = '\0';
+    ret_peer->user[0] = '\0';
+    if (names) {
+        wpipe__os_program(who.pid, ret_peer->program,
+                          sizeof(ret_peer->program));
+        wpipe__os_user(who.uid, ret_peer->user, sizeof(ret_peer->user));
+    }
+    return 0;
+}
+
+int wpipe__os_socket_pair(wpipe__handle ret_sockets[2])
+{
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                   fds) < 0)
+        return wpipe__os_fail("socketpair", errno);
+    ret_sockets[0] = fds[0];
+    ret_sockets[1] = fds[1];
+    return 0;
+}
+
+uint32_t wpipe__os_send_buffer(wpipe__handle socket)
+{
+    int bytes = 0;
+    socklen_t size = sizeof(bytes);
+
+    if (getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, &size) < 0)
+        return 0;
+    return bytes > 0 ? (uint32_t)bytes : 0;
+}
+
+void wpipe__os_refuse_passing(wpipe__handle socket)
+{
+#ifdef SO_PASSRIGHTS
+    const int off = 0;
+
+    /* Fails on older kernels; receiving descriptors is prepared for anyway. */
+    setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+#else
+    (void)socket;
+#endif
+}
+
+/* ---- sending ---------------------------------------------------------------- */
+
+static int64_t send_code(int number)
+{
+    if (number == EAGAIN)
+        return WPIPE_EAGAIN;
+    wpipe__os_fail("sendmsg", number);
+    switch (number) {
+    case EPIPE:
+    case ECONNRESET:
+    case ENOTCONN:
+        return WPIPE_EPIPE;
+    case EPERM:
+        return WPIPE_EACCES;
+    case ENOMEM:
+        return WPIPE_ENOMEM;
+    case ENOBUFS:
+    case ETOOMANYREFS:
+        return WPIPE_ELIMIT;
+    default:
+        return WPIPE_ESYSTEM;
+    }
+}
+
+/* Room for one descriptor, aligned as the kernel wants it. */
+union pass_room {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static void attach(struct msghdr *message, union pass_room *room, int fd)
+{
+    struct cmsghdr *header = &room->header;
+
+    memset(room, 0, sizeof(*room));
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+    message->msg_control = room->bytes;
+    message->msg_controllen = sizeof(room->bytes);
+}
+
+int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
+                       int count, wpipe__handle pass)
+{
+    struct iovec parts[SEND_PIECES];
+    struct msghdr message = { .msg_iov = parts };
+    union pass_room room;
+    size_t total = 0;
+    ssize_t n;
+    int i;
+
+    if (count < 0 || count > SEND_PIECES)
+        return WPIPE_EINVAL;
+    for (i = 0; i < count; i++) {
+        parts[i].iov_base = pieces[i].data;
+        parts[i].iov_len = pieces[i].size;
+        total += pieces[i].size;
+    }
+    message.msg_iovlen = (size_t)count;
+    if (pass >= 0) {
+        if (total == 0) /* it would be lost: it travels with a byte */
+            return WPIPE_EINVAL;
+        attach(&message, &room, pass);
+    }
+    do
+        n = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? send_code(errno) : n;
+}
+
+/* ---- receiving -------------------------------------------------------------- */
+
+/* Room for all that one message can carry, so that nothing that was sent to
+ * us is ever cut off and silently lost. */
+union receive_room {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int) * PASSED_MAX)];
+};
+
+/* Closing a socket of the peer's could wait for as long as its SO_LINGER
+ * says. Not a socket: nothing happens. */
+static void forget_linger(int fd)
+{
+    const struct linger off = { 0, 0 };
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+}
+
+/* Collect the descriptors; returns how many. `fds` has room for them. */
+static int passed_descriptors(struct msghdr *message, int *fds)
+{
+    struct cmsghdr *header;
+    size_t bytes;
+    size_t i;
+    int count = 0;
+
+    for (header = CMSG_FIRSTHDR(message); header;
+         header = CMSG_NXTHDR(message, header)) {
+        if (header->cmsg_level != SOL_SOCKET ||
+            header->cmsg_type != SCM_RIGHTS)
+            continue;
+        bytes = header->cmsg_len - CMSG_LEN(0);
+        for (i = 0; i + sizeof(int) <= bytes && count < PASSED_MAX;
+             i += sizeof(int))
+            memcpy(&fds[count++], CMSG_DATA(header) + i, sizeof(int));
+    }
+    for (i = 0; i < (size_t)count; i++)
+        forget_linger(fds[i]);
+    return count;
+}
+
+/* The one descriptor of the message to *ret_passed, or all closed. */
+static int take_passed(struct msghdr *message, wpipe__handle *ret_passed)
+{
+    const int cut = (message->msg_flags & MSG_CTRUNC) != 0;
+    int fds[PASSED_MAX];
+    int count;
+    int i;
+
+    count = passed_descriptors(message, fds);
+    if (count == 1 && !cut) {
+        *ret_passed = fds[0];
+        return 0;
+    }
+    for (i = 0; i < count; i++)
+        wpipe__os_close(fds[i]);
+    return count > 0 || cut ? WPIPE_EPROTO : 0;
+}
+
+int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
+                          wpipe__handle *ret_passed)
+{
+    union receive_room room;
+    struct iovec part = { .iov_base = buf, .iov_len = size };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    ssize_t n;
+
+    *ret_passed = WPIPE__NO_HANDLE;
+    if (size == 0)
+        return WPIPE_EINVAL; /* its 0 would look like the end */
+    do {
+        message.msg_control = room.bytes;
+        message.msg_controllen = sizeof(room.bytes);
+        n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN)
+        return WPIPE_EAGAIN;
+    if (n < 0) {
+        wpipe__os_fail("recvmsg", errno);
+        return errno == ECONNRESET ? WPIPE_EPIPE : WPIPE_ESYSTEM;
+    }
+    if ((message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC)) &&
+        take_passed(&message, ret_passed) < 0)
+        return WPIPE_EPROTO;
+    return n > 0 ? n : WPIPE_EOF;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Switches that let tests see what happens on systems that lack something.
+ * Only tests include this; they act on the whole process.
+ */
+#ifndef WPIPE__OS_TEST_H
+#define WPIPE__OS_TEST_H
+
+/* As where a filter forbids memfd_create: segment_make is WPIPE_ENOTSUP. */
+void wpipe__os_test_no_memory(int on);
+
+/* As on a kernel without MADV_WIPEONFORK. Before the first generation(). */
+void wpipe__os_test_no_wipe(int on);
+
+#endif
