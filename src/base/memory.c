@@ -7,6 +7,7 @@
 #include "base/memory.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,18 +30,19 @@ static int countdown_fails(long n)
     return n == -1;
 }
 
-static int must_fail(void)
+/* 1 when a block of `size` is not to be had: too large, or by the test hook. */
+static int must_fail(size_t size)
 {
     long n = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
 
-    return n != 0 && countdown_fails(n);
+    return size > PTRDIFF_MAX || (n != 0 && countdown_fails(n));
 }
 
 void *wpipe__alloc(size_t size)
 {
     void *p;
 
-    if (must_fail())
+    if (must_fail(size))
         return NULL;
     p = calloc(1, size == 0 ? 1 : size);
     if (p != NULL)
@@ -52,7 +54,7 @@ void *wpipe__resize(void *p, size_t size)
 {
     void *resized;
 
-    if (must_fail())
+    if (must_fail(size))
         return NULL;
     resized = realloc(p, size == 0 ? 1 : size);
     if (p == NULL && resized != NULL)

@@ -12,7 +12,7 @@
 #include "base/base.h"
 #include "base/utf8.h"
 
-#define AS_TEXT(macro) AS_TEXT_2(macro)
+#define AS_TEXT(macro)   AS_TEXT_2(macro)
 #define AS_TEXT_2(value) #value
 
 static char ascii_lower(char c)
@@ -79,6 +79,9 @@ static const char *broken_rule(const char *name)
     if (match(name, reserved) == sizeof(reserved) - 1 &&
         name[sizeof(reserved) - 1] == '\0')
         return "the name \"anonymous\" is reserved";
+    /* what a listener calls itself must mean the same when given to connect */
+    if (skip_prefix(name) != name)
+        return "the name has the \\\\.\\pipe\\ prefix twice";
     return NULL;
 }
 
