@@ -9,13 +9,16 @@
  * Files of a pipe `N`, all in one directory, told apart by their endings:
  *     N.pipe   the door: the listening socket
  *     N.lock   its lock, held for as long as the server lives
- *     N.new    the socket before it is published; touched only under the lock
+ *     I.new    the socket before it is published. I is the inode number of
+ *              the lock in 16 hex digits: it belongs to whoever holds the
+ *              lock, it is found again after a crash, and it is short
  *
  * Where, in the order a client looks:
  *     the private place: $WINDPIPE_DIR; else $XDG_RUNTIME_DIR/windpipe, if
  *         that runtime directory is ours alone; else /run/user/<uid>/windpipe,
  *         likewise; else ${TMPDIR:-/tmp}/windpipe-<uid>. Mode 0700, ours, not
- *         a link; made when absent. Access USER listens here.
+ *         a link; made when absent (its parents are not). Access USER listens
+ *         here.
  *     the shared place: $WINDPIPE_SHARED_DIR, else /run/windpipe. Owned by
  *         root or us, sticky where others may write. Access GROUP and ANYONE
  *         listen here.
@@ -35,7 +38,7 @@
 struct wpipe__door {
     wpipe__handle directory;
     wpipe__handle lock;
-    wpipe__handle listener;       /* listening; the owner may poll and accept */
+    wpipe__handle listener; /* listening; the owner may poll and accept */
     char name[WPIPE_NAME_MAX + 1];
     char where[WPIPE__WHERE_MAX]; /* path of the directory, for people */
     uint64_t device;              /* of the door, once it is published */
@@ -44,10 +47,10 @@ struct wpipe__door {
     int access;                   /* WPIPE_ACCESS_* */
 };
 
-#define WPIPE__DOOR_NULL                                                       \
-    {                                                                          \
-        .directory = WPIPE__NO_HANDLE, .lock = WPIPE__NO_HANDLE,               \
-        .listener = WPIPE__NO_HANDLE                                           \
+#define WPIPE__DOOR_NULL                                         \
+    {                                                            \
+        .directory = WPIPE__NO_HANDLE, .lock = WPIPE__NO_HANDLE, \
+        .listener = WPIPE__NO_HANDLE                             \
     }
 
 /*
@@ -75,7 +78,7 @@ void wpipe__door_close(struct wpipe__door *d);
  * nothing was sent yet: ours or root, or exactly options.server_uid with
  * WPIPE_CHECK_UID. `options` may be NULL.
  *
- * Returns 0 and the socket. Errors, with error_text but for the first:
+ * Returns 0 and the socket. Errors, each with error_text:
  * WPIPE_ENOTFOUND, WPIPE_EAGAIN (the backlog is full), WPIPE_EACCES,
  * WPIPE_ELIMIT, WPIPE_ESYSTEM.
  */
@@ -114,17 +117,17 @@ struct wpipe__knock {
         wpipe__handle watch;
         uint64_t device; /* of the directory that is watched */
         uint64_t inode;
-    } places[2];         /* the private, the shared */
-    int blind;           /* a place that we could not watch */
-    int delay_ms;        /* the last back-off */
+    } places[2];  /* the private, the shared */
+    int blind;    /* a place that we could not watch */
+    int delay_ms; /* the last back-off */
 };
 
-#define WPIPE__KNOCK_NULL                                                      \
-    {                                                                          \
-        .poller = WPIPE__NO_HANDLE, .places = {                                \
-            {.watch = WPIPE__NO_HANDLE},                                       \
-            {.watch = WPIPE__NO_HANDLE}                                        \
-        }                                                                      \
+#define WPIPE__KNOCK_NULL                       \
+    {                                           \
+        .poller = WPIPE__NO_HANDLE, .places = { \
+            { .watch = WPIPE__NO_HANDLE },      \
+            { .watch = WPIPE__NO_HANDLE }       \
+        }                                       \
     }
 
 /* Watch both places; our own directory is made so that it can be watched.
