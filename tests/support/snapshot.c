@@ -25,7 +25,7 @@ static size_t list_numbers(const char *path, int *numbers, size_t room)
     if (!dir)
         return 0;
     while ((entry = readdir(dir)) != NULL) {
-        int number = atoi(entry->d_name);
+        int number = (int)strtol(entry->d_name, NULL, 10);
 
         if (entry->d_name[0] == '.')
             continue;

@@ -254,6 +254,37 @@ static void bad_silent_helper(void **state)
     event_wait(helper.fd);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+static void bad_memory(void **state)
+{
+    void *volatile block = malloc(16);
+
+    (void)state;
+    assert_non_null(block);
+    block = NULL;
+}
+#endif
+
+#ifdef __SANITIZE_THREAD__
+static int unguarded;
+
+static void *add_unguarded(void *argument)
+{
+    unguarded++;
+    return argument;
+}
+
+static void bad_race(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    pthread_create(&thread, NULL, add_unguarded, NULL);
+    unguarded++;
+    pthread_join(thread, NULL);
+}
+#endif
+
 /* --- the good cases ------------------------------------------------------- */
 
 static int answer_twice(int fd, void *argument)
@@ -372,6 +403,22 @@ static void case_helper_fails_fails(void **state)
     expect_failure(bad_silent_helper, "ended instead of sending an event");
 }
 
+#ifdef __SANITIZE_ADDRESS__
+static void case_memory_left_fails(void **state)
+{
+    (void)state;
+    expect_failure(bad_memory, "detected memory leaks");
+}
+#endif
+
+#ifdef __SANITIZE_THREAD__
+static void case_data_race_fails(void **state)
+{
+    (void)state;
+    expect_failure(bad_race, "data race");
+}
+#endif
+
 static void case_clean_passes(void **state)
 {
     (void)state;
@@ -479,6 +526,12 @@ static const struct support_case cases[] = {
     TEST(case_time_over_fails),
     TEST(case_exits_early_fails),
     TEST(case_helper_fails_fails),
+#ifdef __SANITIZE_ADDRESS__
+    TEST(case_memory_left_fails),
+#endif
+#ifdef __SANITIZE_THREAD__
+    TEST(case_data_race_fails),
+#endif
     TEST(case_clean_passes),
     TEST(case_skip_shows_reason),
     TEST(table_pattern_runs_only_matches),
