@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * windpipe as the benchmark sees it: a message pipe through the stream calls
+ * with default options, and the server calls for a crowd.
+ */
+#include "adapter.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <windpipe.h>
+
+/* Nothing here takes so long on a machine that is alive. */
+#define PATIENCE_MS 30000
+
+struct windpipe_end {
+    wpipe_stream *stream;
+    size_t size;
+    unsigned char buffer[];
+};
+
+struct windpipe_door {
+    wpipe_listener *listener;
+    size_t size;
+};
+
+static wpipe_options options_for(const struct setup *setup, char *text,
+                                 size_t text_size)
+{
+    wpipe_options options = { .size = sizeof(options) };
+
+    options.type = WPIPE_MESSAGE;
+    options.spin_us = setup->spin_us;
+    options.error_text = text;
+    options.error_text_size = text_size;
+    return options;
+}
+
+static void *end_new(wpipe_stream *stream, size_t size)
+{
+    struct windpipe_end *end = malloc(sizeof(*end) + size);
+
+    if (!end) {
+        wpipe_stream_close(stream);
+        return NULL;
+    }
+    end->stream = stream;
+    end->size = size;
+    memset(end->buffer, 0, size); /* no page faults while measuring */
+    return end;
+}
+
+static void *windpipe_listen(const struct setup *setup)
+{
+    char text[256] = "";
+    wpipe_options options = options_for(setup, text, sizeof(text));
+    struct windpipe_door *door = calloc(1, sizeof(*door));
+    int r;
+
+    if (!door)
+        return NULL;
+    door->size = setup->bytes;
+    r = wpipe_listen(&door->listener, setup->name, &options);
+    if (r < 0) {
+        complain("listen: %s: %s", wpipe_strerror(r), text);
+        free(door);
+        return NULL;
+    }
+    return door;
+}
+
+static void *windpipe_accept(void *listener)
+{
+    struct windpipe_door *door = listener;
+    wpipe_stream *stream;
+    int r = wpipe_accept(door->listener, &stream, PATIENCE_MS);
+
+    if (r < 0) {
+        complain("accept: %s", wpipe_strerror(r));
+        return NULL;
+    }
+    return end_new(stream, door->size);
+}
+
+static void windpipe_unlisten(void *listener)
+{
+    struct windpipe_door *door = listener;
+
+    wpipe_listener_close(door->listener);
+    free(door);
+}
+
+static void *windpipe_connect(const struct setup *setup)
+{
+    char text[256] = "";
+    wpipe_options options = options_for(setup, text, sizeof(text));
+    wpipe_stream *stream;
+    int r = wpipe_connect(&stream, setup->name, &options, PATIENCE_MS);
+
+    if (r < 0) {
+        complain("connect: %s: %s", wpipe_strerror(r), text);
+        return NULL;
+    }
+    return end_new(stream, setup->bytes);
+}
+
+static int windpipe_send(void *handle, const void *data, size_t size)
+{
+    struct windpipe_end *end = handle;
+    int64_t r = wpipe_write(end->stream, data, size, WPIPE_FOREVER);
+
+    if (r == (int64_t)size)
+        return 0;
+    complain("write: %s", r < 0 ? wpipe_strerror((int)r) : "short");
+    return -1;
+}
+
+static int64_t windpipe_receive(void *handle, const void **ret_data)
+{
+    struct windpipe_end *end = handle;
+    int64_t r = wpipe_read(end->stream, end->buffer, end->size, WPIPE_FOREVER);
+
+    *ret_data = end->buffer;
+    if (r >= 0)
+        return r;
+    if (r == WPIPE_EOF)
+        return -1;
+    complain("read: %s", wpipe_strerror((int)r));
+    return -2;
+}
+
+static void windpipe_close(void *handle)
+{
+    struct windpipe_end *end = handle;
+
+    wpipe_stream_close(end->stream);
+    free(end);
+}
+
+static const char *windpipe_transport(void *handle)
+{
+    struct windpipe_end *end = handle;
+    wpipe_stream_facts facts = { .size = sizeof(facts) };
+
+    if (wpipe_stream_info(end->stream, &facts) < 0)
+        return "unknown";
+    if (facts.shared == 2)
+        return "ring";
+    return facts.shared ? "ring one way" : "socket";
+}
+
+/* Take one event. 1 to go on, 0 when the crowd has gone, -1 on trouble. */
+static int server_step(wpipe_server *server, struct crowd *crowd)
+{
+    wpipe_event event;
+    int r = wpipe_server_wait(server, &event, PATIENCE_MS);
+
+    if (r < 0 && crowd->expected == CROWD_ENDLESS && r == WPIPE_ETIMEDOUT)
+        return 1;
+    if (r <= 0) {
+        complain("server wait: %s", wpipe_strerror(r));
+        return -1;
+    }
+    switch (event.type) {
+    case WPIPE_EVENT_CONNECTED:
+        gate_count(&crowd->joined, 1, crowd->expected);
+        return 1;
+    case WPIPE_EVENT_MESSAGE:
+        r = wpipe_server_send(server, event.from, event.data, event.size);
+        if (r >= 0 || r == WPIPE_ENOTCONN)
+            return 1;
+        complain("server send: %s", wpipe_strerror(r));
+        return -1;
+    case WPIPE_EVENT_DISCONNECTED:
+        gate_count(&crowd->left, 1, crowd->expected);
+        return atomic_load(&crowd->left.value) < crowd->expected;
+    case WPIPE_EVENT_REFUSED:
+        complain("server refused a client: reason %d, %s", event.reason,
+                 wpipe_strerror(event.error));
+        return -1;
+    default:
+        return 1;
+    }
+}
+
+static int windpipe_serve(const struct setup *setup, struct crowd *crowd)
+{
+    char text[256] = "";
+    wpipe_options options = options_for(setup, text, sizeof(text));
+    wpipe_server *server;
+    int r = wpipe_server_open(&server, setup->name, &options);
+
+    if (r < 0) {
+        complain("server: %s: %s", wpipe_strerror(r), text);
+        return -1;
+    }
+    gate_add(&crowd->ready, 1);
+    do
+        r = server_step(server, crowd);
+    while (r > 0);
+    wpipe_server_close(server);
+    return r;
+}
+
+const struct peer peer_windpipe = {
+    .name = "windpipe",
+    .listen = windpipe_listen,
+    .accept = windpipe_accept,
+    .unlisten = windpipe_unlisten,
+    .connect = windpipe_connect,
+    .send = windpipe_send,
+    .receive = windpipe_receive,
+    .close = windpipe_close,
+    .transport = windpipe_transport,
+    .serve = windpipe_serve,
+};

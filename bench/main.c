@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * windpipe-bench: measures windpipe beside the plain way of doing the same on
+ * this machine, and judges the ratios. The driver: options, the order of the
+ * cases, retries, the table.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windpipe.h>
+
+#include "cases.h"
+
+/* --check begins no further attempt after so many seconds. */
+#define CHECK_SECONDS 45
+#define ATTEMPTS      3
+#define NAMES_MAX     32
+#define CLIENTS       10000
+
+struct choice {
+    int check;
+    int list;
+    const char *json;
+    const char *pin; /* NULL: all placements */
+    const char *names[NAMES_MAX];
+    int name_count;
+    double seconds; /* 0: not said */
+    int rounds;
+    long clients;
+};
+
+static const char usage_text[] =
+    "usage: windpipe-bench [OPTIONS]\n"
+    "\n"
+    "Measure windpipe beside a plain AF_UNIX socket on this machine.\n"
+    "\n"
+    "  --check         only what has a target, in under a minute; exit 1 if\n"
+    "                  a target is missed three times in a row\n"
+    "  --case NAME     only this case; may be repeated; NAME may be the\n"
+    "                  beginning of several (rtt, oneway-64)\n"
+    "  --pin MODE      only cases with the ends on two processors (split),\n"
+    "                  on one (same), or where the scheduler likes (none)\n"
+    "  --json FILE     also write one JSON object per figure; - is stdout\n"
+    "  --seconds S     length of one slice (0.25; with --check 0.1)\n"
+    "  --rounds N      pairs of slices per case (7; with --check 5)\n"
+    "  --clients N     clients of the crowd (10000)\n"
+    "  --list          name the cases\n"
+    "  --help          this text\n";
+
+static int number_parse(const char *text, double least, double most,
+                        double *ret_value)
+{
+    char *end;
+    double value;
+
+    errno = 0;
+    value = strtod(text, &end);
+    if (end == text || *end || errno || !(value >= least && value <= most)) {
+        complain("'%s' is not a number from %g to %g", text, least, most);
+        return -1;
+    }
+    *ret_value = value;
+    return 0;
+}
+
+static int pin_parse(const char *text, const char **ret_pin)
+{
+    static const char *const words[][2] = {
+        { "split", "split" },
+        { "same", "one-cpu" },
+        { "none", "unpinned" },
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(text, words[i][0]) == 0) {
+            *ret_pin = words[i][1];
+            return 0;
+        }
+    }
+    complain("--pin takes split, same or none");
+    return -1;
+}
+
+static int option_value(struct choice *choice, const char *option,
+                        const char *value)
+{
+    double number = 0;
+    int r = 0;
+
+    if (strcmp(option, "--json") == 0) {
+        choice->json = value;
+    } else if (strcmp(option, "--pin") == 0) {
+        r = pin_parse(value, &choice->pin);
+    } else if (strcmp(option, "--case") == 0) {
+        if (choice->name_count == NAMES_MAX)
+            return -1;
+        choice->names[choice->name_count++] = value;
+    } else if (strcmp(option, "--seconds") == 0) {
+        r = number_parse(value, 0.01, 10, &choice->seconds);
+    } else if (strcmp(option, "--rounds") == 0) {
+        r = number_parse(value, 1, 60, &number);
+        choice->rounds = (int)number;
+    } else if (strcmp(option, "--clients") == 0) {
+        r = number_parse(value, 1, 19000, &number);
+        choice->clients = (long)number;
+    } else {
+        complain("unknown option %s", option);
+        r = -1;
+    }
+    return r;
+}
+
+/* 0 to go on, 1 when all is said, -1 on a wrong option. */
+static int options_parse(struct choice *choice, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage_text, stdout);
+            return 1;
+        }
+        if (strcmp(argv[i], "--check") == 0) {
+            choice->check = 1;
+        } else if (strcmp(argv[i], "--list") == 0) {
+            choice->list = 1;
+        } else if (i + 1 == argc) {
+            complain("%s: unknown, or without its value", argv[i]);
+            return -1;
+        } else {
+            if (option_value(choice, argv[i], argv[i + 1]) < 0)
+                return -1;
+            i++;
+        }
+    }
+    return 0;
+}
+
+static int case_named(const struct bench_case *one, const char *name)
+{
+    return strncmp(one->name, name, strlen(name)) == 0;
+}
+
+static int case_wanted(const struct choice *choice,
+                       const struct bench_case *one)
+{
+    if (choice->check && !one->checked)
+        return 0;
+    if (choice->pin && strcmp(choice->pin, placement_name(one->placement)))
+        return 0;
+    if (choice->name_count == 0)
+        return 1;
+    for (int i = 0; i < choice->name_count; i++)
+        if (case_named(one, choice->names[i]))
+            return 1;
+    return 0;
+}
+
+/* Every name has to be known, so that a slip does not measure nothing. */
+static int names_check(const struct choice *choice)
+{
+    for (int i = 0; i < choice->name_count; i++) {
+        int found = 0;
+
+        for (int k = 0; k < bench_case_count; k++)
+            found |= case_named(&bench_cases[k], choice->names[i]);
+        if (!found) {
+            complain("no case is called %s (see --list)", choice->names[i]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void cases_list(void)
+{
+    for (int i = 0; i < bench_case_count; i++) {
+        const struct bench_case *one = &bench_cases[i];
+
+        printf("%-24s %s\n", one->name, one->checked ? "target" : "");
+    }
+}
+
+static int outcome_met(const struct outcome *outcome)
+{
+    for (int i = 0; i < outcome->count; i++)
+        if (!row_met(&outcome->rows[i]))
+            return 0;
+    return 1;
+}
+
+/* Measure one case, again while it misses and there is time. 1 if it met. */
+static int case_run(const struct bench *bench, const struct bench_case *one,
+                    int attempts, uint64_t until)
+{
+    struct outcome outcome;
+
+    for (int i = 0; i < attempts; i++) {
+        outcome = (struct outcome){ .count = 0 };
+        one->run(bench, one, &outcome);
+        if (outcome_met(&outcome) || interrupted() || clock_now_ns() > until)
+            break;
+        if (i + 1 < attempts)
+            complain("%s: missed, once more", one->name);
+    }
+    for (int i = 0; i < outcome.count; i++)
+        table_row(stdout, &outcome.rows[i]);
+    return outcome_met(&outcome);
+}
+
+/* Run the chosen cases. Returns the exit code. */
+static int cases_run(const struct choice *choice, const struct bench *bench)
+{
+    uint64_t until = clock_now_ns() + CHECK_SECONDS * 1000000000ull;
+    int met = 1, ran = 0;
+
+    table_head(stdout);
+    for (int i = 0; i < bench_case_count && !interrupted(); i++) {
+        const struct bench_case *one = &bench_cases[i];
+
+        if (!case_wanted(choice, one))
+            continue;
+        if (one->placement == PLACE_SPLIT && bench->places.count < 2) {
+            printf("%-23s skipped, one processor only\n", one->name);
+            continue;
+        }
+        met &= case_run(bench, one, choice->check ? ATTEMPTS : 1, until);
+        ran++;
+    }
+    if (interrupted())
+        return 130;
+    if (ran == 0) {
+        complain("nothing was measured");
+        return 2;
+    }
+    return choice->check && !met;
+}
+
+static int bench_open(struct bench *bench, const struct choice *choice,
+                      char *scratch, size_t scratch_size)
+{
+    *bench = (struct bench){
+        .directory = scratch,
+        .seconds = choice->check ? 0.1 : 0.25,
+        .rounds = choice->check ? 5 : 7,
+        .complete = !choice->check,
+        .clients = CLIENTS,
+    };
+    if (choice->seconds > 0)
+        bench->seconds = choice->seconds;
+    if (choice->rounds > 0)
+        bench->rounds = choice->rounds;
+    if (choice->clients > 0)
+        bench->clients = (uint32_t)choice->clients;
+    places_find(&bench->places);
+    if (scratch_make(scratch, scratch_size) < 0)
+        return -1;
+    /* Our names lie there too, so nothing of the user's is touched. */
+    setenv("WINDPIPE_DIR", scratch, 1);
+    if (choice->json)
+        bench->json =
+            strcmp(choice->json, "-") ? fopen(choice->json, "we") : stdout;
+    if (choice->json && !bench->json) {
+        complain("%s: %s", choice->json, strerror(errno));
+        scratch_remove(scratch);
+        return -1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct choice choice = { .check = 0 };
+    struct load before, after;
+    struct bench bench;
+    char scratch[128];
+    int r = options_parse(&choice, argc, argv);
+
+    if (r != 0)
+        return r < 0 ? 2 : 0;
+    if (names_check(&choice) < 0)
+        return 2;
+    if (choice.list) {
+        cases_list();
+        return 0;
+    }
+    interrupt_catch();
+    if (bench_open(&bench, &choice, scratch, sizeof(scratch)) < 0)
+        return 2;
+    load_sample(&before);
+    r = cases_run(&choice, &bench);
+    load_sample(&after);
+    printf("windpipe %s, %d processors, %.0f s, others used %.2f processors\n",
+           wpipe_version(), bench.places.count,
+           (double)(after.wall_ns - before.wall_ns) / 1e9,
+           load_foreign(&before, &after));
+    scratch_remove(scratch);
+    return r;
+}
