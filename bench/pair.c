@@ -62,7 +62,7 @@ static void peers_choose(const struct bench *bench,
                          const struct bench_case *self, int *takes_part)
 {
     takes_part[OURS] = takes_part[YARDSTICK] = 1;
-    takes_part[BUFFERED] = bench->complete;
+    takes_part[BUFFERED] = bench->complete && self->traffic != TRAFFIC_CONNECT;
     /* The control can only spin, and needs a processor to itself for that. */
     takes_part[CONTROL] = bench->complete && self->spin_us >= 0 &&
                           self->placement == PLACE_SPLIT &&
@@ -81,7 +81,8 @@ static int pair_once(const struct bench *bench, const struct bench_case *self,
 
         if (samples->takes_part[i] && slice_run(peers[i], slice, &bench->places,
                                                 bench->directory, result) < 0) {
-            complain("%s: %s failed", self->name, peers[i]->name);
+            if (!interrupted())
+                complain("%s: %s failed", self->name, peers[i]->name);
             return -1;
         }
     }
