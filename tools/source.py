@@ -41,16 +41,22 @@ def walk(root):
             yield os.path.relpath(os.path.join(folder, name), root)
 
 
+def tracked(root):
+    """What git tracks or would; None without git or outside a clone."""
+    if not os.path.exists(os.path.join(root, ".git")):
+        return None
+    try:
+        listing = subprocess.run(
+            ["git", "-C", root, "ls-files", "-z", "-co", "--exclude-standard"],
+            capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return set(listing.stdout.decode().split("\0")) - {""}
+
+
 def files(root):
-    """Every file of the project: what git tracks or would, else all."""
-    listing = subprocess.run(
-        ["git", "-C", root, "ls-files", "-z", "-co", "--exclude-standard"],
-        capture_output=True, check=False)
-    inside = os.path.exists(os.path.join(root, ".git"))
-    if inside and listing.returncode == 0:
-        names = set(listing.stdout.decode().split("\0")) - {""}
-    else:
-        names = walk(root)
+    """Every file of the project: those of git, or all that are there."""
+    names = tracked(root) or walk(root)
     return sorted(n for n in names if os.path.isfile(os.path.join(root, n)))
 
 
