@@ -17,16 +17,16 @@
 #include "os/posix.h"
 
 enum {
-    WAIT_MAX = 4,      /* handles of one wpipe__os_wait */
-    POLLER_MAX = 64,   /* members told by one wpipe__os_poller_wait */
-    DRAIN_MAX = 16     /* reads of one wpipe__os_watch_drain */
+    WAIT_MAX = 4,    /* handles of one wpipe__os_wait */
+    POLLER_MAX = 64, /* members told by one wpipe__os_poller_wait */
+    DRAIN_MAX = 16   /* reads of one wpipe__os_watch_drain */
 };
 
 /* ---- a name appears -------------------------------------------------------- */
 
 /* Besides new names: the directory's own end, after which nothing would ever
  * be reported again. */
-#define WATCH_EVENTS                                                           \
+#define WATCH_EVENTS \
     (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 int wpipe__os_watch_open(const char *path, wpipe__handle *ret_watch)

@@ -236,7 +236,11 @@ void wpipe__os_segment_unmap(const void *memory, size_t size)
 
 /* ---- barrier ---------------------------------------------------------------- */
 
-enum { BARRIER_UNKNOWN = 0, BARRIER_THERE = 1, BARRIER_MISSING = 2 };
+enum {
+    BARRIER_UNKNOWN = 0,
+    BARRIER_THERE = 1,
+    BARRIER_MISSING = 2
+};
 
 static atomic_int barrier_state;
 

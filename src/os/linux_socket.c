@@ -440,8 +440,7 @@ static int passed_descriptors(struct msghdr *message, int *fds)
 
     for (header = CMSG_FIRSTHDR(message); header;
          header = CMSG_NXTHDR(message, header)) {
-        if (header->cmsg_level != SOL_SOCKET ||
-            header->cmsg_type != SCM_RIGHTS)
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
             continue;
         bytes = header->cmsg_len - CMSG_LEN(0);
         for (i = 0; i + sizeof(int) <= bytes && count < PASSED_MAX;

@@ -78,7 +78,7 @@ static inline const char *posix_text(int r, const char *buf)
     return r == 0 ? buf : "unknown error";
 }
 
-#define ERROR_TEXT(number, buf)                                                \
+#define ERROR_TEXT(number, buf) \
     _Generic(strerror_r(number, buf, sizeof(buf)), char *: glibc_text,         \
              int: posix_text)(strerror_r(number, buf, sizeof(buf)), buf)
 
