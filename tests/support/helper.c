@@ -90,10 +90,8 @@ void helper_stop(const struct helper *helper)
 
 void helper_cont(const struct helper *helper)
 {
-    siginfo_t info;
-
+    /* It runs before kill returns, and may have ended by the next line. */
     assert_int_equal(kill(helper->pid, SIGCONT), 0);
-    assert_int_equal(waitid(P_PID, (id_t)helper->pid, &info, WCONTINUED), 0);
 }
 
 int helper_join(struct helper *helper)

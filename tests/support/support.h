@@ -144,7 +144,7 @@ void helper_fork(struct helper *helper, int (*run)(int fd, void *argument),
 /* SIGKILL, and waits until it is dead. */
 void helper_kill(struct helper *helper);
 
-/* SIGSTOP and SIGCONT; they return once it has stopped or gone on. */
+/* SIGSTOP, which returns once it has stopped, and SIGCONT. */
 void helper_stop(const struct helper *helper);
 void helper_cont(const struct helper *helper);
 
