@@ -108,8 +108,7 @@ void wpipe__ring_mark(struct wpipe__ring_out *out, uint32_t flag)
     out->head += WPIPE__RECORD_HEADER;
 }
 
-/* See how far the peer has written. 1: something is unread; 0; EPROTO. */
-static int refresh_head(struct wpipe__ring_in *in,
+int wpipe__ring_refresh(struct wpipe__ring_in *in,
                         const struct wpipe__control *theirs)
 {
     /* pairs with the release store in ring_publish */
@@ -167,7 +166,7 @@ int wpipe__ring_scan(struct wpipe__ring_in *in,
 
     do {
         if (*position == in->head) {
-            r = refresh_head(in, theirs);
+            r = wpipe__ring_refresh(in, theirs);
             if (r < 0)
                 return r;
             if (*position == in->head)

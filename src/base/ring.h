@@ -134,6 +134,10 @@ static inline uint32_t wpipe__ring_fragment(uint64_t ring_size)
     return (uint32_t)(ring_size / 4u) - 64u;
 }
 
+/* See how far the peer has written. 0, or WPIPE_EPROTO. */
+int wpipe__ring_refresh(struct wpipe__ring_in *in,
+                        const struct wpipe__control *theirs);
+
 /*
  * The first unread record. Returns 1, 0 when there is none, or WPIPE_EPROTO.
  * record->data and size are what is still untaken of it.

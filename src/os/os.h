@@ -68,6 +68,17 @@ int wpipe__thread_is_current(const struct wpipe__thread *t);
 /* Give the core away once. */
 void wpipe__os_yield(void);
 
+/* Between two looks of a spin: lets the other hyperthread and the memory
+ * system breathe. */
+static inline void wpipe__os_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* ---- the process (posix.c) --------------------------------------------- */
 
 const char *wpipe__os_environment(const char *name);

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The native link: its life, from the greeting to the end, and its table.
+ *
+ * The client says HELLO at once and may write; the server answers with a
+ * VERDICT when it gets to it. From both greetings both ends compute the same
+ * terms. Core calls the functions declared in transport.h.
+ */
+#include "transport/native.h"
+
+#include <windpipe/error.h>
+
+#include "base/base.h"
+#include "base/memory.h"
+
+/* ---- greeting --------------------------------------------------------------- */
+
+static uint32_t ring_for(uint32_t writer, uint32_t reader, int used)
+{
+    if (!used)
+        return WPIPE__RING_MIN; /* control words only, in effect */
+    return (uint32_t)wpipe__min_u64(writer, reader);
+}
+
+/* Both greetings are here: the terms, seen from this end. */
+static void agree(struct wpipe__native *n)
+{
+    const struct wpipe__greeting *us = &n->ours;
+    const struct wpipe__greeting *them = &n->theirs_greeting;
+    const struct wpipe__greeting *server = n->server_end ? us : them;
+    struct wpipe__terms *t = &n->link.terms;
+    int in;
+    int out;
+
+    t->type = server->type;
+    t->direction = us->direction;
+    if (server->direction != WPIPE_DUPLEX && !n->server_end)
+        t->direction = server->direction == WPIPE_IN ? WPIPE_OUT : WPIPE_IN;
+    in = t->direction != WPIPE_OUT && them->direction != WPIPE_IN;
+    out = t->direction != WPIPE_IN && them->direction != WPIPE_OUT;
+    t->ring_in = ring_for(them->buffer_out, us->buffer_in, in);
+    t->ring_out = ring_for(us->buffer_out, them->buffer_in, out);
+    t->max_in = us->max_message;
+    t->max_out = them->max_message;
+    n->willing = (us->flags & them->flags & WPIPE__GREET_SHARED) != 0;
+    n->window = wpipe__min_u64(wpipe__native_window(t->ring_out),
+                               wpipe__os_send_buffer(n->link.socket) / 2) -
+                WPIPE__WINDOW_RESERVE;
+    n->greeted = WPIPE__GREET_DONE;
+    if (n->wishes_shared == WPIPE_SHARED_NOW ||
+        n->wishes_shared == WPIPE_SHARED_REQUIRED)
+        (void)wpipe__native_offer(n);
+}
+
+/* Do the client's wishes fit what the server serves? */
+static int fits(const struct wpipe__greeting *server,
+                const struct wpipe__greeting *client)
+{
+    if (client->version_low > WPIPE__WIRE_VERSION ||
+        client->version_high < WPIPE__WIRE_VERSION)
+        return WPIPE_EVERSION;
+    if (client->type == WPIPE_MESSAGE && server->type == WPIPE_BYTE)
+        return WPIPE_ESTATE;
+    if (server->direction != WPIPE_DUPLEX &&
+        client->direction == server->direction)
+        return WPIPE_ESTATE; /* both only read, or both only write */
+    return 0;
+}
+
+static int send_greeting(struct wpipe__native *n, uint8_t type,
+                         const struct wpipe__greeting *greeting)
+{
+    struct wpipe__frame f = {.type = type,
+                             .size = WPIPE__GREETING_SIZE,
+                             .value = WPIPE__HELLO_MAGIC};
+    uint8_t bytes[WPIPE__GREETING_SIZE];
+    wpipe_piece body = {bytes, sizeof bytes};
+
+    wpipe__greeting_encode(greeting, bytes);
+    return wpipe__native_send(n, &f, &body, 1, WPIPE__NO_HANDLE);
+}
+
+int wpipe__native_on_hello(struct wpipe__native *n, const uint8_t *body)
+{
+    int r = wpipe__greeting_decode(body, &n->theirs_greeting);
+
+    if (r < 0)
+        return r;
+    if (n->theirs_greeting.code > WPIPE__GREET_QUERY)
+        return WPIPE_EPROTO;
+    n->greeted = WPIPE__GREET_HELLO;
+    return 0;
+}
+
+int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body)
+{
+    struct wpipe__greeting *g = &n->theirs_greeting;
+    int r = wpipe__greeting_decode(body, g);
+
+    if (r < 0)
+        return r;
+    if (g->code != WPIPE__VERDICT_ACCEPTED)
+        return wpipe__verdict_error(g->code);
+    if (g->type == 0 || g->version_low != WPIPE__WIRE_VERSION ||
+        fits(g, &n->ours) < 0)
+        return WPIPE_EPROTO;
+    agree(n);
+    return 0;
+}
+
+int wpipe__native_greeted(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int r = 0;
+
+    wpipe__mutex_lock(&link->lock);
+    if (n->greeted != WPIPE__GREET_DONE)
+        r = wpipe__native_pump(n);
+    if (n->greeted == WPIPE__GREET_DONE)
+        r = atomic_load(&n->over);
+    else if (r >= 0)
+        r = wpipe__native_end(n, 0);
+    if (r >= 0)
+        r = n->greeted;
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+int wpipe__native_is_query(struct wpipe__link *link)
+{
+    return wpipe__native(link)->theirs_greeting.code == WPIPE__GREET_QUERY;
+}
+
+int wpipe__native_may_queue(struct wpipe__link *link)
+{
+    return (wpipe__native(link)->theirs_greeting.flags &
+            WPIPE__GREET_WAIT) != 0;
+}
+
+int wpipe__native_admit(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int r;
+
+    wpipe__mutex_lock(&link->lock);
+    r = fits(&n->ours, &n->theirs_greeting);
+    if (r == 0) {
+        n->ours.code = WPIPE__VERDICT_ACCEPTED;
+        r = send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);
+    }
+    if (r == 0)
+        agree(n);
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+void wpipe__native_queue(struct wpipe__link *link)
+{
+    wpipe__mutex_lock(&link->lock);
+    (void)wpipe__native_say(wpipe__native(link), WPIPE__FRAME_WAIT, 0);
+    wpipe__mutex_unlock(&link->lock);
+}
+
+void wpipe__native_refuse(struct wpipe__link *link, int error)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    wpipe__mutex_lock(&link->lock);
+    n->ours.code = wpipe__verdict_code(error);
+    (void)send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);
+    n->left = 1; /* there is nothing more to say */
+    wpipe__mutex_unlock(&link->lock);
+}
+
+int wpipe__native_send_facts(struct wpipe__link *link, const void *facts,
+                             size_t size)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    struct wpipe__frame f = {.type = WPIPE__FRAME_FACTS,
+                             .size = (uint32_t)size};
+    wpipe_piece body;
+    int r;
+
+    body.data = (void *)(uintptr_t)facts;
+    body.size = size;
+    wpipe__mutex_lock(&link->lock);
+    r = wpipe__native_send(n, &f, &body, 1, WPIPE__NO_HANDLE);
+    n->left = 1;
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+int wpipe__native_facts(struct wpipe__link *link, const uint8_t **ret_facts,
+                        size_t *ret_size)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int r;
+
+    wpipe__mutex_lock(&link->lock);
+    r = wpipe__native_pump(n);
+    if (n->facts_here) {
+        *ret_facts = wpipe__buffer_front(&n->facts);
+        *ret_size = wpipe__buffer_size(&n->facts);
+        r = 1;
+    } else if (r >= 0) {
+        r = wpipe__native_end(n, 0);
+    }
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+uint64_t wpipe__native_unread_bytes(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    uint64_t consumed;
+    uint64_t unread;
+
+    wpipe__mutex_lock(&link->lock);
+    consumed = atomic_load_explicit(&n->theirs->consumed,
+                                    memory_order_relaxed);
+    unread = n->sent - consumed;
+    wpipe__mutex_unlock(&link->lock);
+    return consumed > n->sent ? 0 : unread;
+}
+
+/* ---- the table ---------------------------------------------------------------- */
+
+static int native_pump(struct wpipe__link *link)
+{
+    int r;
+
+    wpipe__mutex_lock(&link->lock);
+    r = wpipe__native_pump(wpipe__native(link));
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+static void native_arm(struct wpipe__link *link, unsigned mask)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    unsigned framed = mask & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED);
+
+    if (mask)
+        n->epoch++;
+    atomic_store_explicit(&n->mine->want, n->epoch << 8 | mask,
+                          memory_order_relaxed);
+    if (!mask)
+        return;
+    /* pairs with the fence in wpipe__native_ring */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (framed && !wpipe__out_shared(n) && !n->want_sent && !n->left) {
+        n->want_sent = 1;
+        (void)wpipe__native_say(n, WPIPE__FRAME_WANT,
+                                n->epoch << 8 | framed);
+    }
+}
+
+static int native_in_memory(struct wpipe__link *link, unsigned mask)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    if (mask & WPIPE__WANT_DATA)
+        return wpipe__in_shared(n);
+    return mask != 0 && wpipe__out_shared(n);
+}
+
+static int native_same_core(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    struct wpipe__control *mine = n->mine;
+    uint32_t core = (uint32_t)wpipe__os_core() + 1;
+
+    if (atomic_load_explicit(&mine->core, memory_order_relaxed) != core)
+        atomic_store_explicit(&mine->core, core, memory_order_relaxed);
+    return atomic_load_explicit(&n->theirs->core, memory_order_relaxed) ==
+           core;
+}
+
+static int native_shared(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int shared;
+
+    wpipe__mutex_lock(&link->lock);
+    shared = wpipe__out_shared(n) ? 1 + n->peer_moved : 0;
+    if (shared == 0 && !n->willing && n->greeted == WPIPE__GREET_DONE)
+        shared = WPIPE_ENOTSUP; /* and it will not change */
+    wpipe__mutex_unlock(&link->lock);
+    return shared;
+}
+
+static int native_offer(struct wpipe__link *link)
+{
+    int r;
+
+    wpipe__mutex_lock(&link->lock);
+    r = wpipe__native_offer(wpipe__native(link));
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+static void native_leave(struct wpipe__link *link, uint32_t state)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    wpipe__mutex_lock(&link->lock);
+    if (!n->left && !atomic_load(&n->over)) {
+        atomic_store_explicit(&n->mine->consumed, n->consumed,
+                              memory_order_relaxed);
+        atomic_store_explicit(&n->mine->tail, n->in.tail,
+                              memory_order_release);
+        /* pairs with the acquire load in wpipe__native_end: what we wrote
+         * before is seen by whoever sees the state */
+        atomic_store_explicit(&n->mine->state, state, memory_order_release);
+        if (!(wpipe__out_shared(n) && n->peer_moved)) {
+            wpipe__native_credit(n);
+            (void)wpipe__native_say(n, WPIPE__FRAME_STATE, state);
+        }
+    }
+    n->left = 1;
+    wpipe__os_shutdown(link->socket);
+    wpipe__link_notify(link);
+    wpipe__mutex_unlock(&link->lock);
+}
+
+static void native_free(struct wpipe__link *link)
+{
+    struct wpipe__native *n;
+    int own;
+
+    if (link == NULL)
+        return;
+    n = wpipe__native(link);
+    own = link->generation == wpipe__os_generation();
+    wpipe__os_close(n->passed);
+    wpipe__buffer_done(&n->partial);
+    wpipe__buffer_done(&n->facts);
+    wpipe__buffer_done(&n->queue);
+    wpipe__buffer_done(&n->front);
+    wpipe__free(n->scratch);
+    /* a forked child has no such mappings */
+    if (own && n->segment_size && n->offered)
+        wpipe__os_segment_unmap(n->mine, n->segment_size);
+    if (own && n->their_size)
+        wpipe__os_segment_unmap(n->their_segment, n->their_size);
+    wpipe__free(n->local);
+    wpipe__link_done(link);
+    wpipe__free(n);
+}
+
+static const struct wpipe__transport native_transport = {
+    .name = "native",
+    .look = wpipe__native_look,
+    .scan = wpipe__native_scan,
+    .take = wpipe__native_take,
+    .put = wpipe__native_put,
+    .reserve = wpipe__native_reserve,
+    .commit = wpipe__native_commit,
+    .mark = wpipe__native_mark,
+    .fragment = wpipe__native_fragment,
+    .drained = wpipe__native_drained,
+    .pump = native_pump,
+    .arm = native_arm,
+    .in_memory = native_in_memory,
+    .same_core = native_same_core,
+    .shared = native_shared,
+    .offer = native_offer,
+    .leave = native_leave,
+    .free = native_free,
+};
+
+/* ---- making one ----------------------------------------------------------------- */
+
+static void greeting_from(const wpipe_options *o, struct wpipe__greeting *g)
+{
+    g->version_low = WPIPE__WIRE_VERSION;
+    g->version_high = WPIPE__WIRE_VERSION;
+    g->flags = o->shared_memory == WPIPE_SHARED_NEVER ? 0
+                                                      : WPIPE__GREET_SHARED;
+    g->type = (uint16_t)o->type;
+    g->direction = (uint16_t)o->direction;
+    g->buffer_in = o->buffer_in;
+    g->buffer_out = o->buffer_out;
+    g->max_message = o->max_message;
+}
+
+static int make(wpipe__handle socket, const wpipe_options *options,
+                struct wpipe__native **ret)
+{
+    struct wpipe__native *n = wpipe__alloc(sizeof *n);
+    struct wpipe__control *local = wpipe__alloc(2 * sizeof *local);
+    int r = WPIPE_ENOMEM;
+
+    if (n == NULL || local == NULL)
+        goto fail;
+    r = wpipe__link_init(&n->link, &native_transport, socket);
+    if (r < 0)
+        goto fail;
+    n->local = local;
+    n->mine = &local[0];
+    n->theirs = &local[1];
+    n->passed = WPIPE__NO_HANDLE;
+    n->wishes_shared = options->shared_memory;
+    n->window = WPIPE__WINDOW_MIN - WPIPE__WINDOW_RESERVE;
+    n->link.spin_ns = (uint32_t)options->spin_us * 1000u;
+    n->link.terms.type = options->type;
+    n->link.terms.direction = options->direction;
+    n->link.terms.max_in = options->max_message;
+    n->link.terms.max_out = UINT64_MAX; /* until the greeting tells */
+    greeting_from(options, &n->ours);
+    n->link.peer.size = sizeof n->link.peer;
+    *ret = n;
+    r = wpipe__os_peer(socket, 0, &n->link.peer);
+    if (r < 0)
+        native_free(&n->link);
+    return r;
+fail:
+    wpipe__free(local);
+    wpipe__free(n);
+    wpipe__os_close(socket);
+    return r;
+}
+
+int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
+                       int wait, int query, struct wpipe__link **ret_link)
+{
+    struct wpipe__native *n = NULL;
+    int r = make(socket, options, &n);
+
+    if (r < 0)
+        return r;
+    n->ours.code = query ? WPIPE__GREET_QUERY : WPIPE__GREET_CONNECT;
+    if (wait)
+        n->ours.flags |= WPIPE__GREET_WAIT;
+    wpipe__mutex_lock(&n->link.lock);
+    r = send_greeting(n, WPIPE__FRAME_HELLO, &n->ours);
+    wpipe__mutex_unlock(&n->link.lock);
+    if (r < 0) {
+        native_free(&n->link);
+        return r;
+    }
+    *ret_link = &n->link;
+    return 0;
+}
+
+int wpipe__native_accept(wpipe__handle socket, const wpipe_options *options,
+                         struct wpipe__link **ret_link)
+{
+    struct wpipe__native *n = NULL;
+    int r = make(socket, options, &n);
+
+    if (r < 0)
+        return r;
+    n->server_end = 1;
+    *ret_link = &n->link;
+    return 0;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of the native link, shared by native*.c and nobody else.
+ *
+ * Two phases each way, with the same meaning. Framed: records go as DATA
+ * frames over the socket, under credit; what arrives is queued in `queue`
+ * and, in one swap, becomes the reader's `front`. Shared: records go through
+ * a ring in the writer's segment. A direction changes phase once, when its
+ * writer says MOVED; `out_shared` and `in_shared` tell. In the framed phase
+ * everything is done under link.lock; in the shared phase reader and writer
+ * use only their own part and the two segments, without a lock.
+ *
+ * Positions: `head` and `tail` count what a record takes in the ring, or what
+ * it is charged on the socket; they go on counting across the change.
+ */
+#ifndef WPIPE_TRANSPORT_NATIVE_H
+#define WPIPE_TRANSPORT_NATIVE_H
+
+#include "base/buffer.h"
+#include "base/frame.h"
+#include "base/ring.h"
+#include "transport/transport.h"
+
+struct wpipe__native {
+    struct wpipe__link link;
+
+    /* ---- the link as a whole: under link.lock ---- */
+    int server_end;
+    int greeted;         /* WPIPE__GREET_* of transport.h */
+    int wishes_shared;   /* options.shared_memory */
+    int willing;         /* both ends can use shared memory, so far */
+    int offered;         /* our segment is on its way, or there */
+    int peer_moved;      /* the peer's records from `moved_at` are in its ring */
+    int left;            /* we said CLOSED or DISCONNECTED */
+    int pumping;         /* frames are being acted on */
+    int want_sent;       /* framed: a WANT is not answered yet */
+    uint64_t moved_at;
+    uint32_t earned;     /* records, and 4 KiB units, in the framed phase */
+    struct wpipe__greeting ours;
+    struct wpipe__greeting theirs_greeting;
+    struct wpipe__buffer partial; /* the beginning of a frame */
+    struct wpipe__buffer facts;   /* query: the answer */
+    int facts_here;
+    wpipe__handle passed;         /* came, its SWITCH frame not yet */
+    uint64_t epoch;               /* of our last sleep */
+    uint64_t bells;               /* that came */
+    uint64_t credit_sent;         /* framed: the tail that we last told */
+    uint64_t received;            /* framed: position behind what we queued */
+    struct wpipe__buffer queue;   /* framed: records not yet in `front` */
+    struct wpipe__control *local; /* two, for the framed phase */
+    size_t segment_size;          /* of ours, once offered */
+    const void *their_segment;    /* as mapped, also when not used */
+    size_t their_size;
+
+    /* ---- where to look: changed under link.lock before a phase ends ---- */
+    struct wpipe__control *_Atomic mine;
+    const struct wpipe__control *_Atomic theirs;
+    _Atomic int over;        /* WPIPE_E*: broken, or not let in */
+    _Atomic int hung_up;     /* the socket has ended */
+    _Atomic uint64_t rung;   /* the peer's epoch that we last answered */
+
+    /* ---- the reader's ---- */
+    uint8_t pad_reader[WPIPE__LINE];
+    _Atomic int in_shared;
+    int finished;               /* FIN was read */
+    struct wpipe__ring_in in;   /* tail and taken also in the framed phase */
+    uint64_t consumed;          /* payload bytes */
+    uint64_t told;              /* the tail that we last published */
+    struct wpipe__buffer front; /* framed: records, the reader's own */
+
+    /* ---- the writer's ---- */
+    uint8_t pad_writer[WPIPE__LINE];
+    _Atomic int out_shared;
+    struct wpipe__ring_out out; /* head also in the framed phase */
+    uint64_t sent;              /* payload bytes */
+    uint64_t checked;           /* head when we last looked at the socket */
+    uint64_t window;            /* framed: credit in bytes */
+    uint8_t *scratch;           /* framed: what reserve gave */
+    struct wpipe__record scratch_record;
+};
+
+#define WPIPE__WINDOW_RESERVE (2u * WPIPE__FRAME_CHARGE)
+
+static inline struct wpipe__native *wpipe__native(struct wpipe__link *link)
+{
+    return (struct wpipe__native *)(void *)link;
+}
+
+static inline int wpipe__in_shared(struct wpipe__native *n)
+{
+    /* pairs with the release store in enter_ring: reader only */
+    return atomic_load_explicit(&n->in_shared, memory_order_acquire);
+}
+
+static inline int wpipe__out_shared(struct wpipe__native *n)
+{
+    /* pairs with the release store in move */
+    return atomic_load_explicit(&n->out_shared, memory_order_acquire);
+}
+
+/* The link is broken for the reason `error`; the first one stays. */
+void wpipe__native_break(struct wpipe__native *n, int error);
+
+/* Why nothing more comes (writer: goes), or 0. */
+int wpipe__native_end(struct wpipe__native *n, int writer);
+
+/* ---- native_pump.c: all with link.lock held ---- */
+
+/* Receive and act on what is there: 1 something came; 0; < 0 the end. */
+int wpipe__native_pump(struct wpipe__native *n);
+/* Send one frame with up to 16 pieces of body. 0, or < 0: link broken. */
+int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
+                       const wpipe_piece *body, int count,
+                       wpipe__handle pass);
+/* The same without body. */
+int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value);
+/* Tell the peer how far we have read. */
+void wpipe__native_credit(struct wpipe__native *n);
+/* The same, as the answer to its WANT, which is done with. */
+void wpipe__native_answer(struct wpipe__native *n);
+/* What receivers of a ring of this size grant on the socket; senders keep
+ * WPIPE__WINDOW_RESERVE of it for ABORT and FIN. */
+uint64_t wpipe__native_window(uint32_t ring_size);
+
+/* ---- native_greet.c ---- */
+int wpipe__native_on_hello(struct wpipe__native *n, const uint8_t *body);
+int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body);
+
+/* ---- native_switch.c: all with link.lock held ---- */
+int wpipe__native_offer(struct wpipe__native *n);
+/* Some traffic went by in the framed phase; offer when it has earned it. */
+void wpipe__native_earn(struct wpipe__native *n, size_t bytes);
+int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body);
+int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value);
+void wpipe__native_on_stay(struct wpipe__native *n);
+/* Reader: go on in the peer's ring; `front` and `queue` are empty. */
+void wpipe__native_enter_ring(struct wpipe__native *n);
+
+/* ---- native_data.c ---- */
+int wpipe__native_look(struct wpipe__link *link, struct wpipe__record *ret);
+int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
+                       struct wpipe__record *ret);
+void wpipe__native_take(struct wpipe__link *link,
+                        const struct wpipe__record *record, uint32_t bytes,
+                        int whole);
+int wpipe__native_put(struct wpipe__link *link,
+                      const struct wpipe__parcel *parcel);
+int wpipe__native_reserve(struct wpipe__link *link,
+                          const struct wpipe__record *record,
+                          uint8_t **ret_data);
+int wpipe__native_commit(struct wpipe__link *link,
+                         const struct wpipe__record *record);
+int wpipe__native_mark(struct wpipe__link *link, uint32_t flag);
+uint32_t wpipe__native_fragment(struct wpipe__link *link);
+int wpipe__native_drained(struct wpipe__link *link);
+
+/* Ring the peer if it sleeps for one of `mask`. Call after moving an index;
+ * has the fence that goes between. */
+void wpipe__native_ring(struct wpipe__native *n, unsigned mask);
+
+#endif

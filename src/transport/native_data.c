@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records in and out of the native link, in both phases.
+ *
+ * The shared phase is the hot path: no lock, no system call, one fence per
+ * index that moves (it stands between the index and the look at the peer's
+ * `want`, see wait.c). The framed phase does the same things under link.lock
+ * with frames.
+ */
+#include "transport/native.h"
+
+#include <string.h>
+
+#include <windpipe/error.h>
+
+#include "base/base.h"
+#include "base/memory.h"
+
+/* ---- ends and bells ------------------------------------------------------ */
+
+int wpipe__native_end(struct wpipe__native *n, int writer)
+{
+    int over = atomic_load_explicit(&n->over, memory_order_acquire);
+    uint32_t state;
+
+    if (over)
+        return over;
+    state = atomic_load_explicit(&n->theirs->state, memory_order_acquire);
+    if (state == WPIPE__STATE_DISCONNECTED)
+        return WPIPE_EDISCONNECTED;
+    if (state == WPIPE__STATE_CLOSED)
+        return writer ? WPIPE_EPIPE : WPIPE_EOF;
+    if (state != WPIPE__STATE_OPEN)
+        return WPIPE_EPROTO;
+    if (atomic_load_explicit(&n->hung_up, memory_order_acquire))
+        return WPIPE_EDIED;
+    return 0;
+}
+
+/* Unread records are void at once for these. */
+static int voided(struct wpipe__native *n)
+{
+    int over = atomic_load_explicit(&n->over, memory_order_relaxed);
+
+    if (over)
+        return over;
+    return atomic_load_explicit(&n->theirs->state, memory_order_relaxed) ==
+                   WPIPE__STATE_DISCONNECTED
+               ? WPIPE_EDISCONNECTED
+               : 0;
+}
+
+static void bell(struct wpipe__native *n)
+{
+    uint8_t byte = WPIPE__FRAME_BELL;
+    wpipe_piece piece = {&byte, 1};
+
+    if (wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE) ==
+        WPIPE_EPIPE)
+        atomic_store(&n->hung_up, 1);
+}
+
+void wpipe__native_ring(struct wpipe__native *n, unsigned mask)
+{
+    uint64_t want;
+
+    /* pairs with the fence in arm: either we see its want or it sees our
+     * index */
+    atomic_thread_fence(memory_order_seq_cst);
+    want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
+    if (!(want & mask))
+        return;
+    if (atomic_exchange_explicit(&n->rung, want >> 8, memory_order_relaxed) ==
+        want >> 8)
+        return;
+    if (wpipe__in_shared(n) && wpipe__out_shared(n)) {
+        bell(n);
+        return;
+    }
+    /* frames of another thread must not be torn apart */
+    wpipe__mutex_lock(&n->link.lock);
+    bell(n);
+    wpipe__mutex_unlock(&n->link.lock);
+}
+
+/* ---- reading, framed ------------------------------------------------------ */
+
+/* Take the record at `at` of our own queue apart. */
+static uint64_t parse_queued(const uint8_t *at, struct wpipe__record *ret)
+{
+    struct wpipe__record r = {0};
+    uint64_t space;
+
+    r.size = wpipe__load_u32(at);
+    r.flags = wpipe__load_u32(at + 4);
+    space = wpipe__record_space(r.flags, r.size);
+    at += WPIPE__RECORD_HEADER;
+    if (r.flags & WPIPE__RECORD_TOTAL) {
+        r.total = wpipe__load_u64(at);
+        at += 8;
+    }
+    if (r.flags & (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)) {
+        r.request = wpipe__load_u64(at);
+        at += 8;
+    }
+    r.data = at;
+    *ret = r;
+    return space;
+}
+
+/* Bring what has come to the reader. 1: front has more than `have` bytes, or
+ * the ring was entered; 0; < 0 the end. */
+static int refill(struct wpipe__native *n, size_t have)
+{
+    int r = 0;
+
+    wpipe__mutex_lock(&n->link.lock);
+    if (wpipe__buffer_size(&n->queue) == 0 && !n->peer_moved)
+        (void)wpipe__native_pump(n);
+    if (voided(n)) {
+        r = voided(n);
+    } else if (wpipe__buffer_size(&n->queue) > 0) {
+        if (wpipe__buffer_size(&n->front) == 0) {
+            struct wpipe__buffer empty = n->front;
+
+            n->front = n->queue;
+            n->queue = empty;
+        } else {
+            r = wpipe__buffer_append(&n->front,
+                                     wpipe__buffer_front(&n->queue),
+                                     wpipe__buffer_size(&n->queue));
+            if (r == 0)
+                wpipe__buffer_drop(&n->queue, wpipe__buffer_size(&n->queue));
+        }
+        if (r == 0)
+            r = wpipe__buffer_size(&n->front) > have;
+    } else if (n->peer_moved && have == 0) {
+        wpipe__native_enter_ring(n);
+        r = 1;
+    } else if (n->peer_moved) {
+        r = 1; /* a scan goes on in the ring */
+    } else {
+        r = wpipe__native_end(n, 0);
+    }
+    wpipe__mutex_unlock(&n->link.lock);
+    return r;
+}
+
+/* ---- reading --------------------------------------------------------------- */
+
+/* Publish how far we have read, and wake a writer that waits for it. */
+static void tell(struct wpipe__native *n)
+{
+    n->told = n->in.tail;
+    atomic_store_explicit(&n->mine->consumed, n->consumed,
+                          memory_order_relaxed);
+    /* pairs with the acquire load in refresh_tail: it may overwrite now */
+    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
+    wpipe__native_ring(n, WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED);
+}
+
+static int look_shared(struct wpipe__native *n, struct wpipe__record *ret)
+{
+    int end;
+    int r = wpipe__ring_look(&n->in, n->theirs, ret);
+
+    if (r == 1)
+        return 1;
+    if (r == 0) {
+        if (n->told != n->in.tail)
+            tell(n); /* a PAD was skipped */
+        end = wpipe__native_end(n, 0);
+        if (end == 0)
+            return 0;
+        /* it wrote before it ended: look again after seeing the end */
+        r = wpipe__ring_look(&n->in, n->theirs, ret);
+        if (r == 0)
+            return end;
+    }
+    if (r < 0) {
+        wpipe__mutex_lock(&n->link.lock);
+        wpipe__native_break(n, r);
+        wpipe__mutex_unlock(&n->link.lock);
+    }
+    return r;
+}
+
+static int look_any(struct wpipe__native *n, struct wpipe__record *ret)
+{
+    int r;
+
+    if (wpipe__in_shared(n))
+        return look_shared(n, ret);
+    if (wpipe__buffer_size(&n->front) == 0) {
+        r = refill(n, 0);
+        if (r <= 0)
+            return r;
+        if (wpipe__in_shared(n))
+            return look_shared(n, ret);
+    }
+    (void)parse_queued(wpipe__buffer_front(&n->front), ret);
+    ret->data += n->in.taken;
+    ret->size -= n->in.taken;
+    return 1;
+}
+
+int wpipe__native_look(struct wpipe__link *link, struct wpipe__record *ret)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int r = voided(n);
+
+    if (r < 0)
+        return r;
+    if (n->finished)
+        return WPIPE_EOF;
+    r = look_any(n, ret);
+    if (r == 1 && (ret->flags & WPIPE__RECORD_FIN)) {
+        n->finished = 1;
+        wpipe__native_take(link, ret, 0, 1);
+        return WPIPE_EOF;
+    }
+    return r;
+}
+
+/* Cursor.begun while the scan is ahead of the reader, in the peer's ring. */
+#define AHEAD_IN_RING 2
+
+/* Records in the ring that the reader has not entered yet. */
+static int scan_ahead(struct wpipe__native *n, struct wpipe__cursor *cursor,
+                      struct wpipe__record *ret)
+{
+    struct wpipe__ring_in ahead = {0};
+
+    ahead.bytes = (const uint8_t *)n->theirs + WPIPE__CONTROL_SIZE;
+    ahead.size = n->link.terms.ring_in;
+    ahead.tail = n->moved_at;
+    ahead.head = n->moved_at;
+    if (cursor->begun != AHEAD_IN_RING)
+        cursor->position = n->moved_at;
+    cursor->begun = AHEAD_IN_RING;
+    if (wpipe__ring_refresh(&ahead, n->theirs) < 0)
+        return WPIPE_EPROTO;
+    return wpipe__ring_scan(&ahead, n->theirs, &cursor->position, ret);
+}
+
+/* The scan in `front`: the cursor counts its bytes. */
+static int scan_front(struct wpipe__native *n, struct wpipe__cursor *cursor,
+                      struct wpipe__record *ret)
+{
+    size_t size = wpipe__buffer_size(&n->front);
+    int r;
+
+    if (cursor->begun != AHEAD_IN_RING && cursor->position >= size) {
+        r = refill(n, size);
+        if (r <= 0)
+            return 0; /* the end, if it is that, is for look to tell */
+    }
+    if (cursor->begun == AHEAD_IN_RING ||
+        cursor->position >= wpipe__buffer_size(&n->front))
+        return scan_ahead(n, cursor, ret);
+    cursor->position += parse_queued(
+        wpipe__buffer_front(&n->front) + cursor->position, ret);
+    return 1;
+}
+
+int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
+                       struct wpipe__record *ret)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int first = !cursor->begun;
+    int r = 0;
+
+    if (first) {
+        r = wpipe__native_look(link, ret); /* fills, switches, ends */
+        if (r <= 0)
+            return r;
+        cursor->begun = 1;
+        cursor->position = wpipe__in_shared(n) ? n->in.tail : 0;
+    }
+    if (wpipe__in_shared(n))
+        r = wpipe__ring_scan(&n->in, n->theirs, &cursor->position, ret);
+    else
+        r = scan_front(n, cursor, ret);
+    if (r == 1 && first && n->in.taken <= ret->size) {
+        ret->data += n->in.taken;
+        ret->size -= n->in.taken;
+    }
+    if (r == 1 && (ret->flags & WPIPE__RECORD_FIN))
+        return 0;
+    return r;
+}
+
+static void take_framed(struct wpipe__native *n,
+                        const struct wpipe__record *record, int whole)
+{
+    uint32_t size = record->size + n->in.taken;
+    uint64_t quarter = wpipe__native_window(n->link.terms.ring_in) / 4;
+    uint64_t want;
+
+    if (!whole)
+        return;
+    n->in.tail += wpipe__frame_charge(record->flags, size);
+    n->in.taken = 0;
+    wpipe__buffer_drop(&n->front, wpipe__record_space(record->flags, size));
+    wpipe__mutex_lock(&n->link.lock);
+    atomic_store_explicit(&n->mine->consumed, n->consumed,
+                          memory_order_relaxed);
+    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
+    want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
+    if (want & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))
+        wpipe__native_answer(n);
+    else if (n->in.tail - n->credit_sent >= quarter)
+        wpipe__native_credit(n);
+    wpipe__mutex_unlock(&n->link.lock);
+}
+
+void wpipe__native_take(struct wpipe__link *link,
+                        const struct wpipe__record *record, uint32_t bytes,
+                        int whole)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    n->consumed += bytes;
+    if (!wpipe__in_shared(n)) {
+        if (!whole)
+            n->in.taken += bytes;
+        else
+            take_framed(n, record, whole);
+        return;
+    }
+    wpipe__ring_take(&n->in, record, bytes, whole);
+    if (whole &&
+        (n->in.tail == n->in.head || n->in.tail - n->told >= n->in.size / 8))
+        tell(n);
+}
+
+/* ---- writing ---------------------------------------------------------------- */
+
+/* Copy `size` bytes of the pieces, from the parcel's offset. */
+static void gather(uint8_t *to, const struct wpipe__parcel *p)
+{
+    size_t skip = p->offset;
+    size_t left = p->record.size;
+    int i;
+
+    for (i = 0; i < p->count && left > 0; i++) {
+        size_t size = p->pieces[i].size;
+        size_t part;
+
+        if (skip >= size) {
+            skip -= size;
+            continue;
+        }
+        part = wpipe__min_size(size - skip, left);
+        memcpy(to, (const uint8_t *)p->pieces[i].data + skip, part);
+        to += part;
+        left -= part;
+        skip = 0;
+    }
+}
+
+/* Credit in the framed phase for a record of this charge: 1; 0; < 0. */
+static int framed_room(struct wpipe__native *n, uint64_t charge)
+{
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        uint64_t tail = atomic_load_explicit(&n->theirs->tail,
+                                             memory_order_acquire);
+        int end = wpipe__native_end(n, 1);
+
+        if (end < 0)
+            return end;
+        if (n->out.head - tail + charge <= n->window)
+            return 1;
+        if (i == 0)
+            (void)wpipe__native_pump(n);
+        if (wpipe__out_shared(n))
+            return 0;
+    }
+    return 0;
+}
+
+/* Send one DATA frame from a payload in one piece or several. Locked. */
+static int send_data(struct wpipe__native *n, const struct wpipe__parcel *p)
+{
+    const struct wpipe__record *r = &p->record;
+    struct wpipe__frame f = {.type = WPIPE__FRAME_DATA};
+    uint8_t extra[16];
+    uint8_t flat[WPIPE__FRAME_DATA_MAX];
+    wpipe_piece body[2];
+    uint32_t at = 0;
+    int result;
+
+    if (r->flags & WPIPE__RECORD_TOTAL) {
+        wpipe__store_u64(extra, r->total);
+        at = 8;
+    }
+    if (r->flags & (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)) {
+        wpipe__store_u64(extra + at, r->request);
+        at += 8;
+    }
+    f.flags = (uint16_t)r->flags;
+    f.size = at + r->size;
+    f.value = atomic_load_explicit(&n->mine->tail, memory_order_relaxed);
+    body[0].data = extra;
+    body[0].size = at;
+    gather(flat, p);
+    body[1].data = flat;
+    body[1].size = r->size;
+    result = wpipe__native_send(n, &f, body, 2, WPIPE__NO_HANDLE);
+    if (result < 0)
+        return result;
+    n->credit_sent = f.value;
+    n->out.head += wpipe__frame_charge(r->flags, r->size);
+    atomic_store_explicit(&n->mine->head, n->out.head, memory_order_relaxed);
+    n->sent += r->size;
+    wpipe__native_earn(n, r->size);
+    return 1;
+}
+
+/* 1, 0, < 0; or 2: the phase is over, use the ring. */
+static int put_framed(struct wpipe__native *n, const struct wpipe__parcel *p)
+{
+    int r = 2;
+
+    wpipe__mutex_lock(&n->link.lock);
+    if (!wpipe__out_shared(n)) {
+        r = framed_room(n, wpipe__frame_charge(p->record.flags,
+                                               p->record.size));
+        if (r == 1)
+            r = send_data(n, p);
+        else if (r == 0 && wpipe__out_shared(n))
+            r = 2;
+    }
+    wpipe__mutex_unlock(&n->link.lock);
+    return r;
+}
+
+/* Once a quarter of the ring: is anybody still there? */
+static void check_peer(struct wpipe__native *n)
+{
+    if (n->out.head - n->checked < n->out.size / 4)
+        return;
+    n->checked = n->out.head;
+    wpipe__mutex_lock(&n->link.lock);
+    (void)wpipe__native_pump(n);
+    wpipe__mutex_unlock(&n->link.lock);
+}
+
+static int reserve_shared(struct wpipe__native *n,
+                          const struct wpipe__record *record,
+                          uint8_t **ret_data)
+{
+    int r = wpipe__native_end(n, 1);
+    int error;
+
+    if (r < 0)
+        return r;
+    *ret_data = wpipe__ring_reserve(&n->out, n->theirs, record, &error);
+    if (error < 0) {
+        wpipe__mutex_lock(&n->link.lock);
+        wpipe__native_break(n, error);
+        wpipe__mutex_unlock(&n->link.lock);
+        return error;
+    }
+    return *ret_data != NULL;
+}
+
+static void commit_shared(struct wpipe__native *n,
+                          const struct wpipe__record *record)
+{
+    wpipe__ring_commit(&n->out, record);
+    wpipe__ring_publish(&n->out, n->mine);
+    n->sent += record->size;
+    wpipe__native_ring(n, WPIPE__WANT_DATA);
+    check_peer(n);
+}
+
+int wpipe__native_put(struct wpipe__link *link,
+                      const struct wpipe__parcel *parcel)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    uint8_t *to;
+    int r;
+
+    if (!wpipe__out_shared(n)) {
+        r = put_framed(n, parcel);
+        if (r != 2)
+            return r;
+    }
+    r = reserve_shared(n, &parcel->record, &to);
+    if (r <= 0)
+        return r;
+    gather(to, parcel);
+    commit_shared(n, &parcel->record);
+    return 1;
+}
+
+int wpipe__native_reserve(struct wpipe__link *link,
+                          const struct wpipe__record *record,
+                          uint8_t **ret_data)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int r;
+
+    if (wpipe__out_shared(n))
+        return reserve_shared(n, record, ret_data);
+    wpipe__mutex_lock(&n->link.lock);
+    r = framed_room(n, wpipe__frame_charge(record->flags, record->size));
+    wpipe__mutex_unlock(&n->link.lock);
+    if (r == 0 && wpipe__out_shared(n))
+        return reserve_shared(n, record, ret_data);
+    if (r <= 0)
+        return r;
+    n->scratch = wpipe__alloc(record->size + 1);
+    if (n->scratch == NULL)
+        return WPIPE_ENOMEM;
+    *ret_data = n->scratch;
+    return 1;
+}
+
+int wpipe__native_commit(struct wpipe__link *link,
+                         const struct wpipe__record *record)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    struct wpipe__parcel parcel = {0};
+    wpipe_piece piece;
+    int r;
+
+    if (n->scratch == NULL) {
+        commit_shared(n, record);
+        return 1;
+    }
+    piece.data = n->scratch;
+    piece.size = record->size;
+    parcel.pieces = &piece;
+    parcel.count = 1;
+    parcel.record = *record;
+    r = wpipe__native_put(link, &parcel);
+    if (r != 0) {
+        wpipe__free(n->scratch);
+        n->scratch = NULL;
+    }
+    return r;
+}
+
+int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    struct wpipe__parcel parcel = {0};
+    int r = 2;
+
+    parcel.record.flags = flag;
+    wpipe__mutex_lock(&n->link.lock);
+    if (!wpipe__out_shared(n)) {
+        r = wpipe__native_end(n, 1);
+        if (r == 0) /* beyond the credit if need be: room was kept for it */
+            r = send_data(n, &parcel);
+    }
+    wpipe__mutex_unlock(&n->link.lock);
+    if (r != 2)
+        return r < 0 ? r : 0;
+    r = wpipe__native_end(n, 1);
+    if (r < 0)
+        return r;
+    wpipe__ring_mark(&n->out, flag);
+    wpipe__ring_publish(&n->out, n->mine);
+    wpipe__native_ring(n, WPIPE__WANT_DATA);
+    return 0;
+}
+
+uint32_t wpipe__native_fragment(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    if (wpipe__out_shared(n))
+        return (uint32_t)wpipe__min_u64(wpipe__ring_fragment(n->out.size),
+                                        65536u);
+    return (uint32_t)wpipe__min_u64(WPIPE__FRAME_DATA_MAX,
+                                    n->window / 2 - 64);
+}
+
+int wpipe__native_drained(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int end;
+    int r;
+
+    wpipe__mutex_lock(&n->link.lock);
+    if (!wpipe__out_shared(n))
+        (void)wpipe__native_pump(n);
+    end = wpipe__native_end(n, 1); /* before the tail: the last word counts */
+    r = atomic_load_explicit(&n->theirs->tail, memory_order_acquire) ==
+        atomic_load_explicit(&n->mine->head, memory_order_relaxed);
+    wpipe__mutex_unlock(&n->link.lock);
+    return r && end != WPIPE_EDISCONNECTED ? 1 : end;
+}

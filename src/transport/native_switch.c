@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SWITCH: a native link moves from its socket to shared memory.
+ *
+ * Both ends do the same: offer a segment (SWITCH + descriptor); and once both
+ * segments are known, say MOVED and write into the own ring from there on.
+ * Whoever is offered a segment and has not offered one does so at once. The
+ * reader takes what was framed first, then goes on in the ring. Whoever cannot
+ * do it says STAY, and both stay framed. All with link.lock held.
+ */
+#include "transport/native.h"
+
+#include <windpipe/error.h>
+
+#include "base/base.h"
+
+/* A link earns shared memory with this many records or 4 KiB units. */
+#define EARNED_AT 16u
+#define EARN_UNIT 4096u
+
+/* Start the segment's words where the private ones stand. */
+static void copy_words(struct wpipe__control *to,
+                       const struct wpipe__control *from)
+{
+    atomic_store(&to->head, atomic_load(&from->head));
+    atomic_store(&to->tail, atomic_load(&from->tail));
+    atomic_store(&to->consumed, atomic_load(&from->consumed));
+    atomic_store(&to->want, atomic_load(&from->want));
+    atomic_store(&to->state, atomic_load(&from->state));
+    atomic_store(&to->core, atomic_load(&from->core));
+}
+
+/* From here on our records go into our ring. Both segments are known. */
+static int move(struct wpipe__native *n)
+{
+    uint64_t tail = atomic_load_explicit(&n->theirs->tail,
+                                         memory_order_acquire);
+    int r;
+
+    if (n->out.head - tail > wpipe__native_window(n->link.terms.ring_out))
+        return WPIPE_EPROTO;
+    r = wpipe__native_say(n, WPIPE__FRAME_MOVED, n->out.head);
+    if (r < 0)
+        return atomic_load(&n->over);
+    n->out.bytes = (uint8_t *)n->mine + WPIPE__CONTROL_SIZE;
+    n->out.size = n->link.terms.ring_out;
+    n->out.tail = tail;
+    n->checked = n->out.head;
+    wpipe__ring_publish(&n->out, n->mine);
+    atomic_store_explicit(&n->out_shared, 1, memory_order_release);
+    wpipe__link_notify(&n->link);
+    return 0;
+}
+
+/* Send our segment. 0; < 0 when it cannot be had or was not taken. */
+static int send_segment(struct wpipe__native *n, struct wpipe__control *words,
+                        wpipe__handle handle)
+{
+    struct wpipe__switch offer = {n->link.terms.ring_out,
+                                  (uint32_t)n->segment_size};
+    struct wpipe__frame f = {.type = WPIPE__FRAME_SWITCH,
+                             .size = WPIPE__SWITCH_SIZE};
+    uint8_t bytes[WPIPE__SWITCH_SIZE];
+    wpipe_piece body = {bytes, sizeof bytes};
+
+    words->magic = WPIPE__CONTROL_MAGIC;
+    words->version = WPIPE__WIRE_VERSION;
+    words->ring_size = n->link.terms.ring_out;
+    words->features = wpipe__os_has_barrier() ? WPIPE__FEATURE_BARRIER : 0;
+    words->start = n->out.head;
+    copy_words(words, n->mine);
+    wpipe__switch_encode(&offer, bytes);
+    return wpipe__native_send(n, &f, &body, 1, handle);
+}
+
+int wpipe__native_offer(struct wpipe__native *n)
+{
+    size_t size = WPIPE__CONTROL_SIZE + n->link.terms.ring_out;
+    void *memory = NULL;
+    wpipe__handle handle = WPIPE__NO_HANDLE;
+    int r;
+
+    if (n->offered)
+        return 0;
+    if (!n->willing || n->greeted != WPIPE__GREET_DONE || n->left)
+        return WPIPE_ENOTSUP;
+    r = wpipe__os_segment_make(size, &memory, &handle);
+    if (r < 0)
+        goto fail;
+    n->segment_size = size;
+    r = send_segment(n, memory, handle);
+    wpipe__os_close(handle);
+    if (r < 0) {
+        wpipe__os_segment_unmap(memory, size);
+        goto fail;
+    }
+    n->mine = memory;
+    n->offered = 1;
+    return n->their_size ? move(n) : 0;
+fail:
+    n->willing = 0; /* not tried again; and should the peer offer: STAY */
+    n->segment_size = 0;
+    wpipe__link_notify(&n->link);
+    return r;
+}
+
+void wpipe__native_earn(struct wpipe__native *n, size_t bytes)
+{
+    n->earned += 1 + (uint32_t)(bytes / EARN_UNIT);
+    if (n->earned >= EARNED_AT && !n->offered && n->willing &&
+        n->greeted == WPIPE__GREET_DONE)
+        (void)wpipe__native_offer(n);
+}
+
+/* What the peer sent with its SWITCH is a segment as the terms say. */
+static int map_theirs(struct wpipe__native *n,
+                      const struct wpipe__switch *offer)
+{
+    const struct wpipe__control *words;
+    const void *memory = NULL;
+    const char *why = NULL;
+    int r;
+
+    if (offer->ring_size != n->link.terms.ring_in)
+        return WPIPE_EPROTO;
+    r = wpipe__os_segment_map(n->passed, offer->segment_size, &memory, &why);
+    if (r < 0)
+        return r;
+    words = memory;
+    if (words->magic != WPIPE__CONTROL_MAGIC ||
+        words->version != WPIPE__WIRE_VERSION ||
+        words->ring_size != offer->ring_size) {
+        wpipe__os_segment_unmap(memory, offer->segment_size);
+        return WPIPE_EPROTO;
+    }
+    n->their_segment = memory;
+    n->their_size = offer->segment_size;
+    n->theirs = words;
+    return 0;
+}
+
+int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body)
+{
+    struct wpipe__switch offer;
+    int r = wpipe__switch_decode(body, &offer);
+
+    if (r < 0 || n->passed == WPIPE__NO_HANDLE || n->their_size)
+        return WPIPE_EPROTO;
+    if (!n->willing && !n->offered)
+        goto stay; /* we could not have a segment: no use for theirs */
+    r = map_theirs(n, &offer);
+    if (r == WPIPE_EPROTO)
+        return r;
+    if (r < 0)
+        goto stay;
+    wpipe__os_close(n->passed);
+    n->passed = WPIPE__NO_HANDLE;
+    wpipe__os_refuse_passing(n->link.socket);
+    if (n->offered)
+        return move(n);
+    r = wpipe__native_offer(n);
+    if (atomic_load(&n->over))
+        return atomic_load(&n->over);
+    if (r == 0)
+        return 0;
+    n->theirs = &n->local[1];
+    return wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0
+               ? atomic_load(&n->over)
+               : 0;
+stay:
+    wpipe__os_close(n->passed);
+    n->passed = WPIPE__NO_HANDLE;
+    return wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0
+               ? atomic_load(&n->over)
+               : 0;
+}
+
+int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value)
+{
+    if (!n->their_size || n->theirs == &n->local[1] || n->peer_moved ||
+        value != n->received)
+        return WPIPE_EPROTO;
+    n->moved_at = value;
+    n->peer_moved = 1;
+    return 0;
+}
+
+void wpipe__native_on_stay(struct wpipe__native *n)
+{
+    struct wpipe__control *shared = n->mine;
+
+    n->willing = 0;
+    if (!n->offered || n->out_shared)
+        return;
+    copy_words(&n->local[0], shared);
+    n->mine = &n->local[0];
+    n->offered = 0;
+    wpipe__os_segment_unmap(shared, n->segment_size);
+    n->segment_size = 0;
+}
+
+void wpipe__native_enter_ring(struct wpipe__native *n)
+{
+    n->in.bytes = (const uint8_t *)n->theirs + WPIPE__CONTROL_SIZE;
+    n->in.size = n->link.terms.ring_in;
+    n->in.head = n->in.tail;
+    n->in.taken = 0;
+    n->told = n->in.tail;
+    wpipe__buffer_done(&n->front);
+    wpipe__buffer_done(&n->queue);
+    atomic_store_explicit(&n->in_shared, 1, memory_order_release);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wait room of a link: how threads sleep on it and how they are woken.
+ *
+ * Several threads may wait on one link (a reader, a writer). One of them, the
+ * leader, waits on the socket; the others wait on a condition. Whoever takes
+ * something off the socket says so to all, because what came may be what
+ * another thread waits for: `turn` grows, and a thread that decided to sleep
+ * on an older turn looks again first.
+ *
+ * The order of a sleep: look; say what we want under a fresh epoch, fence
+ * (arm); look again; sleep. The peer's order is: move its index, fence, look
+ * at the want. So one of the two always sees the other.
+ */
+#include "transport/transport.h"
+
+#include "base/base.h"
+#include "base/ring.h"
+
+/* A yield that took this long met somebody who wants the core for himself. */
+#define LONG_YIELD_NS 1000000u
+#define WAITS_WITHOUT_YIELD 100u
+#define YIELDS 2
+/* Without the flag (no descriptor left) a wake is seen this late. */
+#define NO_FLAG_MS 50
+
+int wpipe__link_init(struct wpipe__link *link,
+                     const struct wpipe__transport *transport,
+                     wpipe__handle socket)
+{
+    int r;
+
+    link->transport = transport;
+    link->socket = socket;
+    link->generation = wpipe__os_generation();
+    link->room.flag = WPIPE__NO_HANDLE;
+    r = wpipe__mutex_init(&link->lock);
+    if (r < 0)
+        return r;
+    r = wpipe__condition_init(&link->room.condition);
+    if (r < 0)
+        wpipe__mutex_done(&link->lock);
+    return r;
+}
+
+void wpipe__link_done(struct wpipe__link *link)
+{
+    wpipe__os_close(link->room.flag);
+    wpipe__os_close(link->socket);
+    link->room.flag = WPIPE__NO_HANDLE;
+    link->socket = WPIPE__NO_HANDLE;
+    wpipe__condition_done(&link->room.condition);
+    wpipe__mutex_done(&link->lock);
+}
+
+void wpipe__link_notify(struct wpipe__link *link)
+{
+    struct wpipe__room *room = &link->room;
+
+    atomic_fetch_add_explicit(&room->turn, 1, memory_order_release);
+    if (room->waiters == 0)
+        return;
+    wpipe__condition_wake_all(&room->condition);
+    if (room->polling)
+        wpipe__os_flag_set(room->flag);
+}
+
+void wpipe__link_wake(struct wpipe__link *link)
+{
+    struct wpipe__room *room = &link->room;
+
+    wpipe__mutex_lock(&link->lock);
+    if (room->waiters > 0)
+        atomic_fetch_add_explicit(&room->woken, 1, memory_order_release);
+    else
+        atomic_store_explicit(&room->wake_next, 1, memory_order_relaxed);
+    wpipe__link_notify(link);
+    wpipe__mutex_unlock(&link->lock);
+}
+
+/* One thread's wait. */
+struct wait {
+    struct wpipe__link *link;
+    unsigned mask;
+    int (*ready)(void *user);
+    void *user;
+    uint64_t deadline;
+    uint32_t woken; /* room.woken when the wait began */
+};
+
+static int was_woken(const struct wait *w)
+{
+    return atomic_load_explicit(&w->link->room.woken, memory_order_acquire) !=
+           w->woken;
+}
+
+/* Poll memory for a while. What ready said, or 0 when the time is up. */
+static int spin(const struct wait *w)
+{
+    const struct wpipe__transport *t = w->link->transport;
+    uint64_t end = 0;
+    unsigned i = 0;
+    int r = 0;
+
+    if (w->link->spin_ns == 0 || t->same_core(w->link))
+        return 0;
+    while ((r = w->ready(w->user)) == 0) {
+        wpipe__os_pause();
+        if (++i % 16 != 0)
+            continue;
+        if (end == 0)
+            end = wpipe__os_now() + w->link->spin_ns;
+        else if (wpipe__os_now() >= end || was_woken(w))
+            break;
+    }
+    return r;
+}
+
+/* Give the core to the peer, which may be all it takes. */
+static int yield(const struct wait *w)
+{
+    struct wpipe__room *room = &w->link->room;
+    int r = 0;
+    int i;
+
+    if (w->link->spin_ns == 0)
+        return 0;
+    if (room->no_yield > 0) {
+        room->no_yield--;
+        return 0;
+    }
+    for (i = 0; i < YIELDS && r == 0; i++) {
+        uint64_t before = wpipe__os_now();
+
+        wpipe__os_yield();
+        r = w->ready(w->user);
+        if (wpipe__os_now() - before > LONG_YIELD_NS) {
+            room->no_yield = WAITS_WITHOUT_YIELD;
+            break;
+        }
+    }
+    return r;
+}
+
+static unsigned union_of_wants(const struct wpipe__room *room)
+{
+    unsigned mask = 0;
+    unsigned i;
+
+    for (i = 0; i < WPIPE__ARRAY_SIZE(room->users); i++)
+        if (room->users[i] > 0)
+            mask |= 1u << i;
+    return mask;
+}
+
+/* Count us in or out of those who want; the caller arms. Link locked. */
+static void count(struct wait *w, int in)
+{
+    struct wpipe__room *room = &w->link->room;
+    unsigned i;
+
+    room->waiters += in ? 1 : -1;
+    for (i = 0; i < WPIPE__ARRAY_SIZE(room->users); i++)
+        if (w->mask & 1u << i)
+            room->users[i] += in ? 1u : -1u;
+}
+
+/* As the leader: wait on the socket for all. Link locked, also after. */
+static void lead(struct wait *w)
+{
+    struct wpipe__link *link = w->link;
+    struct wpipe__room *room = &link->room;
+    uint64_t deadline = w->deadline;
+    wpipe__handle handles[2];
+    int ready;
+
+    if (room->flag == WPIPE__NO_HANDLE)
+        (void)wpipe__os_flag_open(&room->flag);
+    if (room->flag == WPIPE__NO_HANDLE)
+        deadline = wpipe__min_u64(deadline, wpipe__os_deadline(NO_FLAG_MS));
+    handles[0] = link->socket;
+    handles[1] = room->flag;
+    room->polling = 1;
+    wpipe__mutex_unlock(&link->lock);
+    ready = wpipe__os_wait(handles, 2, deadline);
+    wpipe__mutex_lock(&link->lock);
+    room->polling = 0;
+    if (ready > 0 && (ready & 1)) {
+        wpipe__mutex_unlock(&link->lock);
+        (void)link->transport->pump(link);
+        wpipe__mutex_lock(&link->lock);
+    }
+    if (ready > 0 && (ready & 2))
+        (void)wpipe__os_flag_clear(room->flag);
+    /* the next one leads, if we leave */
+    atomic_fetch_add_explicit(&room->turn, 1, memory_order_release);
+    wpipe__condition_wake_all(&room->condition);
+}
+
+/* Sleep once, unless something came since `turn`. Link locked. */
+static void sleep_once(struct wait *w, uint32_t turn)
+{
+    struct wpipe__room *room = &w->link->room;
+
+    if (atomic_load_explicit(&room->turn, memory_order_relaxed) != turn)
+        return;
+    if (room->polling)
+        (void)wpipe__condition_wait(&room->condition, &w->link->lock,
+                                    w->deadline);
+    else
+        lead(w);
+}
+
+/* Arm, look, sleep, until it is ready or over. */
+static int wait_asleep(struct wait *w)
+{
+    struct wpipe__link *link = w->link;
+    struct wpipe__room *room = &link->room;
+    uint32_t turn;
+    int r;
+
+    for (;;) {
+        turn = atomic_load_explicit(&room->turn, memory_order_acquire);
+        wpipe__mutex_lock(&link->lock);
+        link->transport->arm(link, union_of_wants(room));
+        wpipe__mutex_unlock(&link->lock);
+        r = w->ready(w->user);
+        if (r != 0)
+            return r;
+        if (was_woken(w))
+            return WPIPE_EWOKEN;
+        if (w->deadline != UINT64_MAX && wpipe__os_now() >= w->deadline)
+            return WPIPE_ETIMEDOUT;
+        wpipe__mutex_lock(&link->lock);
+        sleep_once(w, turn);
+        wpipe__mutex_unlock(&link->lock);
+    }
+}
+
+int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
+                     int (*ready)(void *user), void *user, uint64_t deadline)
+{
+    struct wait w = {link, mask, ready, user, deadline, 0};
+    struct wpipe__room *room = &link->room;
+    int r;
+
+    w.woken = atomic_load_explicit(&room->woken, memory_order_acquire);
+    if (atomic_load_explicit(&room->wake_next, memory_order_relaxed) &&
+        atomic_exchange(&room->wake_next, 0))
+        return WPIPE_EWOKEN;
+    r = ready(user);
+    if (r != 0)
+        return r;
+    if (deadline == 0)
+        return WPIPE_ETIMEDOUT;
+    if (link->transport->in_memory(link, mask)) {
+        r = spin(&w);
+        if (r == 0 && !was_woken(&w))
+            r = yield(&w);
+        if (r != 0)
+            return r;
+    }
+    wpipe__mutex_lock(&link->lock);
+    count(&w, 1);
+    wpipe__mutex_unlock(&link->lock);
+    r = wait_asleep(&w);
+    wpipe__mutex_lock(&link->lock);
+    count(&w, 0);
+    if (room->waiters == 0)
+        link->transport->arm(link, 0);
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
