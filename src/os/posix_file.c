@@ -55,7 +55,7 @@ static void read_facts(const struct stat *status,
     ret_facts->kind = file_kind(status->st_mode);
 }
 
-/* ---- directories ---------------------------------------------------------- */
+/* ---- directories --------------------------------------------------------- */
 
 /* Open what is there. */
 static int directory_try(const char *path)
@@ -139,7 +139,7 @@ int wpipe__os_directory_each(wpipe__handle directory,
     return r;
 }
 
-/* ---- files ---------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------- */
 
 int wpipe__os_file_facts(wpipe__handle directory, const char *name,
                          struct wpipe__file_facts *ret_facts)
@@ -167,7 +167,7 @@ int wpipe__os_file_unlink(wpipe__handle directory, const char *name)
     return 0;
 }
 
-/* ---- locks ---------------------------------------------------------------- */
+/* ---- locks --------------------------------------------------------------- */
 
 /*
  * Open the lock file, making it when absent. Without O_CREAT first: a system

@@ -28,7 +28,7 @@ static int fail_file(const struct wpipe__door *d, const char *verb,
     return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
 }
 
-/* ---- who else has the name ------------------------------------------------ */
+/* ---- who else has the name ----------------------------------------------- */
 
 /* Say that process `pid` (0: not known) has the name. */
 static int fail_in_use(const struct wpipe__door *d, int64_t pid,
@@ -149,7 +149,7 @@ static int check_door(const struct wpipe__door *d, const wpipe_options *options)
     return check_socket(d, file, facts.uid, options);
 }
 
-/* ---- taking the name ------------------------------------------------------ */
+/* ---- taking the name ----------------------------------------------------- */
 
 static int open_directory(struct wpipe__door *d, const wpipe_options *options)
 {
@@ -314,7 +314,7 @@ fail:
     return r;
 }
 
-/* ---- giving it back ------------------------------------------------------- */
+/* ---- giving it back ------------------------------------------------------ */
 
 /* Unlink the door, if it is the one that we published. Under the lock. */
 static void unpublish(const struct wpipe__door *d)

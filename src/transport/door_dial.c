@@ -123,7 +123,7 @@ int wpipe__door_dial(const char *name, const wpipe_options *options,
     return r;
 }
 
-/* ---- the list ------------------------------------------------------------- */
+/* ---- the list ------------------------------------------------------------ */
 
 struct listing {
     int (*each)(const char *name, const char *where, void *user);
