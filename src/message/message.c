@@ -180,7 +180,7 @@ const char *wpipe_message_problem_text(int problem)
         [WPIPE_MESSAGE_TRAILING_BYTES] = "bytes follow the body",
     };
 
-    if (problem < 0 || (size_t)problem >= WPIPE__ARRAY_SIZE(texts))
+    if ((size_t)problem >= WPIPE__ARRAY_SIZE(texts))
         return "an unknown problem";
     return texts[problem];
 }

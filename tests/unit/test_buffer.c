@@ -121,6 +121,44 @@ static void buffer_reserved_space_is_one_piece(void **state)
     wpipe__buffer_done(&buffer);
 }
 
+static void buffer_reserve_at_its_edge_grows(void **state)
+{
+    size_t extra;
+
+    (void)state;
+    for (extra = 1; extra < 600; extra++) {
+        struct wpipe__buffer buffer = { 0 };
+
+        assert_int_equal(wpipe__buffer_reserve(&buffer, 1), 0);
+        assert_null(wpipe__buffer_front(&buffer));
+        assert_int_equal(wpipe__buffer_append(&buffer, "abc", 3), 0);
+        assert_int_equal(wpipe__buffer_reserve(&buffer, extra), 0);
+        if (buffer.capacity - buffer.end < extra)
+            fail_msg("no room for %zu", extra);
+        wpipe__buffer_done(&buffer);
+    }
+}
+
+/* Moving many bytes for few, again and again, would cost the square. */
+static void buffer_nearly_full_grows_rather_than_moves(void **state)
+{
+    struct stream stream = { 0 };
+
+    (void)state;
+    assert_int_equal(push(&stream, 256), 0);
+    pop(&stream, 127);
+    assert_int_equal(push(&stream, 1), 0);
+    assert_int_equal(stream.buffer.capacity, 512);
+    check(&stream);
+    pop(&stream, 100);
+    assert_int_equal(push(&stream, 382), 0);
+    pop(&stream, 256);
+    assert_int_equal(push(&stream, 100), 0);
+    assert_int_equal(stream.buffer.capacity, 512);
+    check(&stream);
+    wpipe__buffer_done(&stream.buffer);
+}
+
 static void buffer_emptied_gives_memory_back(void **state)
 {
     long before = wpipe__memory_live();
@@ -255,6 +293,8 @@ static const struct support_case cases[] = {
     TEST(buffer_zeroed_is_empty),
     TEST(buffer_any_mix_of_calls_keeps_order),
     TEST(buffer_reserved_space_is_one_piece),
+    TEST(buffer_reserve_at_its_edge_grows),
+    TEST(buffer_nearly_full_grows_rather_than_moves),
     TEST(buffer_emptied_gives_memory_back),
     TEST(buffer_told_too_much_stays_in_bounds),
     TEST(buffer_of_few_bytes_stays_small),

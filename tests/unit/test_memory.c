@@ -3,6 +3,8 @@
 #include "support.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -134,15 +136,21 @@ static void resize_that_fails_leaves_block(void **state)
 }
 
 enum {
-    ROUNDS = 20000
+    ROUNDS = 300000
 };
 
-/* Returns how many of its allocations failed. */
+static atomic_int ready;
+
+/* Counts in *failed how many of its allocations fail. */
 static void *allocate_much(void *failed)
 {
     long *count = failed;
     int i;
 
+    /* A barrier would wake them one after the other: too late to race. */
+    atomic_fetch_add(&ready, 1);
+    while (atomic_load(&ready) < 2)
+        sched_yield();
     for (i = 0; i < ROUNDS; i++) {
         void *p = wpipe__alloc(8);
 
@@ -160,7 +168,7 @@ static void two_threads_counted_exactly(void **state)
     pthread_t other;
 
     (void)state;
-    wpipe__memory_fail_at(-ROUNDS);
+    wpipe__memory_fail_at(-2L * ROUNDS); /* the last of all */
     assert_int_equal(pthread_create(&other, NULL, allocate_much, &failed[0]),
                      0);
     allocate_much(&failed[1]);

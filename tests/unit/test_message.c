@@ -146,6 +146,7 @@ static void message_null_refused(void **state)
     wpipe_message good = { NULL, 0, NULL, 0 };
     wpipe_message no_topic = { NULL, 1, "b", 1 };
     wpipe_message no_body = { "a", 1, NULL, STRING_LIMIT + 1 };
+    wpipe_message null_and_huge = { NULL, 1, "b", SIZE_MAX };
     wpipe_message huge_and_null = { "a", SIZE_MAX, NULL, 1 };
     char buf[8];
     int problem = 77;
@@ -155,6 +156,7 @@ static void message_null_refused(void **state)
     assert_int_equal(wpipe_message_size(&no_topic), WPIPE_EINVAL);
     assert_int_equal(wpipe_message_size(&no_body), WPIPE_EINVAL);
     assert_int_equal(wpipe_message_size(&huge_and_null), WPIPE_EINVAL);
+    assert_int_equal(wpipe_message_size(&null_and_huge), WPIPE_EINVAL);
     assert_int_equal(wpipe_message_encode(NULL, buf, 8), WPIPE_EINVAL);
     assert_int_equal(wpipe_message_encode(&no_topic, buf, 8), WPIPE_EINVAL);
     assert_int_equal(wpipe_message_encode(&good, NULL, 8), WPIPE_EINVAL);

@@ -351,8 +351,10 @@ static void explain_prints_clean_or_nothing(void **state)
     wpipe__options_explain(&options, "held by %s (%d)", "ev\x1bil", 7);
     assert_string_equal(error_text, "held by ev?il (7)");
     options.error_text_size = 0;
+    error_text[0] = '\x01';
     wpipe__options_explain(&options, "x");
-    assert_string_equal(error_text, "held by ev?il (7)");
+    assert_string_equal(error_text, "\x01"
+                                    "eld by ev?il (7)");
     options.error_text = NULL;
     options.error_text_size = 10;
     wpipe__options_explain(&options, "x");

@@ -85,6 +85,7 @@ static void table_id_of_nothing_not_found(void **state)
     uint64_t id = add(&table, objects);
     const uint64_t strange[] = { 0,
                                  id + 1,
+                                 (id + 1) | (uint64_t)1 << 32,
                                  UINT32_MAX,
                                  UINT64_MAX,
                                  (uint64_t)1 << 32,
@@ -93,6 +94,8 @@ static void table_id_of_nothing_not_found(void **state)
     size_t i;
 
     (void)state;
+    add(&table, objects + 1);
+    wpipe__table_remove(&table, id + 1); /* its slot's next life is no id yet */
     for (i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
         assert_null(wpipe__table_find(&table, strange[i]));
         assert_null(wpipe__table_remove(&table, strange[i]));
@@ -128,12 +131,18 @@ static void table_removed_id_never_comes_back(void **state)
 static void table_slots_used_again(void **state)
 {
     struct wpipe__table table = { 0 };
+    uint64_t ids[10];
+    int round;
     int i;
 
     (void)state;
-    for (i = 0; i < 10000; i++)
-        wpipe__table_remove(&table, add(&table, objects));
-    assert_int_equal(table.used, 1);
+    for (round = 0; round < 1000; round++) {
+        for (i = 0; i < 10; i++)
+            ids[i] = add(&table, objects);
+        for (i = 0; i < 10; i++)
+            wpipe__table_remove(&table, ids[i]);
+    }
+    assert_int_equal(table.used, 10);
     wpipe__table_done(&table);
 }
 

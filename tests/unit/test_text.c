@@ -61,6 +61,8 @@ static void text_not_utf8_cut_anywhere(void **state)
     (void)state;
     wpipe__text_set(buf, sizeof(buf), "%s", "\x80\x80\x80\x80\x80\x80\x80");
     assert_string_equal(buf, "\x80\x80\x80\x80\x80");
+    wpipe__text_set(buf, sizeof(buf), "%s", "\xff\x80\x80\x80\x80\x80\x80");
+    assert_string_equal(buf, "\xff\x80\x80\x80\x80");
 }
 
 static void clean_replaces_what_a_terminal_obeys(void **state)
