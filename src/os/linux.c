@@ -22,7 +22,7 @@ enum {
     DRAIN_MAX = 16   /* reads of one wpipe__os_watch_drain */
 };
 
-/* ---- a name appears -------------------------------------------------------- */
+/* ---- a name appears ----------------------------------------------------- */
 
 /* Besides new names: the directory's own end, after which nothing would ever
  * be reported again. */
@@ -61,7 +61,7 @@ void wpipe__os_watch_drain(wpipe__handle watch)
     }
 }
 
-/* ---- a few handles --------------------------------------------------------- */
+/* ---- a few handles ------------------------------------------------------ */
 
 static int ready_bits(const struct pollfd *fds, int count)
 {
@@ -102,7 +102,7 @@ int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
     return 0;
 }
 
-/* ---- flags ----------------------------------------------------------------- */
+/* ---- flags -------------------------------------------------------------- */
 
 int wpipe__os_flag_open(wpipe__handle *ret_flag)
 {
@@ -142,7 +142,7 @@ int wpipe__os_reserve(wpipe__handle *ret_handle)
     return wpipe__os_flag_open(ret_handle);
 }
 
-/* ---- many handles ---------------------------------------------------------- */
+/* ---- many handles ------------------------------------------------------- */
 
 int wpipe__os_poller_open(wpipe__handle *ret_poller)
 {

@@ -44,7 +44,7 @@ void wpipe__os_test_no_memory(int on)
     atomic_store(&no_memory, on);
 }
 
-/* ---- ours ------------------------------------------------------------------- */
+/* ---- ours --------------------------------------------------------------- */
 
 static int memory_code(int number)
 {
@@ -171,7 +171,7 @@ fail:
     return r;
 }
 
-/* ---- the peer's ------------------------------------------------------------- */
+/* ---- the peer's --------------------------------------------------------- */
 
 /*
  * NULL when `fd` is a segment to be trusted, else what is wrong with it. The
@@ -234,7 +234,7 @@ void wpipe__os_segment_unmap(const void *memory, size_t size)
         munmap((void *)(uintptr_t)memory, size);
 }
 
-/* ---- barrier ---------------------------------------------------------------- */
+/* ---- barrier ------------------------------------------------------------ */
 
 enum {
     BARRIER_UNKNOWN = 0,

@@ -31,7 +31,7 @@ enum {
     BIND_NAME = 40
 };
 
-/* ---- closing ---------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------ */
 
 /* Never again after EINTR: Linux has closed it, and the number may already be
  * another thread's. Keeps errno, so that it can be called before reporting. */
@@ -49,7 +49,7 @@ void wpipe__os_shutdown(wpipe__handle socket)
     shutdown(socket, SHUT_RDWR);
 }
 
-/* ---- listening -------------------------------------------------------------- */
+/* ---- listening ---------------------------------------------------------- */
 
 static int socket_new(int *ret_socket)
 {
@@ -211,7 +211,7 @@ fail:
     return r;
 }
 
-/* ---- connecting ------------------------------------------------------------- */
+/* ---- connecting --------------------------------------------------------- */
 
 static int connect_code(int number)
 {
@@ -259,7 +259,7 @@ fail:
     return r;
 }
 
-/* ---- accepting -------------------------------------------------------------- */
+/* ---- accepting ---------------------------------------------------------- */
 
 /* 1 when the error is of one connection that is gone already. */
 static int accept_goes_on(int number)
@@ -340,7 +340,7 @@ void wpipe__os_refuse_passing(wpipe__handle socket)
 #endif
 }
 
-/* ---- sending ---------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------ */
 
 static int64_t send_code(int number)
 {
@@ -412,7 +412,7 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
     return n < 0 ? send_code(errno) : n;
 }
 
-/* ---- receiving -------------------------------------------------------------- */
+/* ---- receiving ---------------------------------------------------------- */
 
 /* Room for all that one message can carry, so that nothing that was sent to
  * us is ever cut off and silently lost. */

@@ -20,7 +20,7 @@
 #define SECOND      1000000000u
 #define MILLISECOND 1000000u
 
-/* ---- errors ---------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------- */
 
 static _Thread_local struct {
     const char *what;
@@ -98,7 +98,7 @@ int wpipe__os_error_number(void)
     return last_error.number;
 }
 
-/* ---- time ------------------------------------------------------------------ */
+/* ---- time --------------------------------------------------------------- */
 
 uint64_t wpipe__os_now(void)
 {
@@ -135,7 +135,7 @@ int wpipe__os_left_ms(uint64_t deadline)
     return left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* ---- mutex and condition --------------------------------------------------- */
+/* ---- mutex and condition ------------------------------------------------ */
 
 int wpipe__mutex_init(struct wpipe__mutex *m)
 {
@@ -202,7 +202,7 @@ void wpipe__condition_wake_all(struct wpipe__condition *c)
     pthread_cond_broadcast(&c->system);
 }
 
-/* ---- threads --------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------ */
 
 /* Lies on the stack of the starter, which stays until `begun`. */
 struct start {

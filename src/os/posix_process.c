@@ -21,7 +21,7 @@
 #include "os/os_test.h"
 #include "os/posix.h"
 
-/* ---- ourselves ------------------------------------------------------------- */
+/* ---- ourselves ---------------------------------------------------------- */
 
 /* A program that runs with more rights than its caller must not be steered by
  * the caller's environment. */
@@ -112,7 +112,7 @@ int wpipe__os_random(void *buf, size_t size)
     return 0;
 }
 
-/* ---- others ---------------------------------------------------------------- */
+/* ---- others ------------------------------------------------------------- */
 
 /*
  * Copy text that others chose: control bytes, and the control characters
@@ -265,7 +265,7 @@ void wpipe__os_user(uint32_t uid, char *buf, size_t size)
     copy_clean(buf, size, number, strlen(number));
 }
 
-/* ---- cores ----------------------------------------------------------------- */
+/* ---- cores -------------------------------------------------------------- */
 
 int wpipe__os_cores(void)
 {
@@ -285,7 +285,7 @@ int wpipe__os_core(void)
     return n < 0 ? 0 : n;
 }
 
-/* ---- fork ------------------------------------------------------------------ */
+/* ---- fork --------------------------------------------------------------- */
 
 /*
  * The word of this process lies in a page that the kernel hands to a forked

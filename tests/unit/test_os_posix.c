@@ -14,7 +14,7 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* ---- time ------------------------------------------------------------------ */
+/* ---- time --------------------------------------------------------------- */
 
 static void clock_asked_often_never_goes_back(void **state)
 {
@@ -107,7 +107,7 @@ static void left_of_a_far_deadline_fits_an_int(void **state)
     assert_int_equal(wpipe__os_left_ms(UINT64_MAX - 1), INT_MAX);
 }
 
-/* ---- conditions ------------------------------------------------------------ */
+/* ---- conditions --------------------------------------------------------- */
 
 struct meeting {
     struct wpipe__mutex mutex;
@@ -206,7 +206,7 @@ static void condition_woken_wakes_all(void **state)
     meeting_done(&m);
 }
 
-/* ---- threads --------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------ */
 
 struct seen {
     struct wpipe__thread thread;
@@ -287,7 +287,7 @@ static void yield_comes_back(void **state)
     assert_true(wpipe__os_pid() == getpid());
 }
 
-/* ---- error texts ----------------------------------------------------------- */
+/* ---- error texts -------------------------------------------------------- */
 
 struct told {
     char before[64];

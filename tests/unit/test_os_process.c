@@ -18,7 +18,7 @@
 #include "os/os_test.h"
 #include "support/support.h"
 
-/* ---- ourselves ------------------------------------------------------------- */
+/* ---- ourselves ---------------------------------------------------------- */
 
 static void ids_are_those_of_the_process(void **state)
 {
@@ -76,7 +76,7 @@ static void cores_are_those_we_may_use(void **state)
     assert_int_equal(wpipe__os_core(), core);
 }
 
-/* ---- programs -------------------------------------------------------------- */
+/* ---- programs ----------------------------------------------------------- */
 
 static void program_of_this_process_is_its_executable(void **state)
 {
@@ -213,7 +213,7 @@ static void program_of_a_zombie_is_its_short_name(void **state)
     assert_string_equal(program, "");
 }
 
-/* ---- users ----------------------------------------------------------------- */
+/* ---- users -------------------------------------------------------------- */
 
 static void user_known_has_the_name_of_passwd(void **state)
 {
@@ -248,7 +248,7 @@ static void user_unknown_is_its_number(void **state)
     assert_string_equal(small, "402");
 }
 
-/* ---- fork ------------------------------------------------------------------ */
+/* ---- fork --------------------------------------------------------------- */
 
 /* Sends this process' number and that of a child of its own, twice each. */
 static int tell_generation(int fd, void *depth)

@@ -68,7 +68,7 @@ static void send_byte(wpipe__handle socket)
     assert_int_equal(send(socket, "x", 1, MSG_NOSIGNAL), 1);
 }
 
-/* ---- a few handles --------------------------------------------------------- */
+/* ---- a few handles ------------------------------------------------------ */
 
 static void wait_for_nothing_ready_is_zero(void **state)
 {
@@ -172,7 +172,7 @@ static void wait_forever_ends_with_a_flag(void **state)
     wpipe__os_close(flag);
 }
 
-/* ---- flags ----------------------------------------------------------------- */
+/* ---- flags -------------------------------------------------------------- */
 
 static void flag_set_twice_clears_once(void **state)
 {
@@ -237,7 +237,7 @@ static void handles_are_closed_on_exec_and_do_not_block(void **state)
     }
 }
 
-/* ---- many handles ---------------------------------------------------------- */
+/* ---- many handles ------------------------------------------------------- */
 
 static void poller_reports_until_it_is_read(void **state)
 {
@@ -382,7 +382,7 @@ static void poller_under_signals_waits_to_its_deadline(void **state)
     wpipe__os_close(poller);
 }
 
-/* ---- a name appears -------------------------------------------------------- */
+/* ---- a name appears ----------------------------------------------------- */
 
 struct watched {
     char path[512];
