@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes and descriptors over sockets (src/os/linux_socket.c): what arrives,
+ * how an end shows, and that no peer can leave a descriptor with us.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/support.h"
+
+enum {
+    NOBODY = 65534,
+    MOST = 253,
+    ROUNDS = 50
+};
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+static char some_bytes[1 << 16];
+
+static void open_pair(wpipe__handle pair[2])
+{
+    assert_int_equal(wpipe__os_socket_pair(pair), 0);
+}
+
+static void close_pair(wpipe__handle pair[2])
+{
+    wpipe__os_close(pair[0]);
+    wpipe__os_close(pair[1]);
+}
+
+static int64_t send_bytes(wpipe__handle socket, size_t size, int pass)
+{
+    wpipe_piece piece = { .data = some_bytes, .size = size };
+
+    return wpipe__os_send(socket, &piece, 1, pass);
+}
+
+static int64_t receive_bytes(wpipe__handle socket)
+{
+    wpipe__handle passed = 99;
+    int64_t n =
+        wpipe__os_receive(socket, some_bytes, sizeof(some_bytes), &passed);
+
+    assert_int_equal(passed, WPIPE__NO_HANDLE);
+    return n;
+}
+
+static int open_null(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* As a peer that does not use this library: `count` descriptors at once. */
+static ssize_t send_many(int socket, int fd, int count)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int) * (MOST + 1))];
+    } room;
+    struct iovec part = { .iov_base = some_bytes, .iov_len = 1 };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    const size_t size = sizeof(int) * (size_t)count;
+    int i;
+
+    memset(&room, 0, sizeof(room));
+    room.header.cmsg_level = SOL_SOCKET;
+    room.header.cmsg_type = SCM_RIGHTS;
+    room.header.cmsg_len = CMSG_LEN(size);
+    for (i = 0; i < count; i++)
+        memcpy(CMSG_DATA(&room.header) + sizeof(int) * (size_t)i, &fd,
+               sizeof(int));
+    message.msg_control = room.bytes;
+    message.msg_controllen = CMSG_SPACE(size);
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* ---- bytes ----------------------------------------------------------------- */
+
+static void send_of_pieces_arrives_in_order(void **state)
+{
+    wpipe_piece pieces[19];
+    wpipe__handle pair[2];
+    wpipe__handle passed;
+    char letters[19];
+    char buf[64];
+    int i;
+
+    (void)state;
+    open_pair(pair);
+    for (i = 0; i < 19; i++) {
+        letters[i] = (char)('a' + i);
+        pieces[i].data = &letters[i];
+        pieces[i].size = 1;
+    }
+    pieces[3].size = 0;
+    assert_int_equal(wpipe__os_send(pair[0], pieces, 18, WPIPE__NO_HANDLE), 17);
+    assert_int_equal(wpipe__os_receive(pair[1], buf, sizeof(buf), &passed), 17);
+    assert_memory_equal(buf, "abcefghijklmnopqr", 17);
+    assert_int_equal(wpipe__os_send(pair[0], pieces, 19, WPIPE__NO_HANDLE),
+                     WPIPE_EINVAL);
+    assert_int_equal(wpipe__os_send(pair[0], pieces, -1, WPIPE__NO_HANDLE),
+                     WPIPE_EINVAL);
+    assert_int_equal(receive_bytes(pair[1]), WPIPE_EAGAIN);
+    close_pair(pair);
+}
+
+static void send_to_a_full_socket_says_again(void **state)
+{
+    wpipe__handle pair[2];
+    int64_t sent = 0;
+    int64_t n;
+
+    (void)state;
+    open_pair(pair);
+    while ((n = send_bytes(pair[0], sizeof(some_bytes), WPIPE__NO_HANDLE)) > 0)
+        sent += n;
+    assert_true(n == WPIPE_EAGAIN);
+    assert_true(sent > 0 && wpipe__os_send_buffer(pair[0]) > 0);
+    while ((n = receive_bytes(pair[1])) > 0)
+        sent -= n;
+    assert_true(n == WPIPE_EAGAIN);
+    assert_true(sent == 0);
+    close_pair(pair);
+}
+
+/* SIGPIPE has its default action here: it would end the case. */
+static void send_to_a_closed_end_is_told_without_a_signal(void **state)
+{
+    wpipe__handle pair[2];
+
+    (void)state;
+    open_pair(pair);
+    wpipe__os_close(pair[1]);
+    assert_int_equal(send_bytes(pair[0], 1, WPIPE__NO_HANDLE), WPIPE_EPIPE);
+    assert_int_equal(send_bytes(pair[0], 1, WPIPE__NO_HANDLE), WPIPE_EPIPE);
+    assert_int_equal(wpipe__os_error_number(), EPIPE);
+    wpipe__os_close(pair[0]);
+}
+
+static void receive_after_an_orderly_close_ends(void **state)
+{
+    wpipe__handle pair[2];
+
+    (void)state;
+    open_pair(pair);
+    assert_int_equal(send_bytes(pair[1], 3, WPIPE__NO_HANDLE), 3);
+    wpipe__os_close(pair[1]);
+    assert_int_equal(receive_bytes(pair[0]), 3);
+    assert_int_equal(receive_bytes(pair[0]), WPIPE_EOF);
+    assert_int_equal(receive_bytes(pair[0]), WPIPE_EOF);
+    wpipe__os_close(pair[0]);
+}
+
+/* The other end closed with something of ours unread: a reset, but what it
+ * had sent comes first. */
+static void receive_after_a_reset_gives_the_data_first(void **state)
+{
+    wpipe__handle pair[2];
+
+    (void)state;
+    open_pair(pair);
+    assert_int_equal(send_bytes(pair[1], 3, WPIPE__NO_HANDLE), 3);
+    assert_int_equal(send_bytes(pair[0], 1, WPIPE__NO_HANDLE), 1);
+    wpipe__os_close(pair[1]);
+    assert_int_equal(receive_bytes(pair[0]), 3);
+    assert_int_equal(receive_bytes(pair[0]), WPIPE_EPIPE);
+    assert_int_equal(wpipe__os_error_number(), ECONNRESET);
+    assert_int_equal(receive_bytes(pair[0]), WPIPE_EOF);
+    wpipe__os_close(pair[0]);
+}
+
+static void receive_into_nothing_is_refused(void **state)
+{
+    wpipe__handle pair[2];
+    wpipe__handle passed = 99;
+
+    (void)state;
+    open_pair(pair);
+    assert_int_equal(wpipe__os_receive(pair[0], some_bytes, 0, &passed),
+                     WPIPE_EINVAL);
+    assert_int_equal(passed, WPIPE__NO_HANDLE);
+    assert_int_equal(wpipe__os_receive(-1, some_bytes, 1, &passed),
+                     WPIPE_ESYSTEM);
+    assert_int_equal(wpipe__os_error_number(), EBADF);
+    close_pair(pair);
+}
+
+static void shutdown_shows_at_both_ends(void **state)
+{
+    wpipe__handle pair[2];
+
+    (void)state;
+    open_pair(pair);
+    wpipe__os_shutdown(pair[0]);
+    assert_int_equal(receive_bytes(pair[1]), WPIPE_EOF);
+    assert_int_equal(receive_bytes(pair[0]), WPIPE_EOF);
+    assert_int_equal(send_bytes(pair[1], 1, WPIPE__NO_HANDLE), WPIPE_EPIPE);
+    assert_int_equal(send_bytes(pair[0], 1, WPIPE__NO_HANDLE), WPIPE_EPIPE);
+    close_pair(pair);
+}
+
+/* ---- one descriptor -------------------------------------------------------- */
+
+static void descriptor_passed_is_the_same_file(void **state)
+{
+    wpipe__handle pair[2];
+    wpipe__handle flag;
+    wpipe__handle passed;
+
+    (void)state;
+    open_pair(pair);
+    assert_int_equal(wpipe__os_flag_open(&flag), 0);
+    assert_int_equal(send_bytes(pair[0], 5, flag), 5);
+    assert_int_equal(send_bytes(pair[0], 5, WPIPE__NO_HANDLE), 5);
+    assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 2, &passed), 2);
+    assert_true(passed >= 0 && passed != flag);
+    assert_true(fcntl(passed, F_GETFD) & FD_CLOEXEC);
+    wpipe__os_flag_set(flag);
+    assert_int_equal(wpipe__os_flag_clear(passed), 1);
+    assert_int_equal(receive_bytes(pair[1]), 8);
+    wpipe__os_close(passed);
+    wpipe__os_close(flag);
+    close_pair(pair);
+}
+
+/* A stream carries descriptors with bytes only: without one it would be lost
+ * and nobody would be told. */
+static void descriptor_without_a_byte_is_refused(void **state)
+{
+    wpipe__handle pair[2];
+
+    (void)state;
+    open_pair(pair);
+    assert_int_equal(send_bytes(pair[0], 0, pair[0]), WPIPE_EINVAL);
+    assert_int_equal(wpipe__os_send(pair[0], NULL, 0, pair[0]), WPIPE_EINVAL);
+    assert_int_equal(receive_bytes(pair[1]), WPIPE_EAGAIN);
+    close_pair(pair);
+}
+
+static void descriptor_after_bytes_is_not_lost(void **state)
+{
+    wpipe__handle pair[2];
+    wpipe__handle passed;
+    wpipe__handle found = WPIPE__NO_HANDLE;
+    int fd = open_null();
+    int64_t left = 6;
+    int64_t n;
+
+    (void)state;
+    open_pair(pair);
+    assert_int_equal(send_bytes(pair[0], 2, WPIPE__NO_HANDLE), 2);
+    assert_int_equal(send_bytes(pair[0], 2, fd), 2);
+    assert_int_equal(send_bytes(pair[0], 2, WPIPE__NO_HANDLE), 2);
+    while (left > 0) {
+        n = wpipe__os_receive(pair[1], some_bytes, sizeof(some_bytes), &passed);
+        assert_true(n > 0);
+        left -= n;
+        if (passed >= 0) {
+            assert_int_equal(found, WPIPE__NO_HANDLE);
+            found = passed;
+        }
+    }
+    assert_true(found >= 0);
+    wpipe__os_close(found);
+    close(fd);
+    close_pair(pair);
+}
+
+static void descriptor_to_a_closed_end_is_not_kept(void **state)
+{
+    wpipe__handle pair[2];
+    int fd = open_null();
+
+    (void)state;
+    open_pair(pair);
+    wpipe__os_close(pair[1]);
+    assert_int_equal(send_bytes(pair[0], 1, fd), WPIPE_EPIPE);
+    wpipe__os_close(pair[0]);
+    close(fd);
+}
+
+/* ---- too many -------------------------------------------------------------- */
+
+static void descriptors_more_than_one_are_all_closed(void **state)
+{
+    const int count = *(const int *)*state;
+    wpipe__handle pair[2];
+    wpipe__handle passed;
+    size_t before;
+    int fd = open_null();
+    int i;
+
+    open_pair(pair);
+    before = support_count_descriptors();
+    for (i = 0; i < ROUNDS; i++) {
+        assert_int_equal(send_many(pair[0], fd, count), 1);
+        assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 9, &passed),
+                         WPIPE_EPROTO);
+        assert_int_equal(passed, WPIPE__NO_HANDLE);
+        assert_int_equal(support_count_descriptors(), before);
+    }
+    close(fd);
+    close_pair(pair);
+}
+
+/* A flood: everything that one socket holds, with as many descriptors as the
+ * kernel lets through, and it goes on while we receive. */
+static void descriptors_in_a_flood_are_all_closed(void **state)
+{
+    wpipe__handle pair[2];
+    wpipe__handle passed;
+    size_t before;
+    int fd = open_null();
+    int sent = 0;
+    int received = 0;
+
+    (void)state;
+    open_pair(pair);
+    before = support_count_descriptors();
+    assert_int_equal(send_many(pair[0], fd, MOST + 1), -1);
+    assert_int_equal(errno, EINVAL);
+    while (sent < 2 * ROUNDS) {
+        if (send_many(pair[0], fd, MOST) == 1) {
+            sent++;
+            continue;
+        }
+        assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 9, &passed),
+                         WPIPE_EPROTO);
+        received++;
+    }
+    while (received < sent) {
+        assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 9, &passed),
+                         WPIPE_EPROTO);
+        assert_int_equal(passed, WPIPE__NO_HANDLE);
+        received++;
+    }
+    assert_int_equal(receive_bytes(pair[1]), WPIPE_EAGAIN);
+    assert_int_equal(support_count_descriptors(), before);
+    close(fd);
+    close_pair(pair);
+}
+
+/* With a table that is full, or nearly, the kernel drops what does not fit
+ * and says so: a descriptor that is due and missing must not go unnoticed. */
+static void descriptors_beyond_the_table_are_noticed(void **state)
+{
+    wpipe__handle pair[2];
+    wpipe__handle passed;
+    struct rlimit before;
+    struct rlimit tight;
+    size_t count;
+    int fd = open_null();
+    int room;
+    int next;
+
+    (void)state;
+    open_pair(pair);
+    count = support_count_descriptors();
+    next = open_null();
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    for (room = 0; room < 3; room++) {
+        assert_int_equal(send_many(pair[0], fd, room + 1), 1);
+        tight.rlim_cur = (rlim_t)(next + room);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+        assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 9, &passed),
+                         WPIPE_EPROTO);
+        assert_int_equal(passed, WPIPE__NO_HANDLE);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(support_count_descriptors(), count);
+    }
+    close(fd);
+    close_pair(pair);
+}
+
+/* SO_LINGER on a socket that the peer passes would let our close wait. */
+static void descriptor_that_lingers_no_longer_does(void **state)
+{
+    const int count = *(const int *)*state;
+    struct linger linger = { .l_onoff = 1, .l_linger = 60 };
+    socklen_t size = sizeof(linger);
+    wpipe__handle pair[2];
+    wpipe__handle passed;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    open_pair(pair);
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, size), 0);
+    assert_int_equal(send_many(pair[0], fd, count), 1);
+    assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 9, &passed),
+                     count == 1 ? 1 : WPIPE_EPROTO);
+    wpipe__os_close(passed);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size), 0);
+    assert_int_equal(linger.l_onoff, 0);
+    close(fd);
+    close_pair(pair);
+}
+
+static void descriptors_are_refused_where_the_kernel_can(void **state)
+{
+    wpipe__handle pair[2];
+    int on = -1;
+    socklen_t size = sizeof(on);
+
+    (void)state;
+    open_pair(pair);
+    wpipe__os_refuse_passing(pair[1]);
+    if (getsockopt(pair[1], SOL_SOCKET, SO_PASSRIGHTS, &on, &size) < 0) {
+        close_pair(pair);
+        support_skip("this kernel has no SO_PASSRIGHTS");
+    }
+    assert_int_equal(on, 0);
+    assert_int_equal(send_bytes(pair[0], 1, pair[0]), WPIPE_EACCES);
+    assert_int_equal(receive_bytes(pair[1]), WPIPE_EAGAIN);
+    assert_int_equal(send_bytes(pair[0], 1, WPIPE__NO_HANDLE), 1);
+    assert_int_equal(receive_bytes(pair[1]), 1);
+    close_pair(pair);
+}
+
+/* The kernel bounds descriptors under way by the sender's RLIMIT_NOFILE. */
+static int send_until_limit(int fd, void *argument)
+{
+    struct rlimit tight = { .rlim_cur = 40, .rlim_max = 40 };
+    wpipe__handle pair[2];
+    int64_t n = 1;
+    int i;
+
+    (void)argument;
+    if (geteuid() == 0)
+        assert_int_equal(setresuid(NOBODY, NOBODY, NOBODY), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    open_pair(pair);
+    for (i = 0; i < 200 && n == 1; i++)
+        n = send_bytes(pair[0], 1, pair[0]);
+    assert_int_equal(n, WPIPE_ELIMIT);
+    assert_int_equal(wpipe__os_error_number(), ETOOMANYREFS);
+    event_send(fd, 1);
+    return 0;
+}
+
+static void descriptors_under_way_have_a_limit(void **state)
+{
+    struct helper helper;
+
+    (void)state;
+    helper_start(&helper, send_until_limit, NULL);
+    event_expect(helper.fd, 1);
+    assert_int_equal(helper_join(&helper), 0);
+}
+
+static int one = 1;
+static int two = 2;
+static int most = MOST;
+
+static const struct support_case cases[] = {
+    TEST(send_of_pieces_arrives_in_order),
+    TEST(send_to_a_full_socket_says_again),
+    TEST(send_to_a_closed_end_is_told_without_a_signal),
+    TEST(receive_after_an_orderly_close_ends),
+    TEST(receive_after_a_reset_gives_the_data_first),
+    TEST(receive_into_nothing_is_refused),
+    TEST(shutdown_shows_at_both_ends),
+    TEST(descriptor_passed_is_the_same_file),
+    TEST(descriptor_without_a_byte_is_refused),
+    TEST(descriptor_after_bytes_is_not_lost),
+    TEST(descriptor_to_a_closed_end_is_not_kept),
+    TEST_WITH(descriptors_more_than_one_are_all_closed, &two, "two"),
+    TEST_WITH(descriptors_more_than_one_are_all_closed, &most, "most"),
+    TEST(descriptors_in_a_flood_are_all_closed),
+    TEST(descriptors_beyond_the_table_are_noticed),
+    TEST_WITH(descriptor_that_lingers_no_longer_does, &one, "taken"),
+    TEST_WITH(descriptor_that_lingers_no_longer_does, &two, "refused"),
+    TEST(descriptors_are_refused_where_the_kernel_can),
+    TEST(descriptors_under_way_have_a_limit),
+};
+
+TEST_MAIN(cases)
