@@ -94,7 +94,7 @@ static inline void wpipe__store_u64(void *to, uint64_t value)
     wpipe__store_u32(p + 4, (uint32_t)(value >> 32));
 }
 
-/* ---- the list ------------------------------------------------------------- */
+/* ---- the list ------------------------------------------------------------ */
 
 /* Both the head of a list and a node in one; a ring that closes on itself. */
 struct wpipe__list {

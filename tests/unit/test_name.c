@@ -140,7 +140,7 @@ static void name_at_the_limit_taken_over_it_refused(void **state)
     for (i = 0; i < WPIPE__ARRAY_SIZE(prefixes); i++) {
         size_t start = strlen(prefixes[i]);
 
-        strcpy(name, prefixes[i]);
+        memcpy(name, prefixes[i], start);
         memset(name + start, 'x', WPIPE_NAME_MAX + 1);
         name[start + WPIPE_NAME_MAX] = '\0';
         assert_int_equal(wpipe__name_parse(name, out, NULL), 0);

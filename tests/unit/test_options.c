@@ -18,7 +18,7 @@ static wpipe_options fresh(void)
     options.size = sizeof(options);
     options.error_text = error_text;
     options.error_text_size = sizeof(error_text);
-    strcpy(error_text, "old");
+    memcpy(error_text, "old", sizeof("old"));
     return options;
 }
 

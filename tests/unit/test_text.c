@@ -88,7 +88,7 @@ static void clean_replaces_what_a_terminal_obeys(void **state)
     for (i = 0; i < WPIPE__ARRAY_SIZE(rows); i++) {
         char buf[32];
 
-        strcpy(buf, rows[i].in);
+        memcpy(buf, rows[i].in, strlen(rows[i].in) + 1);
         wpipe__text_clean(buf);
         assert_string_equal(buf, rows[i].out);
     }
