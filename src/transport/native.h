@@ -143,6 +143,8 @@ int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
 void wpipe__native_take(struct wpipe__link *link,
                         const struct wpipe__record *record, uint32_t bytes,
                         int whole);
+int wpipe__native_room(struct wpipe__link *link,
+                       const struct wpipe__record *record);
 int wpipe__native_put(struct wpipe__link *link,
                       const struct wpipe__parcel *parcel);
 int wpipe__native_reserve(struct wpipe__link *link,
@@ -150,6 +152,7 @@ int wpipe__native_reserve(struct wpipe__link *link,
                           uint8_t **ret_data);
 int wpipe__native_commit(struct wpipe__link *link,
                          const struct wpipe__record *record);
+void wpipe__native_cancel(struct wpipe__link *link);
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag);
 uint32_t wpipe__native_fragment(struct wpipe__link *link);
 int wpipe__native_drained(struct wpipe__link *link);

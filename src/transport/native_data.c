@@ -497,6 +497,23 @@ int wpipe__native_put(struct wpipe__link *link,
     return 1;
 }
 
+int wpipe__native_room(struct wpipe__link *link,
+                       const struct wpipe__record *record)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    uint8_t *at;
+    int r;
+
+    if (!wpipe__out_shared(n)) {
+        wpipe__mutex_lock(&n->link.lock);
+        r = framed_room(n, wpipe__frame_charge(record->flags, record->size));
+        wpipe__mutex_unlock(&n->link.lock);
+        if (r != 0 || !wpipe__out_shared(n))
+            return r;
+    }
+    return reserve_shared(n, record, &at);
+}
+
 int wpipe__native_reserve(struct wpipe__link *link,
                           const struct wpipe__record *record,
                           uint8_t **ret_data)
@@ -506,13 +523,11 @@ int wpipe__native_reserve(struct wpipe__link *link,
 
     if (wpipe__out_shared(n))
         return reserve_shared(n, record, ret_data);
-    wpipe__mutex_lock(&n->link.lock);
-    r = framed_room(n, wpipe__frame_charge(record->flags, record->size));
-    wpipe__mutex_unlock(&n->link.lock);
-    if (r == 0 && wpipe__out_shared(n))
-        return reserve_shared(n, record, ret_data);
+    r = wpipe__native_room(link, record);
     if (r <= 0)
         return r;
+    if (wpipe__out_shared(n))
+        return reserve_shared(n, record, ret_data);
     n->scratch = wpipe__alloc(record->size + 1);
     if (n->scratch == NULL)
         return WPIPE_ENOMEM;
@@ -543,6 +558,14 @@ int wpipe__native_commit(struct wpipe__link *link,
         n->scratch = NULL;
     }
     return r;
+}
+
+void wpipe__native_cancel(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    wpipe__free(n->scratch); /* in the ring nothing has happened yet */
+    n->scratch = NULL;
 }
 
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)

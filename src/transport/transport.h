@@ -71,6 +71,8 @@ struct wpipe__transport {
     void (*take)(struct wpipe__link *link, const struct wpipe__record *record,
                  uint32_t bytes, int whole);
 
+    /* Writer. Is there room for such a record: 1; 0; < 0 the end. */
+    int (*room)(struct wpipe__link *link, const struct wpipe__record *record);
     /* Writer. Send one record (size <= fragment()): 1; 0 no room now; < 0. */
     int (*put)(struct wpipe__link *link, const struct wpipe__parcel *parcel);
     /* Writer. As put in two steps: memory for record->size bytes, to be
@@ -79,6 +81,8 @@ struct wpipe__transport {
                    const struct wpipe__record *record, uint8_t **ret_data);
     int (*commit)(struct wpipe__link *link,
                   const struct wpipe__record *record);
+    /* Writer. Give back what was reserved. */
+    void (*cancel)(struct wpipe__link *link);
     /* Writer. ABORT or FIN; always has room. 0; < 0. */
     int (*mark)(struct wpipe__link *link, uint32_t flag);
     /* Writer. The largest payload that put takes at present. */
@@ -113,6 +117,8 @@ struct wpipe__transport {
 struct wpipe__room {
     struct wpipe__condition condition;
     wpipe__handle flag;      /* ends the leader's wait; made when needed */
+    wpipe__handle watch;     /* set whenever something came in; a foreign
+                                event loop polls it (core/stream_fd.c) */
     int polling;             /* somebody waits on the socket */
     int waiters;
     unsigned users[3];       /* how many want DATA, ROOM, DRAINED */
@@ -139,6 +145,11 @@ int wpipe__link_init(struct wpipe__link *link,
                      const struct wpipe__transport *transport,
                      wpipe__handle socket);
 void wpipe__link_done(struct wpipe__link *link);
+
+/* A foreign event loop watches for DATA through `watch`, from now on. */
+void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch);
+/* Arm for what is wanted now, under a fresh epoch; then look. */
+void wpipe__link_arm(struct wpipe__link *link);
 
 /* Something came in: tell the other threads that wait. Link locked. */
 void wpipe__link_notify(struct wpipe__link *link);

@@ -34,6 +34,7 @@ int wpipe__link_init(struct wpipe__link *link,
     link->socket = socket;
     link->generation = wpipe__os_generation();
     link->room.flag = WPIPE__NO_HANDLE;
+    link->room.watch = WPIPE__NO_HANDLE;
     r = wpipe__mutex_init(&link->lock);
     if (r < 0)
         return r;
@@ -58,6 +59,8 @@ void wpipe__link_notify(struct wpipe__link *link)
     struct wpipe__room *room = &link->room;
 
     atomic_fetch_add_explicit(&room->turn, 1, memory_order_release);
+    if (room->watch != WPIPE__NO_HANDLE)
+        wpipe__os_flag_set(room->watch);
     if (room->waiters == 0)
         return;
     wpipe__condition_wake_all(&room->condition);
@@ -266,8 +269,26 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
     r = wait_asleep(&w);
     wpipe__mutex_lock(&link->lock);
     count(&w, 0);
-    if (room->waiters == 0)
-        link->transport->arm(link, 0);
+    if (room->waiters == 0) {
+        link->transport->arm(link, union_of_wants(room));
+        if (room->watch != WPIPE__NO_HANDLE)
+            wpipe__os_flag_set(room->watch); /* look again: a new epoch */
+    }
     wpipe__mutex_unlock(&link->lock);
     return r;
+}
+
+void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch)
+{
+    wpipe__mutex_lock(&link->lock);
+    link->room.watch = watch;
+    link->room.users[0]++; /* DATA, for good */
+    wpipe__mutex_unlock(&link->lock);
+}
+
+void wpipe__link_arm(struct wpipe__link *link)
+{
+    wpipe__mutex_lock(&link->lock);
+    link->transport->arm(link, union_of_wants(&link->room));
+    wpipe__mutex_unlock(&link->lock);
 }

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams: making, asking, ending. Reading and writing are in stream_read.c
+ * and stream_write.c, zero-copy in stream_zero_copy.c.
+ */
+#include "core/stream.h"
+
+#include <string.h>
+
+#include <windpipe/error.h>
+
+#include "base/memory.h"
+#include "base/ring.h"
+
+int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
+                       int server_end, struct wpipe_stream **ret)
+{
+    struct wpipe_stream *s = wpipe__alloc(sizeof *s);
+
+    if (s == NULL) {
+        link->transport->leave(link, WPIPE__STATE_CLOSED);
+        link->transport->free(link);
+        return WPIPE_ENOMEM;
+    }
+    s->link = link;
+    s->server_end = server_end;
+    s->reads_messages = options->type == WPIPE_MESSAGE;
+    s->trusts_peer = (options->flags & WPIPE_TRUST_PEER) != 0 ||
+                     link->peer.uid == wpipe__os_uid();
+    s->complete = 1;
+    s->poller = WPIPE__NO_HANDLE;
+    s->watch = WPIPE__NO_HANDLE;
+    *ret = s;
+    return 0;
+}
+
+void wpipe__stream_on_close(struct wpipe_stream *stream,
+                            void (*closed)(void *user), void *user)
+{
+    stream->closed = closed;
+    stream->closed_user = user;
+}
+
+int wpipe__stream_check(const struct wpipe_stream *stream, int direction)
+{
+    if (stream == NULL)
+        return WPIPE_EINVAL;
+    if (stream->link->generation != wpipe__os_generation())
+        return WPIPE_ESTATE;
+    if (atomic_load_explicit(&stream->disconnected, memory_order_relaxed))
+        return WPIPE_EDISCONNECTED;
+    if (direction == 0 || stream->link->terms.direction == WPIPE_DUPLEX)
+        return 0;
+    return stream->link->terms.direction == direction ? 0 : WPIPE_ESTATE;
+}
+
+int wpipe_stream_message_complete(const wpipe_stream *stream)
+{
+    return stream == NULL || stream->complete;
+}
+
+/* ---- the writer's ends ---------------------------------------------------- */
+
+static int stream_drained(void *user)
+{
+    struct wpipe_stream *s = user;
+
+    return s->link->transport->drained(s->link);
+}
+
+int wpipe_drain(wpipe_stream *stream, int timeout_ms)
+{
+    int r = wpipe__stream_check(stream, WPIPE_OUT);
+
+    if (r < 0)
+        return r;
+    r = wpipe__link_wait(stream->link, WPIPE__WANT_DRAINED, stream_drained,
+                         stream, wpipe__os_deadline(timeout_ms));
+    return r < 0 ? r : 0;
+}
+
+int wpipe_finish(wpipe_stream *stream)
+{
+    struct wpipe__link *link;
+    int r = wpipe__stream_check(stream, WPIPE_OUT);
+
+    if (r < 0 || stream->finished)
+        return r;
+    if (stream->reserved)
+        return WPIPE_ESTATE;
+    link = stream->link;
+    if (stream->parts) {
+        r = link->transport->mark(link, WPIPE__RECORD_ABORT);
+        stream->parts = 0;
+    }
+    if (r == 0)
+        r = link->transport->mark(link, WPIPE__RECORD_FIN);
+    if (r == 0)
+        stream->finished = 1;
+    return r;
+}
+
+int wpipe_disconnect(wpipe_stream *stream)
+{
+    int r = wpipe__stream_check(stream, 0);
+
+    if (r < 0)
+        return r;
+    if (!stream->server_end)
+        return WPIPE_ESTATE;
+    atomic_store(&stream->disconnected, 1);
+    stream->link->transport->leave(stream->link, WPIPE__STATE_DISCONNECTED);
+    return 0;
+}
+
+/* ---- asking ---------------------------------------------------------------- */
+
+int wpipe_stream_peer(const wpipe_stream *stream, wpipe_peer *ret_peer)
+{
+    wpipe_peer peer;
+
+    if (stream == NULL || ret_peer == NULL ||
+        ret_peer->size < sizeof ret_peer->size ||
+        ret_peer->size > sizeof *ret_peer)
+        return WPIPE_EINVAL;
+    peer = stream->link->peer;
+    peer.size = ret_peer->size;
+    wpipe__os_program(peer.pid, peer.program, sizeof peer.program);
+    wpipe__os_user(peer.uid, peer.user, sizeof peer.user);
+    memcpy(ret_peer, &peer, ret_peer->size);
+    return 0;
+}
+
+int wpipe_stream_info(const wpipe_stream *stream,
+                      wpipe_stream_facts *ret_facts)
+{
+    wpipe_stream_facts facts = {0};
+    const struct wpipe__terms *terms;
+    int shared;
+
+    if (stream == NULL || ret_facts == NULL ||
+        ret_facts->size < sizeof ret_facts->size ||
+        ret_facts->size > sizeof *ret_facts)
+        return WPIPE_EINVAL;
+    terms = &stream->link->terms;
+    shared = stream->link->transport->shared(stream->link);
+    facts.size = ret_facts->size;
+    facts.type = terms->type;
+    facts.direction = terms->direction;
+    facts.shared = shared > 0 ? shared : 0;
+    facts.buffer_in = terms->ring_in;
+    facts.buffer_out = terms->ring_out;
+    facts.messages_in = atomic_load(&stream->messages_in);
+    facts.messages_out = atomic_load(&stream->messages_out);
+    facts.bytes_in = atomic_load(&stream->bytes_in);
+    facts.bytes_out = atomic_load(&stream->bytes_out);
+    memcpy(ret_facts, &facts, ret_facts->size);
+    return 0;
+}
+
+void wpipe_stream_wake(wpipe_stream *stream)
+{
+    if (stream != NULL && stream->link->generation == wpipe__os_generation())
+        wpipe__link_wake(stream->link);
+}
+
+/* ---- a foreign event loop ---------------------------------------------------- */
+
+void wpipe__stream_refresh(struct wpipe_stream *s)
+{
+    const struct wpipe__transport *t = s->link->transport;
+    struct wpipe__record record;
+
+    if (s->poller == WPIPE__NO_HANDLE)
+        return;
+    if (t->look(s->link, &record) == 0) {
+        (void)wpipe__os_flag_clear(s->watch);
+        wpipe__link_arm(s->link);
+        if (t->look(s->link, &record) == 0)
+            return; /* the bell will make the socket readable */
+    }
+    wpipe__os_flag_set(s->watch);
+}
+
+intptr_t wpipe_stream_fd(wpipe_stream *stream)
+{
+    wpipe__handle poller = WPIPE__NO_HANDLE;
+    wpipe__handle watch = WPIPE__NO_HANDLE;
+    int r = wpipe__stream_check(stream, 0);
+
+    if (r < 0)
+        return r;
+    if (stream->poller != WPIPE__NO_HANDLE)
+        return stream->poller;
+    r = wpipe__os_poller_open(&poller);
+    if (r < 0)
+        goto fail;
+    r = wpipe__os_flag_open(&watch);
+    if (r < 0)
+        goto fail;
+    r = wpipe__os_poller_add(poller, stream->link->socket, 0);
+    if (r < 0)
+        goto fail;
+    r = wpipe__os_poller_add(poller, watch, 1);
+    if (r < 0)
+        goto fail;
+    stream->poller = poller;
+    stream->watch = watch;
+    wpipe__link_watch(stream->link, watch);
+    wpipe__stream_refresh(stream);
+    return poller;
+fail:
+    wpipe__os_close(watch);
+    wpipe__os_close(poller);
+    return r;
+}
+
+/* ---- the end ------------------------------------------------------------------- */
+
+void wpipe_stream_close(wpipe_stream *stream)
+{
+    struct wpipe__link *link;
+
+    if (stream == NULL)
+        return;
+    link = stream->link;
+    /* a forked child only closes: it must not touch what its parent uses */
+    if (link->generation == wpipe__os_generation()) {
+        if (stream->parts)
+            (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
+        link->transport->leave(link, WPIPE__STATE_CLOSED);
+        if (stream->closed)
+            stream->closed(stream->closed_user);
+    }
+    link->transport->free(link);
+    wpipe__os_close(stream->poller);
+    wpipe__os_close(stream->watch);
+    wpipe__free(stream->copy);
+    wpipe__free(stream);
+}

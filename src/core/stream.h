@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a stream, shared by core/stream*.c and by those who make
+ * streams (listener.c, connect.c).
+ */
+#ifndef WPIPE_CORE_STREAM_H
+#define WPIPE_CORE_STREAM_H
+
+#include <stdatomic.h>
+
+#include <windpipe/stream.h>
+
+#include "transport/transport.h"
+
+struct wpipe_stream {
+    struct wpipe__link *link;
+    int server_end;
+    int reads_messages;          /* our reading, not the pipe's type */
+    int trusts_peer;             /* read_begin may show the ring */
+    _Atomic int disconnected;    /* by us */
+    void (*closed)(void *user);
+    void *closed_user;
+
+    /* the reader's */
+    int begun;                   /* a message is partly read */
+    int complete;                /* the last read ended a message */
+    uint64_t message_read;       /* bytes of the one begun */
+    uint64_t message_total;      /* 0 when it was not told */
+    int opened;                  /* read_begin without end */
+    struct wpipe__record record; /* what it showed */
+    uint8_t *copy;               /* for a peer that is not trusted */
+    wpipe__handle poller;        /* stream_fd, once asked for */
+    wpipe__handle watch;
+    _Atomic uint64_t messages_in;
+    _Atomic uint64_t bytes_in;
+
+    /* the writer's */
+    uint8_t pad[128];
+    int finished;
+    int parts;                   /* a message was begun with more = 1 */
+    int reserved;                /* write_begin without commit */
+    struct wpipe__record reservation;
+    _Atomic uint64_t messages_out;
+    _Atomic uint64_t bytes_out;
+};
+
+/*
+ * Make a stream on a link whose greeting is done (or early). The link is the
+ * stream's from then on, also when this fails. `options` are resolved ones.
+ */
+int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
+                       int server_end, struct wpipe_stream **ret);
+
+/* Called once, when the stream is closed. */
+void wpipe__stream_on_close(struct wpipe_stream *stream,
+                            void (*closed)(void *user), void *user);
+
+/* ---- between stream*.c --------------------------------------------------- */
+
+/* 0 when the call may go on: not NULL, not of a parent process, direction
+ * right (WPIPE_IN for reading, WPIPE_OUT for writing, 0 either), not
+ * disconnected by us. */
+int wpipe__stream_check(const struct wpipe_stream *stream, int direction);
+
+/* The record to read next, waiting for it: 1; < 0. Skips messages that were
+ * withdrawn before they were begun. */
+int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
+                       uint64_t deadline);
+/* `bytes` of the record were read: account, and tell if the message ended. */
+int wpipe__stream_took(struct wpipe_stream *s,
+                       const struct wpipe__record *record, uint32_t bytes);
+/* Wait until the writer may go on, or the end. 0 or < 0. */
+int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
+                            uint64_t deadline);
+/* Keep a foreign event loop informed after each read. */
+void wpipe__stream_refresh(struct wpipe_stream *s);
+
+#endif

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading from a stream: messages or bytes out of records, and peeking.
+ */
+#include "core/stream.h"
+
+#include <string.h>
+
+#include <windpipe/error.h>
+
+#include "base/base.h"
+#include "base/ring.h"
+
+#define PIECES_MAX 1024
+
+/* ---- the next record ---------------------------------------------------------- */
+
+struct looking {
+    struct wpipe_stream *stream;
+    struct wpipe__record *record;
+};
+
+static int look(void *user)
+{
+    struct looking *l = user;
+    struct wpipe__link *link = l->stream->link;
+
+    return link->transport->look(link, l->record);
+}
+
+/* The first message is all there, and ends in its withdrawal. */
+static int is_withdrawn(struct wpipe_stream *s)
+{
+    struct wpipe__link *link = s->link;
+    struct wpipe__cursor cursor = {0};
+    struct wpipe__record r;
+
+    while (link->transport->scan(link, &cursor, &r) == 1)
+        if (r.flags & WPIPE__RECORD_ABORT)
+            return 1;
+        else if (!(r.flags & WPIPE__RECORD_MORE))
+            return 0;
+    return 0;
+}
+
+/* Take everything up to the ABORT. */
+static void skip_withdrawn(struct wpipe_stream *s)
+{
+    struct wpipe__link *link = s->link;
+    struct wpipe__record r;
+    int aborted = 0;
+
+    while (!aborted && link->transport->look(link, &r) == 1) {
+        aborted = (r.flags & WPIPE__RECORD_ABORT) != 0;
+        link->transport->take(link, &r, r.size, 1);
+    }
+}
+
+/* A message over our limit: the peer knew the limit, so it lies. */
+static int over_limit(struct wpipe_stream *s, const struct wpipe__record *r)
+{
+    uint64_t limit = s->link->terms.max_in;
+
+    return s->link->terms.type == WPIPE_MESSAGE &&
+           (s->message_read + r->size > limit || r->total > limit);
+}
+
+int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
+                       uint64_t deadline)
+{
+    struct wpipe__link *link = s->link;
+    struct looking looking = {s, ret};
+    int r;
+
+    for (;;) {
+        r = link->transport->look(link, ret);
+        if (r == 0)
+            r = wpipe__link_wait(link, WPIPE__WANT_DATA, look, &looking,
+                                 deadline);
+        if (r <= 0)
+            return r;
+        if (ret->flags & WPIPE__RECORD_ABORT) {
+            link->transport->take(link, ret, 0, 1);
+            if (s->begun && s->reads_messages) {
+                s->begun = 0;
+                s->complete = 1;
+                return WPIPE_EABORTED;
+            }
+            s->begun = 0;
+        } else if (!s->begun && (ret->flags & WPIPE__RECORD_MORE) &&
+                   is_withdrawn(s)) {
+            skip_withdrawn(s);
+        } else {
+            break;
+        }
+    }
+    if (!s->begun) {
+        s->message_read = 0;
+        s->message_total = ret->total;
+    }
+    return over_limit(s, ret) ? WPIPE_EMSGSIZE : 1;
+}
+
+int wpipe__stream_took(struct wpipe_stream *s,
+                       const struct wpipe__record *record, uint32_t bytes)
+{
+    struct wpipe__link *link = s->link;
+    int whole = bytes == record->size;
+    int ended = whole && !(record->flags & WPIPE__RECORD_MORE);
+
+    link->transport->take(link, record, bytes, whole);
+    s->begun = !ended;
+    s->message_read += bytes;
+    atomic_store_explicit(
+        &s->bytes_in,
+        atomic_load_explicit(&s->bytes_in, memory_order_relaxed) + bytes,
+        memory_order_relaxed);
+    if (ended)
+        atomic_store_explicit(
+            &s->messages_in,
+            atomic_load_explicit(&s->messages_in, memory_order_relaxed) + 1,
+            memory_order_relaxed);
+    return ended;
+}
+
+/* ---- into the caller's pieces -------------------------------------------------- */
+
+/* Where the next byte goes. */
+struct target {
+    const wpipe_piece *pieces;
+    int count;
+    int index;
+    size_t offset; /* in the current piece */
+    size_t left;   /* in all */
+};
+
+static int target_init(struct target *t, const wpipe_piece *pieces, int count)
+{
+    int i;
+
+    if (count < 0 || count > PIECES_MAX || (count > 0 && pieces == NULL))
+        return WPIPE_EINVAL;
+    t->pieces = pieces;
+    t->count = count;
+    t->index = 0;
+    t->offset = 0;
+    t->left = 0;
+    for (i = 0; i < count; i++) {
+        if (pieces[i].data == NULL && pieces[i].size > 0)
+            return WPIPE_EINVAL;
+        if (pieces[i].size > SIZE_MAX / 2 - t->left)
+            return WPIPE_EINVAL;
+        t->left += pieces[i].size;
+    }
+    return 0;
+}
+
+static void target_put(struct target *t, const uint8_t *from, size_t size)
+{
+    t->left -= size;
+    while (size > 0) {
+        const wpipe_piece *p = &t->pieces[t->index];
+        size_t part = wpipe__min_size(p->size - t->offset, size);
+
+        memcpy((uint8_t *)p->data + t->offset, from, part);
+        from += part;
+        size -= part;
+        t->offset += part;
+        if (t->offset == p->size) {
+            t->index++;
+            t->offset = 0;
+        }
+    }
+}
+
+/* ---- messages ------------------------------------------------------------------- */
+
+static int64_t read_message(struct wpipe_stream *s, struct target *t,
+                            uint64_t deadline)
+{
+    struct wpipe__record record;
+    int64_t got = 0;
+    int ended = 0;
+    int r;
+
+    while (!ended) {
+        uint32_t part;
+
+        r = wpipe__stream_next(s, &record, deadline);
+        if (r < 0 && got > 0 &&
+            (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN))
+            break; /* its rest is for the next read */
+        if (r < 0)
+            return r;
+        part = (uint32_t)wpipe__min_size(record.size, t->left);
+        if (part == 0 && record.size > 0)
+            break; /* the buffer is full */
+        target_put(t, record.data, part);
+        ended = wpipe__stream_took(s, &record, part);
+        got += part;
+    }
+    s->complete = ended;
+    return got;
+}
+
+/* ---- bytes ---------------------------------------------------------------------- */
+
+static int64_t read_bytes(struct wpipe_stream *s, struct target *t,
+                          uint64_t deadline)
+{
+    struct wpipe__record record;
+    int64_t got = 0;
+    int r;
+
+    while (t->left > 0) {
+        uint32_t part;
+
+        r = wpipe__stream_next(s, &record, got > 0 ? 0 : deadline);
+        if (r < 0 && got > 0)
+            break; /* an error that stays is found again */
+        if (r < 0)
+            return r;
+        part = (uint32_t)wpipe__min_size(record.size, t->left);
+        target_put(t, record.data, part);
+        (void)wpipe__stream_took(s, &record, part);
+        got += part;
+    }
+    s->complete = 1;
+    return got;
+}
+
+/* A read of nothing never waits; it finds an empty message, or the end. */
+static int64_t read_nothing(struct wpipe_stream *s)
+{
+    struct wpipe__record record;
+    int r = s->link->transport->look(s->link, &record);
+
+    if (r < 0)
+        return r;
+    s->complete = 1;
+    if (r == 0 || !s->reads_messages)
+        return 0;
+    if (record.size == 0 && record.flags == 0 && !s->begun)
+        (void)wpipe__stream_took(s, &record, 0);
+    else
+        s->complete = 0;
+    return 0;
+}
+
+int64_t wpipe_readv(wpipe_stream *stream, const wpipe_piece *pieces, int count,
+                    int timeout_ms)
+{
+    struct target target;
+    int64_t r = wpipe__stream_check(stream, WPIPE_IN);
+
+    if (r < 0)
+        return r;
+    r = target_init(&target, pieces, count);
+    if (r < 0)
+        return r;
+    if (stream->opened)
+        return WPIPE_ESTATE;
+    if (target.left == 0)
+        r = read_nothing(stream);
+    else if (stream->reads_messages)
+        r = read_message(stream, &target, wpipe__os_deadline(timeout_ms));
+    else
+        r = read_bytes(stream, &target, wpipe__os_deadline(timeout_ms));
+    wpipe__stream_refresh(stream);
+    return r;
+}
+
+int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size,
+                   int timeout_ms)
+{
+    wpipe_piece piece;
+
+    piece.data = buf;
+    piece.size = size;
+    return wpipe_readv(stream, &piece, 1, timeout_ms);
+}
+
+/* ---- peek ------------------------------------------------------------------------ */
+
+/* What a peek has seen so far. */
+struct peeking {
+    uint8_t *to;
+    size_t room;
+    size_t copied;
+    size_t available;   /* of messages that are whole or still coming */
+    size_t message;     /* bytes of the message being looked at */
+    size_t first;       /* unread bytes of the first message */
+    uint64_t total;     /* of the first message, if told */
+    int in_first;
+    int in_message;
+};
+
+static void peek_record(struct wpipe_stream *s, struct peeking *p,
+                        const struct wpipe__record *r)
+{
+    int by_message = s->link->terms.type == WPIPE_MESSAGE;
+    size_t part;
+
+    if (!p->in_message) {
+        p->message = 0;
+        if (p->in_first)
+            p->total = s->begun ? s->message_total : r->total;
+    }
+    p->in_message = (r->flags & WPIPE__RECORD_MORE) != 0;
+    if (r->flags & WPIPE__RECORD_ABORT) {
+        p->available -= p->message; /* it will never be read */
+        p->message = 0;
+        return;
+    }
+    p->message += r->size;
+    p->available += r->size;
+    if (p->in_first || !by_message) {
+        part = wpipe__min_size(r->size, p->room - p->copied);
+        if (part > 0)
+            memcpy(p->to + p->copied, r->data, part);
+        p->copied += part;
+    }
+    if (p->in_first) {
+        p->first += r->size;
+        p->in_first = p->in_message;
+    }
+}
+
+int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
+                   size_t *ret_available, size_t *ret_left_in_message)
+{
+    struct peeking p = {0};
+    struct wpipe__cursor cursor = {0};
+    struct wpipe__record record;
+    uint64_t first;
+    int r = wpipe__stream_check(stream, WPIPE_IN);
+
+    if (r < 0)
+        return r;
+    if (buf == NULL && size > 0)
+        return WPIPE_EINVAL;
+    if (stream->opened)
+        return WPIPE_ESTATE;
+    r = wpipe__stream_next(stream, &record, 0); /* skips the withdrawn */
+    if (r < 0 && r != WPIPE_ETIMEDOUT)
+        return r;
+    p.to = buf;
+    p.room = size;
+    p.in_first = 1;
+    p.in_message = stream->begun;
+    p.total = stream->message_total;
+    while (stream->link->transport->scan(stream->link, &cursor, &record) == 1)
+        peek_record(stream, &p, &record);
+    wpipe__stream_refresh(stream);
+    first = p.total ? p.total - stream->message_read * (uint64_t)stream->begun
+                    : p.first;
+    if (ret_available != NULL)
+        *ret_available = p.available;
+    if (ret_left_in_message != NULL)
+        *ret_left_in_message = stream->link->terms.type == WPIPE_MESSAGE &&
+                                       first > p.copied
+                                   ? (size_t)(first - p.copied)
+                                   : 0;
+    return (int64_t)p.copied;
+}

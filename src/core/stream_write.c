@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing to a stream: one call, one message (or its bytes), in as many
+ * records as the ring needs; and the write-then-read of a transaction.
+ */
+#include "core/stream.h"
+
+#include <windpipe/error.h>
+
+#include "base/base.h"
+#include "base/ring.h"
+
+#define PIECES_MAX 1024
+
+struct room {
+    struct wpipe_stream *stream;
+    struct wpipe__record record;
+};
+
+/* Is there room for the record? Reserving changes nothing that is seen. */
+static int has_room(void *user)
+{
+    struct room *room = user;
+    struct wpipe__link *link = room->stream->link;
+    uint32_t most = link->transport->fragment(link);
+    uint8_t *data;
+
+    room->record.size = (uint32_t)wpipe__min_u64(room->record.size, most);
+    return link->transport->room(link, &room->record);
+}
+
+int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
+                            uint64_t deadline)
+{
+    struct room room = {s, {0}};
+    int r;
+
+    room.record.size = size;
+    room.record.flags = WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL;
+    r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, has_room, &room,
+                         deadline);
+    return r < 0 ? r : 0;
+}
+
+/* Put one record, waiting for room. 0 or < 0. */
+static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
+               uint64_t deadline)
+{
+    struct wpipe__link *link = s->link;
+    int r;
+
+    while ((r = link->transport->put(link, parcel)) == 0) {
+        r = wpipe__stream_wait_room(s, parcel->record.size, deadline);
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? r : 0;
+}
+
+/* All of it, or nothing that the peer will ever get. */
+static int64_t write_message(struct wpipe_stream *s,
+                             struct wpipe__parcel *parcel, size_t size,
+                             uint64_t deadline)
+{
+    struct wpipe__link *link = s->link;
+    struct wpipe__record *record = &parcel->record;
+    int begun = s->parts;
+    int r;
+
+    do {
+        uint32_t most = link->transport->fragment(link);
+        size_t left = size - parcel->offset;
+
+        record->size = (uint32_t)wpipe__min_u64(left, most);
+        record->flags = left > most ? WPIPE__RECORD_MORE : 0;
+        if (left > most && !begun) {
+            record->flags |= WPIPE__RECORD_TOTAL;
+            record->total = size;
+        }
+        r = put(s, parcel, deadline);
+        if (r < 0)
+            goto fail;
+        begun = 1;
+        parcel->offset += record->size;
+    } while (parcel->offset < size);
+    s->parts = 0;
+    return (int64_t)size;
+fail:
+    if (begun && (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN)) {
+        (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
+        s->parts = 0;
+    }
+    return r;
+}
+
+/* As much as goes before the deadline. */
+static int64_t write_bytes(struct wpipe_stream *s,
+                           struct wpipe__parcel *parcel, size_t size,
+                           uint64_t deadline)
+{
+    struct wpipe__link *link = s->link;
+    int r = 0;
+
+    while (parcel->offset < size) {
+        uint32_t most = link->transport->fragment(link);
+
+        parcel->record.size =
+            (uint32_t)wpipe__min_u64(size - parcel->offset, most);
+        r = put(s, parcel, deadline);
+        if (r < 0)
+            break;
+        parcel->offset += parcel->record.size;
+    }
+    return parcel->offset > 0 ? (int64_t)parcel->offset : r;
+}
+
+static int sum_of(const wpipe_piece *pieces, int count, size_t *ret_size)
+{
+    size_t size = 0;
+    int i;
+
+    if (count < 0 || count > PIECES_MAX || (count > 0 && pieces == NULL))
+        return WPIPE_EINVAL;
+    for (i = 0; i < count; i++) {
+        if (pieces[i].data == NULL && pieces[i].size > 0)
+            return WPIPE_EINVAL;
+        if (pieces[i].size > SIZE_MAX / 2 - size)
+            return WPIPE_EINVAL;
+        size += pieces[i].size;
+    }
+    *ret_size = size;
+    return 0;
+}
+
+/* Only the writer adds, so a load and a store are enough. */
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(
+        counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+        memory_order_relaxed);
+}
+
+int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
+                     int count, int timeout_ms)
+{
+    struct wpipe__parcel parcel = {.pieces = pieces, .count = count};
+    size_t size = 0;
+    int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
+
+    if (r < 0)
+        return r;
+    if (stream->finished || stream->reserved)
+        return WPIPE_ESTATE;
+    r = sum_of(pieces, count, &size);
+    if (r < 0)
+        return r;
+    if (stream->link->terms.type == WPIPE_MESSAGE) {
+        if (size > stream->link->terms.max_out)
+            return WPIPE_EMSGSIZE;
+        r = write_message(stream, &parcel, size,
+                          wpipe__os_deadline(timeout_ms));
+    } else if (size == 0) {
+        return 0; /* bytes: nothing is nothing */
+    } else {
+        r = write_bytes(stream, &parcel, size,
+                        wpipe__os_deadline(timeout_ms));
+    }
+    if (r >= 0) {
+        add(&stream->messages_out, 1);
+        add(&stream->bytes_out, (uint64_t)r);
+    }
+    return r;
+}
+
+int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
+                    int timeout_ms)
+{
+    wpipe_piece piece;
+
+    piece.data = (void *)(uintptr_t)buf;
+    piece.size = size;
+    return wpipe_writev(stream, &piece, 1, timeout_ms);
+}
+
+int64_t wpipe_transact(wpipe_stream *stream, const void *out, size_t out_size,
+                       void *in, size_t in_size, int timeout_ms)
+{
+    uint64_t deadline = wpipe__os_deadline(timeout_ms);
+    struct wpipe__record record;
+    int64_t r = wpipe__stream_check(stream, 0);
+
+    if (r < 0)
+        return r;
+    if (!stream->reads_messages ||
+        stream->link->terms.type != WPIPE_MESSAGE ||
+        stream->link->terms.direction != WPIPE_DUPLEX)
+        return WPIPE_ESTATE;
+    if (stream->link->transport->look(stream->link, &record) == 1)
+        return WPIPE_EBUSY;
+    r = wpipe_write(stream, out, out_size, timeout_ms);
+    if (r < 0)
+        return r;
+    return wpipe_read(stream, in, in_size, wpipe__os_left_ms(deadline));
+}
