@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread a way, because a stream's write waits for its reader and has no
+ * descriptor to poll for that. A way that has ended looks after the other one:
+ * it wakes its reader, which then asks whether anybody is left to write to.
+ */
+#include "pump.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "trace.h"
+
+enum {
+    NUDGE_MS = 50
+};
+
+int64_t pump_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void pump_init(struct pump *p, const struct options *options,
+               struct endpoint *first, struct endpoint *second)
+{
+    pthread_condattr_t clock;
+
+    *p = (struct pump){ .options = options };
+    p->flows[0] = (struct flow){
+        .pump = p, .back = &p->flows[1], .from = first, .to = second
+    };
+    p->flows[1] = (struct flow){
+        .pump = p, .back = &p->flows[0], .from = second, .to = first
+    };
+    first->stop = second->stop = &p->stop;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->changed, &clock);
+    pthread_condattr_destroy(&clock);
+}
+
+void pump_done(struct pump *p)
+{
+    pthread_cond_destroy(&p->changed);
+    pthread_mutex_destroy(&p->lock);
+}
+
+void pump_stop(struct pump *p)
+{
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->stop, true);
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* What is left of -w, counted from the last thing moved either way. */
+static int time_left(const struct pump *p)
+{
+    int64_t left;
+
+    if (p->options->wait_ms < 0)
+        return WPIPE_FOREVER;
+    left = atomic_load(&p->moved) + p->options->wait_ms - pump_clock();
+    return left > 0 ? (int)left : 0;
+}
+
+/* Returns true when the flow is to go on reading. */
+static bool go_on(struct flow *f, int error)
+{
+    struct pump *p = f->pump;
+
+    if (atomic_load(&p->stop))
+        return false;
+    if (error == WPIPE_EWOKEN)
+        return !endpoint_gone(f->to);
+    if (error != WPIPE_ETIMEDOUT)
+        return false;
+    if (time_left(p) > 0)
+        return true;
+    atomic_store(&p->idle, true);
+    pump_stop(p);
+    return false;
+}
+
+/* Returns 0 at the end of the source; *ret_failed is the side that failed. */
+static int move(struct flow *f)
+{
+    char *data;
+    size_t size;
+    int r;
+
+    for (;;) {
+        r = endpoint_read(f->from, &data, &size, time_left(f->pump));
+        if (r == WPIPE_EWOKEN || r == WPIPE_ETIMEDOUT) {
+            if (go_on(f, r))
+                continue;
+            return 0;
+        }
+        f->failed = f->from;
+        if (r <= 0)
+            return r;
+        f->chunks++;
+        f->bytes += size;
+        if (f->pump->options->hex)
+            trace_hex(f->from->label, f->to->label, data, size);
+        atomic_store(&f->pump->moved, pump_clock());
+        f->failed = f->to;
+        r = endpoint_write(f->to, data, size, f->pump->options->wait_ms);
+        if (r == WPIPE_EWOKEN)
+            return 0; /* only when stopped */
+        if (r < 0)
+            return r;
+        atomic_store(&f->pump->moved, pump_clock());
+    }
+}
+
+static void *flow_run(void *argument)
+{
+    struct flow *f = argument;
+    struct pump *p = f->pump;
+
+    f->error = move(f);
+    if (f->error < 0 &&
+        (f->to->borrowed || wpipe_error_class(f->error) != WPIPE_CLASS_PEER))
+        pump_stop(p);
+    endpoint_finish(f->to);
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&f->ended, true);
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    /* Nobody writes to `to` any more, so this cannot end a write. */
+    endpoint_wake(f->to);
+    while (!atomic_load(&f->back->ended) && !atomic_load(&p->stop) &&
+           f->from->stream == NULL && f->from->child > 0) {
+        endpoint_linger(f->from);
+        if (endpoint_gone(f->from)) {
+            endpoint_wake(f->to);
+            break;
+        }
+    }
+    return NULL;
+}
+
+/* Wait on the condition until a clock in ms, or without end when < 0. */
+static void wait_until(struct pump *p, int64_t clock)
+{
+    const struct timespec when = { .tv_sec = clock / 1000,
+                                   .tv_nsec = clock % 1000 * 1000000 };
+
+    if (clock < 0)
+        pthread_cond_wait(&p->changed, &p->lock);
+    else
+        pthread_cond_timedwait(&p->changed, &p->lock, &when);
+}
+
+/* Until both ways ended. With -q the end of one way starts the clock. */
+static void supervise(struct pump *p)
+{
+    int64_t quit_at = -1;
+
+    pthread_mutex_lock(&p->lock);
+    while (!p->flows[0].ended || !p->flows[1].ended) {
+        if (atomic_load(&p->stop)) {
+            endpoint_wake(p->flows[0].from);
+            endpoint_wake(p->flows[1].from);
+            wait_until(p, pump_clock() + NUDGE_MS);
+            continue;
+        }
+        if (quit_at < 0 && p->options->quit_ms >= 0 &&
+            (p->flows[0].ended || p->flows[1].ended))
+            quit_at = pump_clock() + p->options->quit_ms;
+        if (quit_at >= 0 && pump_clock() >= quit_at) {
+            atomic_store(&p->quit, true);
+            atomic_store(&p->stop, true);
+            continue;
+        }
+        wait_until(p, quit_at);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* A command may leave what it was sent unread; a peer may not. */
+static int outcome(const struct flow *f)
+{
+    if (f->error == 0 || (f->error == WPIPE_EPIPE && f->failed->child > 0))
+        return STATUS_DONE;
+    return endpoint_say(f->failed, f->error);
+}
+
+int pump_run(struct pump *p)
+{
+    int status, other;
+
+    atomic_store(&p->moved, pump_clock());
+    for (int i = 0; i < 2; i++) {
+        if (pthread_create(&p->flows[i].thread, NULL, flow_run, &p->flows[i]) ==
+            0)
+            continue;
+        say(p->options, "cannot start a thread");
+        if (i == 1) {
+            atomic_store(&p->flows[1].ended, true);
+            pump_stop(p);
+            supervise(p);
+            pthread_join(p->flows[0].thread, NULL);
+        }
+        return STATUS_FAILED;
+    }
+    supervise(p);
+    for (int i = 0; i < 2; i++) {
+        endpoint_wake(p->flows[i].from); /* one may linger */
+        pthread_join(p->flows[i].thread, NULL);
+    }
+    status = outcome(&p->flows[0]);
+    other = outcome(&p->flows[1]);
+    if (status == STATUS_DONE)
+        status = other;
+    if (status == STATUS_DONE && atomic_load(&p->idle)) {
+        say(p->options, "nothing came for the time given by -w");
+        status = STATUS_TIMED_OUT;
+    }
+    return status;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two endpoints joined: what one gives is written to the other, both ways at
+ * once, each way at the pace of the slower side. The end of one side is passed
+ * on as a half-close; the pump ends when both ways have, or when a side is
+ * gone for good.
+ */
+#ifndef WINDPIPE_CLI_PUMP_H
+#define WINDPIPE_CLI_PUMP_H
+
+#include <pthread.h>
+
+#include "endpoint.h"
+
+struct pump;
+
+/* One way: from one endpoint to the other, on a thread of its own. */
+struct flow {
+    struct pump *pump;
+    struct flow *back;
+    struct endpoint *from, *to;
+    pthread_t thread;
+    atomic_bool ended;
+    struct endpoint *failed; /* which of the two, when error is not 0 */
+    int error;
+    uint64_t chunks, bytes;
+};
+
+struct pump {
+    const struct options *options;
+    struct flow flows[2]; /* 0: first to second; 1: back */
+    atomic_bool stop;
+    atomic_bool idle;      /* stopped by -w */
+    atomic_bool quit;      /* stopped by -q */
+    _Atomic int64_t moved; /* the clock when something was moved, in ms */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+};
+
+/*
+ * Join them until the end; the caller closes both. pump_stop may be called
+ * from another thread between init and done.
+ *
+ * Returns the exit code; what went wrong was said on stderr.
+ */
+void pump_init(struct pump *p, const struct options *options,
+               struct endpoint *first, struct endpoint *second);
+int pump_run(struct pump *p);
+void pump_stop(struct pump *p);
+void pump_done(struct pump *p);
+
+/* A clock in milliseconds. */
+int64_t pump_clock(void);
+
+#endif

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * windpipe serve: a server at the terminal. Who comes, goes and says what is
+ * printed, and lines that are typed go to everybody. The same loop is
+ * recv --listen, which only prints.
+ */
+#include "commands.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "ending.h"
+#include "lines.h"
+#include "output.h"
+#include "pump.h"
+
+enum {
+    ECHO_PATIENCE_MS = 1000, /* for a client that sends but does not read */
+    BURST = 64               /* events between two looks at stdin */
+};
+
+/* What we remember of a client. */
+struct client {
+    wpipe_id id;
+    uint64_t request; /* the call it waits for an answer to, or 0 */
+    bool owed;        /* it had no room for the current line of a file */
+};
+
+struct serve {
+    const struct options *options;
+    bool plain; /* recv: messages alone, one client after the other */
+    wpipe_server *server;
+    struct lines lines;
+    char *line; /* the current one, in `lines` */
+    size_t size;
+    bool input;      /* stdin is still to be read */
+    bool terminal;   /* and it is one */
+    size_t owed;     /* clients that have not got the current line */
+    int64_t quit_at; /* the clock of -q, or -1 */
+    int bell;        /* an eventfd that stop writes to */
+    struct client *clients;
+    size_t count, room;
+    uint64_t messages;
+    bool done;
+    int status;
+};
+
+static void stop(void *object)
+{
+    const struct serve *s = object;
+    const uint64_t one = 1;
+
+    if (write(s->bell, &one, sizeof(one)) < 0)
+        return; /* it rings already */
+}
+
+static void finish(struct serve *s, int status)
+{
+    s->done = true;
+    s->status = status;
+}
+
+static struct client *find(struct serve *s, wpipe_id id)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->clients[i].id == id)
+            return &s->clients[i];
+    return NULL;
+}
+
+static void remember(struct serve *s, wpipe_id id)
+{
+    const size_t room = s->room == 0 ? 16 : s->room * 2;
+    struct client *clients;
+
+    if (s->count == s->room) {
+        clients = realloc(s->clients, room * sizeof(*clients));
+        if (clients == NULL)
+            return; /* it is served, but gets no lines of a file */
+        s->clients = clients;
+        s->room = room;
+    }
+    s->clients[s->count++] = (struct client){ .id = id };
+}
+
+static void forget(struct serve *s, wpipe_id id)
+{
+    struct client *c = find(s, id);
+
+    if (c == NULL)
+        return;
+    s->owed -= c->owed;
+    *c = s->clients[--s->count];
+}
+
+/* Words about clients: always for serve, with -v for recv. */
+static bool talks(const struct serve *s)
+{
+    return !s->options->json && (!s->plain || s->options->verbose);
+}
+
+static void on_connected(struct serve *s, const wpipe_event *e)
+{
+    wpipe_peer peer = { .size = sizeof(peer) };
+    char text[200];
+
+    remember(s, e->from);
+    if (wpipe_server_peer(s->server, e->from, &peer) < 0)
+        say_verbose(s->options, "%llu left at once",
+                    (unsigned long long)e->from);
+    if (talks(s))
+        say(s->options, "%llu connected: %s", (unsigned long long)e->from,
+            output_peer(text, sizeof(text), &peer));
+    if (!s->options->json || s->plain)
+        return;
+    json_begin(stdout);
+    json_text(stdout, "event", "connected");
+    json_number(stdout, "from", e->from);
+    json_peer(stdout, &peer);
+    json_end(stdout);
+}
+
+/* Give a message back. One that does not read holds the others up for a
+ * second at most; then it is shown the door. */
+static void echo(struct serve *s, const wpipe_event *e)
+{
+    int r;
+
+    if (e->request != 0)
+        r = wpipe_server_reply(s->server, e, e->data, e->size);
+    else
+        r = wpipe_server_send(s->server, e->from, e->data, e->size);
+    if (r == WPIPE_EAGAIN && e->request == 0)
+        r = wpipe_server_send_wait(s->server, e->from, e->data, e->size,
+                                   ECHO_PATIENCE_MS);
+    if (r >= 0 || r == WPIPE_ENOTCONN)
+        return;
+    say(s->options, "%llu did not take its echo: %s",
+        (unsigned long long)e->from, wpipe_strerror(r));
+    wpipe_server_kick(s->server, e->from);
+}
+
+static void on_message(struct serve *s, const wpipe_event *e)
+{
+    const struct output_message shown = {
+        .event = e->request != 0 ? "call" : "message",
+        .from =
+            s->plain && !s->options->keep && !s->options->json ? 0 : e->from,
+        .data = e->data,
+        .size = e->size,
+        .label = !s->plain && s->options->type == WPIPE_MESSAGE,
+    };
+    struct client *c = find(s, e->from);
+
+    if (c != NULL && e->request != 0)
+        c->request = e->request;
+    if (s->options->echo)
+        echo(s, e);
+    if (output_message(s->options, &shown) != STATUS_DONE)
+        finish(s, STATUS_FAILED);
+    s->messages++;
+    if (s->options->number != 0 && s->messages >= s->options->number)
+        finish(s, STATUS_DONE);
+}
+
+static int status_of_reason(int reason)
+{
+    switch (reason) {
+    case WPIPE_REASON_CLOSED:
+        return STATUS_DONE;
+    case WPIPE_REASON_DIED:
+        return STATUS_PEER_LEFT;
+    case WPIPE_REASON_PROTOCOL:
+        return STATUS_PROTOCOL;
+    default:
+        return STATUS_FAILED;
+    }
+}
+
+static void json_event(const char *name, const wpipe_event *e)
+{
+    json_begin(stdout);
+    json_text(stdout, "event", name);
+    json_number(stdout, "from", e->from);
+    json_text(stdout, "reason", output_reason(e->reason));
+    if (e->lost_messages != 0 || e->lost_bytes != 0) {
+        json_number(stdout, "lost_messages", e->lost_messages);
+        json_number(stdout, "lost_bytes", e->lost_bytes);
+    }
+    json_end(stdout);
+}
+
+static void on_disconnected(struct serve *s, const wpipe_event *e)
+{
+    static const char *const words[] = {
+        [WPIPE_REASON_CLOSED] = "left",
+        [WPIPE_REASON_DIED] = "died",
+        [WPIPE_REASON_PROTOCOL] = "broke the protocol",
+        [WPIPE_REASON_SLOW] = "was dropped: it did not read",
+        [WPIPE_REASON_KICKED] = "was sent away",
+        [WPIPE_REASON_DENIED] = "was denied",
+        [WPIPE_REASON_FULL] = "found no room",
+        [WPIPE_REASON_TOO_BIG] = "sent a message over the limit",
+        [WPIPE_REASON_MEMORY] = "was dropped: out of memory",
+    };
+    const bool known = (size_t)e->reason < sizeof(words) / sizeof(words[0]);
+    const bool plain_end =
+        s->options->number != 0 && s->messages < s->options->number;
+    char lost[80] = "";
+
+    if (e->lost_messages != 0)
+        snprintf(lost, sizeof(lost), "; %llu messages, %llu bytes not read",
+                 (unsigned long long)e->lost_messages,
+                 (unsigned long long)e->lost_bytes);
+    if (talks(s))
+        say(s->options, "%llu %s%s", (unsigned long long)e->from,
+            known ? words[e->reason] : "left", lost);
+    if (s->options->json && !s->plain)
+        json_event("disconnected", e);
+    forget(s, e->from);
+    if (s->done || (s->plain ? s->options->keep : !s->options->once))
+        return;
+    finish(s, status_of_reason(e->reason));
+    if (s->plain && plain_end && s->status == STATUS_DONE) {
+        say(s->options, "the client left after %llu of %u messages",
+            (unsigned long long)s->messages, s->options->number);
+        finish(s, STATUS_PEER_LEFT);
+    } else if (s->plain && s->status != STATUS_DONE && !talks(s)) {
+        say(s->options, "the client %s", known ? words[e->reason] : "left");
+    }
+}
+
+/* The current line for one client: the answer to its call, if it waits for
+ * one. What comes from a file waits for room; a typed line does not. */
+static int offer(struct serve *s, struct client *c)
+{
+    const wpipe_event call = { .type = WPIPE_EVENT_MESSAGE,
+                               .from = c->id,
+                               .request = c->request };
+    int r;
+
+    if (c->request != 0)
+        r = wpipe_server_reply(s->server, &call, s->line, s->size);
+    else
+        r = wpipe_server_send(s->server, c->id, s->line, s->size);
+    s->owed -= c->owed;
+    c->owed = r == WPIPE_EAGAIN && !s->terminal;
+    s->owed += c->owed;
+    if (r != WPIPE_EAGAIN)
+        c->request = 0;
+    else if (s->terminal)
+        say(s->options, "%llu was left out: it does not read",
+            (unsigned long long)c->id);
+    return r == WPIPE_EAGAIN || r == WPIPE_ENOTCONN ? 0 : r;
+}
+
+/* The current line for everybody. */
+static void spread(struct serve *s)
+{
+    bool calls = false;
+    int r = 0;
+
+    for (size_t i = 0; i < s->count; i++)
+        calls = calls || s->clients[i].request != 0;
+    if (s->terminal && !calls) {
+        r = wpipe_server_broadcast(s->server, s->line, s->size);
+        if (r == 0)
+            say(s->options, "nobody is connected");
+    } else {
+        for (size_t i = 0; i < s->count && r >= 0; i++)
+            r = offer(s, &s->clients[i]);
+    }
+    if (r < 0)
+        say_error(s->options, s->options->operands[0], r);
+}
+
+/* Lines that were read, as long as everybody has room for them. */
+static void spread_lines(struct serve *s)
+{
+    const bool bytes = s->options->type == WPIPE_BYTE;
+
+    while (s->owed == 0 && (bytes ? lines_bytes(&s->lines, &s->line, &s->size)
+                                  : lines_next(&s->lines, &s->line, &s->size)))
+        spread(s);
+    if (s->owed > 0 || !s->lines.ended || !s->input)
+        return;
+    s->input = false; /* the server goes on without it */
+    if (s->options->quit_ms >= 0)
+        s->quit_at = pump_clock() + s->options->quit_ms;
+}
+
+static void take_input(struct serve *s)
+{
+    const long got = lines_fill(&s->lines, STDIN_FILENO);
+
+    if (got < 0 && got != -EAGAIN) {
+        say(s->options, "stdin: %s", strerror((int)-got));
+        s->lines.ended = true;
+    }
+    spread_lines(s);
+}
+
+/* A client that was full has room again. */
+static void on_writable(struct serve *s, const wpipe_event *e)
+{
+    struct client *c = find(s, e->from);
+
+    if (c == NULL || !c->owed)
+        return;
+    if (offer(s, c) < 0)
+        c->owed = false;
+}
+
+/* Is it time to read stdin? A file is kept until somebody is there. */
+static bool wants_input(const struct serve *s)
+{
+    return s->input && s->owed == 0 && (s->terminal || s->count > 0);
+}
+
+static void on_event(struct serve *s, const wpipe_event *e)
+{
+    switch (e->type) {
+    case WPIPE_EVENT_CONNECTED:
+        on_connected(s, e);
+        break;
+    case WPIPE_EVENT_MESSAGE:
+        on_message(s, e);
+        break;
+    case WPIPE_EVENT_DISCONNECTED:
+        on_disconnected(s, e);
+        break;
+    case WPIPE_EVENT_REFUSED:
+        if (talks(s))
+            say(s->options, "a client was not let in: %s",
+                output_reason(e->reason));
+        if (s->options->json && !s->plain)
+            json_event("refused", e);
+        break;
+    case WPIPE_EVENT_SKIPPED:
+        if (talks(s))
+            say(s->options, "%llu was left out: it does not read",
+                (unsigned long long)e->from);
+        if (s->options->json && !s->plain)
+            json_event("skipped", e);
+        break;
+    case WPIPE_EVENT_WRITABLE:
+        on_writable(s, e);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Events until there are none, or enough for now. */
+static void take_events(struct serve *s)
+{
+    wpipe_event e;
+    int r = 1;
+
+    for (int i = 0; i < BURST && r > 0 && !s->done; i++) {
+        r = wpipe_server_wait(s->server, &e, 0);
+        if (r > 0)
+            on_event(s, &e);
+        else if (r < 0 && r != WPIPE_ETIMEDOUT)
+            finish(s, say_error(s->options, s->options->operands[0], r));
+    }
+    if (!s->done && s->owed == 0 && s->input)
+        spread_lines(s);
+    if (!s->done && output_flush(s->options) != STATUS_DONE)
+        finish(s, STATUS_FAILED);
+}
+
+/* How long to wait for something to happen. */
+static int patience(const struct serve *s)
+{
+    int64_t left;
+
+    if (s->quit_at < 0)
+        return s->options->wait_ms;
+    left = s->quit_at - pump_clock();
+    left = left > 0 ? left : 0;
+    return s->options->wait_ms >= 0 && s->options->wait_ms < left
+               ? s->options->wait_ms
+               : (int)left;
+}
+
+static void loop(struct serve *s)
+{
+    struct pollfd set[3] = {
+        { .fd = (int)wpipe_server_fd(s->server), .events = POLLIN },
+        { .fd = s->bell, .events = POLLIN },
+        { .fd = STDIN_FILENO, .events = POLLIN },
+    };
+    int r;
+
+    while (!s->done) {
+        set[2].revents = 0; /* it may be left out */
+        r = poll(set, wants_input(s) ? 3 : 2, patience(s));
+        if (r < 0 && errno != EINTR)
+            finish(s, STATUS_FAILED);
+        if (s->quit_at >= 0 && pump_clock() >= s->quit_at) {
+            finish(s, STATUS_DONE);
+        } else if (r == 0) {
+            say(s->options, "nothing came for the time given by -w");
+            finish(s, STATUS_TIMED_OUT);
+        }
+        if (r <= 0)
+            continue;
+        if (set[1].revents != 0)
+            finish(s, STATUS_DONE);
+        if (!s->done && set[0].revents != 0)
+            take_events(s);
+        if (!s->done && wants_input(s) && set[2].revents != 0)
+            take_input(s);
+    }
+}
+
+/* A terminal that another job of the shell is using would stop us. */
+static bool may_read_stdin(void)
+{
+    return !isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+static void announce(const struct serve *s)
+{
+    const struct options *options = s->options;
+    const char *name = wpipe_server_name(s->server);
+
+    if (talks(s))
+        say(options, "serving %s (%s mode, access: %s)", name,
+            output_type(options->type), output_access(options->access));
+    if (!options->json || s->plain)
+        return;
+    json_begin(stdout);
+    json_text(stdout, "event", "serving");
+    json_text(stdout, "name", name);
+    json_text(stdout, "type", output_type(options->type));
+    json_text(stdout, "access", output_access(options->access));
+    json_number(stdout, "pid", (uint64_t)getpid());
+    json_end(stdout);
+    output_flush(options);
+}
+
+static int serve_events(struct serve *s)
+{
+    const char *name = s->options->operands[0];
+    wpipe_options wishes;
+    int r;
+
+    options_fill(&wishes, s->options);
+    s->quit_at = -1;
+    s->lines.limit = options_message_limit(s->options);
+    s->terminal = isatty(STDIN_FILENO) == 1;
+    s->input = !s->plain && !s->options->echo && may_read_stdin();
+    s->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->bell < 0) {
+        say(s->options, "%s", strerror(errno));
+        return STATUS_FAILED;
+    }
+    r = wpipe_server_open(&s->server, name, &wishes);
+    if (r < 0) {
+        close(s->bell);
+        return say_error(s->options, name, r);
+    }
+    announce(s);
+    ending_watch(stop, s);
+    loop(s);
+    ending_watch(NULL, NULL);
+    wpipe_server_close(s->server);
+    close(s->bell);
+    lines_done(&s->lines);
+    free(s->clients);
+    return s->status;
+}
+
+int serve_plain(const struct options *options)
+{
+    struct serve s = { .options = options, .plain = true };
+
+    return serve_events(&s);
+}
+
+int serve_run(const struct options *options)
+{
+    struct serve s = { .options = options };
+
+    if (options->echo && options->exec != NULL)
+        return say_usage(options, "--echo and --exec exclude each other");
+    if (options->exec != NULL)
+        return serve_commands(options);
+    return serve_events(&s);
+}
