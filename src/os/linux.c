@@ -46,6 +46,18 @@ int wpipe__os_watch_open(const char *path, wpipe__handle *ret_watch)
     return 0;
 }
 
+int wpipe__os_watch_add(wpipe__handle watch, const char *path)
+{
+    int number = inotify_add_watch(watch, path, WATCH_EVENTS);
+
+    return number < 0 ? wpipe__os_fail("inotify_add_watch", errno) : number;
+}
+
+void wpipe__os_watch_remove(wpipe__handle watch, int number)
+{
+    inotify_rm_watch(watch, number);
+}
+
 /* Bounded, because others may make names faster than we can forget them; what
  * is left only costs one more look. */
 void wpipe__os_watch_drain(wpipe__handle watch)

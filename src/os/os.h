@@ -164,9 +164,20 @@ void wpipe__os_lock_release(wpipe__handle directory, const char *name,
 /*
  * A watch on an existing directory, readable when a name in it is made or
  * moved in. WPIPE_ELIMIT when the system has no more of them: poll with a
- * back-off then.
+ * back-off then. Closing it within some 30 ms of its last use may take as
+ * long (Linux waits for all readers of the list of watches).
  */
 int wpipe__os_watch_open(const char *path, wpipe__handle *ret_watch);
+
+/*
+ * Watch one more directory with the same handle. Returns its number (>= 0),
+ * the same one when it is watched already: also when it is the one that was
+ * given to open.
+ */
+int wpipe__os_watch_add(wpipe__handle watch, const char *path);
+/* Stop watching a directory by its number; unknown ones are left out. */
+void wpipe__os_watch_remove(wpipe__handle watch, int number);
+
 /* Forget what it has seen. */
 void wpipe__os_watch_drain(wpipe__handle watch);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting for a door to appear: a watch on each directory that a client looks
- * in, gathered under one handle that an event loop can poll. A directory that
- * is not there yet is waited for in the nearest parent that is.
+ * Waiting for a door to appear: one handle, which an event loop can poll,
+ * watches both directories that a client looks in. A directory that is not
+ * there yet is waited for in the nearest parent that is.
  */
 #include "transport/door.h"
 
@@ -17,9 +17,9 @@ enum {
     DELAY_MAX = 100
 };
 
-/* How often a directory may be replaced while we begin to watch it. */
+/* Passes of one wpipe__knock_listen while directories come and go. */
 enum {
-    WATCH_ROUNDS = 16
+    LISTEN_ROUNDS = 4
 };
 
 /* Cut the last part off `path`; 0 when only the root is left. */
@@ -52,67 +52,64 @@ static int directory_to_watch(struct wpipe__place *ret,
     return 0;
 }
 
-static int is_watching(const struct wpipe__knock_place *at,
-                       const struct wpipe__place *place)
-{
-    return at->watch != WPIPE__NO_HANDLE && at->device == place->facts.device &&
-           at->inode == place->facts.inode;
-}
-
-static void forget_place(struct wpipe__knock *k, struct wpipe__knock_place *at)
-{
-    if (at->watch == WPIPE__NO_HANDLE)
-        return;
-    wpipe__os_poller_remove(k->poller, at->watch);
-    wpipe__os_close(at->watch);
-    at->watch = WPIPE__NO_HANDLE;
-}
-
 /*
- * See that the right directory is watched. A watch is opened by path: only
- * when the path still leads to the same directory afterwards is it known
- * which one is watched. 0 when that is so.
+ * The number of the right directory for a place in the watch: which one it is
+ * may have changed. Adding one again costs little and changes nothing; if
+ * another takes its path right after, the watch tells of that.
  */
 static int watch_place(struct wpipe__knock *k, enum wpipe__place_kind kind)
 {
-    struct wpipe__knock_place *at = &k->places[kind];
     struct wpipe__place place;
     int r;
-    int i;
 
-    for (i = 0; i < WATCH_ROUNDS; i++) {
-        r = directory_to_watch(&place, kind);
-        if (r < 0)
-            break;
-        if (is_watching(at, &place))
-            return 0;
-        forget_place(k, at);
-        r = wpipe__os_watch_open(place.path, &at->watch);
-        if (r < 0)
-            break;
-        at->device = place.facts.device;
-        at->inode = place.facts.inode;
-        r = wpipe__os_poller_add(k->poller, at->watch, (uint64_t)kind);
-        if (r < 0)
-            break;
+    r = directory_to_watch(&place, kind);
+    if (r >= 0 && k->watch == WPIPE__NO_HANDLE)
+        r = wpipe__os_watch_open(place.path, &k->watch);
+    return r < 0 ? r : wpipe__os_watch_add(k->watch, place.path);
+}
+
+/* Stop watching `number` unless a place still needs it. 1 when that was so. */
+static int forget(const struct wpipe__knock *k, int number)
+{
+    if (number < 0 || number == k->numbers[WPIPE__PLACE_PRIVATE] ||
+        number == k->numbers[WPIPE__PLACE_SHARED])
+        return 0;
+    wpipe__os_watch_remove(k->watch, number);
+    return 1;
+}
+
+/* One pass; 1 when a directory is not watched any more. What was heard is
+ * forgotten first: a directory that goes while we begin to watch it must
+ * still be heard of afterwards. */
+static int listen_once(struct wpipe__knock *k)
+{
+    int before[WPIPE__PLACES];
+    int forgotten = 0;
+    int number;
+    int kind;
+
+    k->blind = 0;
+    if (k->watch != WPIPE__NO_HANDLE)
+        wpipe__os_watch_drain(k->watch);
+    for (kind = 0; kind < WPIPE__PLACES; kind++) {
+        before[kind] = k->numbers[kind];
+        number = watch_place(k, (enum wpipe__place_kind)kind);
+        k->numbers[kind] = number < 0 ? -1 : number;
+        k->blind |= number < 0;
     }
-    forget_place(k, at);
-    return WPIPE_ENOTSUP;
+    for (kind = 0; kind < WPIPE__PLACES; kind++)
+        forgotten |= forget(k, before[kind]);
+    return forgotten;
 }
 
 void wpipe__knock_listen(struct wpipe__knock *k)
 {
-    int kind;
+    int i;
 
-    k->blind = k->poller == WPIPE__NO_HANDLE;
-    if (k->blind)
-        return;
-    for (kind = 0; kind < WPIPE__PLACES; kind++) {
-        if (k->places[kind].watch != WPIPE__NO_HANDLE)
-            wpipe__os_watch_drain(k->places[kind].watch);
-        if (watch_place(k, (enum wpipe__place_kind)kind) < 0)
-            k->blind = 1;
-    }
+    /* again after a change: it is heard itself, and would cost a look */
+    for (i = 0; i < LISTEN_ROUNDS; i++)
+        if (!listen_once(k))
+            break;
 }
 
 void wpipe__knock_open(struct wpipe__knock *k)
@@ -120,8 +117,6 @@ void wpipe__knock_open(struct wpipe__knock *k)
     static const struct wpipe__knock null = WPIPE__KNOCK_NULL;
 
     *k = null;
-    if (wpipe__os_poller_open(&k->poller) < 0)
-        k->poller = WPIPE__NO_HANDLE;
     wpipe__knock_listen(k);
 }
 
@@ -144,7 +139,7 @@ int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
     uint64_t until = wpipe__knock_until(k, why);
     int r;
 
-    handles[0] = k->poller;
+    handles[0] = k->watch;
     handles[1] = wake;
     r = wpipe__os_wait(handles, 2, wpipe__min_u64(deadline, until));
     if (r < 0)
@@ -157,13 +152,22 @@ int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
     return 0;
 }
 
-void wpipe__knock_done(struct wpipe__knock *k)
+void wpipe__knock_rest(struct wpipe__knock *k)
 {
+    const int before[WPIPE__PLACES] = { k->numbers[0], k->numbers[1] };
     int kind;
 
+    k->numbers[0] = -1;
+    k->numbers[1] = -1;
     for (kind = 0; kind < WPIPE__PLACES; kind++)
-        forget_place(k, &k->places[kind]);
-    if (k->poller != WPIPE__NO_HANDLE)
-        wpipe__os_close(k->poller);
-    k->poller = WPIPE__NO_HANDLE;
+        (void)forget(k, before[kind]);
+}
+
+void wpipe__knock_done(struct wpipe__knock *k)
+{
+    if (k->watch != WPIPE__NO_HANDLE)
+        wpipe__os_close(k->watch);
+    k->watch = WPIPE__NO_HANDLE;
+    k->numbers[0] = -1;
+    k->numbers[1] = -1;
 }
