@@ -94,6 +94,12 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
             break;
         }
     }
+    /* the scan may have moved what the first look showed */
+    if (!s->begun && (ret->flags & WPIPE__RECORD_MORE)) {
+        r = link->transport->look(link, ret);
+        if (r <= 0)
+            return r < 0 ? r : WPIPE_EPROTO;
+    }
     if (!s->begun) {
         s->message_read = 0;
         s->message_total = ret->total;

@@ -23,7 +23,6 @@ static int has_room(void *user)
     struct room *room = user;
     struct wpipe__link *link = room->stream->link;
     uint32_t most = link->transport->fragment(link);
-    uint8_t *data;
 
     room->record.size = (uint32_t)wpipe__min_u64(room->record.size, most);
     return link->transport->room(link, &room->record);

@@ -195,8 +195,6 @@ static int is_due(const struct wpipe__native *n, uint8_t type)
 static int act(struct wpipe__native *n, const struct wpipe__frame *f,
                const uint8_t *body)
 {
-    if (n->passed != WPIPE__NO_HANDLE && f->type != WPIPE__FRAME_SWITCH)
-        return WPIPE_EPROTO; /* a descriptor that belongs to nothing */
     switch (f->type) {
     case WPIPE__FRAME_HELLO:
         return wpipe__native_on_hello(n, body);
@@ -294,6 +292,15 @@ static int feed(struct wpipe__native *n, const uint8_t *bytes, size_t size)
     return 0;
 }
 
+/* A descriptor comes with the first byte of its SWITCH, and the kernel may
+ * put what was sent before in front: it belongs to this batch, or nowhere. */
+static int passed_is_due(struct wpipe__native *n)
+{
+    return n->passed == WPIPE__NO_HANDLE ||
+           (wpipe__buffer_size(&n->partial) > 0 &&
+            *wpipe__buffer_front(&n->partial) == WPIPE__FRAME_SWITCH);
+}
+
 /* One receive. > 0 bytes; 0 nothing there; < 0 the end. */
 static int64_t receive(struct wpipe__native *n, uint8_t *bytes, size_t size)
 {
@@ -301,7 +308,8 @@ static int64_t receive(struct wpipe__native *n, uint8_t *bytes, size_t size)
     int64_t got = wpipe__os_receive(n->link.socket, bytes, size, &passed);
 
     if (passed != WPIPE__NO_HANDLE) {
-        if (n->passed != WPIPE__NO_HANDLE || !n->willing) {
+        if (n->passed != WPIPE__NO_HANDLE || n->their_size ||
+            !(n->ours.flags & WPIPE__GREET_SHARED)) {
             wpipe__os_close(passed);
             return WPIPE_EPROTO;
         }
@@ -328,6 +336,8 @@ static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t size)
         if (got > 0) {
             came = 1;
             r = feed(n, bytes, (size_t)got);
+            if (r == 0 && !passed_is_due(n))
+                r = WPIPE_EPROTO;
         }
         if (r < 0 && r != WPIPE_EOF && r != WPIPE_EPIPE) {
             wpipe__native_break(n, r);
