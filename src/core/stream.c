@@ -70,12 +70,13 @@ static int stream_drained(void *user)
 
 int wpipe_drain(wpipe_stream *stream, int timeout_ms)
 {
+    struct wpipe__timer timer = {timeout_ms, 0};
     int r = wpipe__stream_check(stream, WPIPE_OUT);
 
     if (r < 0)
         return r;
     r = wpipe__link_wait(stream->link, WPIPE__WANT_DRAINED, stream_drained,
-                         stream, wpipe__os_deadline(timeout_ms));
+                         stream, &timer);
     return r < 0 ? r : 0;
 }
 

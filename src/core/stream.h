@@ -65,13 +65,13 @@ int wpipe__stream_check(const struct wpipe_stream *stream, int direction);
 /* The record to read next, waiting for it: 1; < 0. Skips messages that were
  * withdrawn before they were begun. */
 int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
-                       uint64_t deadline);
+                       struct wpipe__timer *timer);
 /* `bytes` of the record were read: account, and tell if the message ended. */
 int wpipe__stream_took(struct wpipe_stream *s,
                        const struct wpipe__record *record, uint32_t bytes);
 /* Wait until the writer may go on, or the end. 0 or < 0. */
 int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
-                            uint64_t deadline);
+                            struct wpipe__timer *timer);
 /* Keep a foreign event loop informed after each read. */
 void wpipe__stream_refresh(struct wpipe_stream *s);
 

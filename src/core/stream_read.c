@@ -66,7 +66,7 @@ static int over_limit(struct wpipe_stream *s, const struct wpipe__record *r)
 }
 
 int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
-                       uint64_t deadline)
+                       struct wpipe__timer *timer)
 {
     struct wpipe__link *link = s->link;
     struct looking looking = {s, ret};
@@ -76,7 +76,7 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
         r = link->transport->look(link, ret);
         if (r == 0)
             r = wpipe__link_wait(link, WPIPE__WANT_DATA, look, &looking,
-                                 deadline);
+                                 timer);
         if (r <= 0)
             return r;
         if (ret->flags & WPIPE__RECORD_ABORT) {
@@ -182,7 +182,7 @@ static void target_put(struct target *t, const uint8_t *from, size_t size)
 /* ---- messages ------------------------------------------------------------------- */
 
 static int64_t read_message(struct wpipe_stream *s, struct target *t,
-                            uint64_t deadline)
+                            struct wpipe__timer *timer)
 {
     struct wpipe__record record;
     int64_t got = 0;
@@ -192,7 +192,7 @@ static int64_t read_message(struct wpipe_stream *s, struct target *t,
     while (!ended) {
         uint32_t part;
 
-        r = wpipe__stream_next(s, &record, deadline);
+        r = wpipe__stream_next(s, &record, timer);
         if (r < 0 && got > 0 &&
             (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN))
             break; /* its rest is for the next read */
@@ -212,8 +212,9 @@ static int64_t read_message(struct wpipe_stream *s, struct target *t,
 /* ---- bytes ---------------------------------------------------------------------- */
 
 static int64_t read_bytes(struct wpipe_stream *s, struct target *t,
-                          uint64_t deadline)
+                          struct wpipe__timer *timer)
 {
+    struct wpipe__timer none = {0, 0};
     struct wpipe__record record;
     int64_t got = 0;
     int r;
@@ -221,7 +222,7 @@ static int64_t read_bytes(struct wpipe_stream *s, struct target *t,
     while (t->left > 0) {
         uint32_t part;
 
-        r = wpipe__stream_next(s, &record, got > 0 ? 0 : deadline);
+        r = wpipe__stream_next(s, &record, got > 0 ? &none : timer);
         if (r < 0 && got > 0)
             break; /* an error that stays is found again */
         if (r < 0)
@@ -256,6 +257,7 @@ static int64_t read_nothing(struct wpipe_stream *s)
 int64_t wpipe_readv(wpipe_stream *stream, const wpipe_piece *pieces, int count,
                     int timeout_ms)
 {
+    struct wpipe__timer timer = {timeout_ms, 0};
     struct target target;
     int64_t r = wpipe__stream_check(stream, WPIPE_IN);
 
@@ -269,9 +271,9 @@ int64_t wpipe_readv(wpipe_stream *stream, const wpipe_piece *pieces, int count,
     if (target.left == 0)
         r = read_nothing(stream);
     else if (stream->reads_messages)
-        r = read_message(stream, &target, wpipe__os_deadline(timeout_ms));
+        r = read_message(stream, &target, &timer);
     else
-        r = read_bytes(stream, &target, wpipe__os_deadline(timeout_ms));
+        r = read_bytes(stream, &target, &timer);
     wpipe__stream_refresh(stream);
     return r;
 }
@@ -335,6 +337,7 @@ static void peek_record(struct wpipe_stream *s, struct peeking *p,
 int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
                    size_t *ret_available, size_t *ret_left_in_message)
 {
+    struct wpipe__timer none = {0, 0};
     struct peeking p = {0};
     struct wpipe__cursor cursor = {0};
     struct wpipe__record record;
@@ -347,7 +350,7 @@ int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
         return WPIPE_EINVAL;
     if (stream->opened)
         return WPIPE_ESTATE;
-    r = wpipe__stream_next(stream, &record, 0); /* skips the withdrawn */
+    r = wpipe__stream_next(stream, &record, &none); /* skips the withdrawn */
     if (r < 0 && r != WPIPE_ETIMEDOUT)
         return r;
     p.to = buf;

@@ -29,7 +29,7 @@ static int has_room(void *user)
 }
 
 int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
-                            uint64_t deadline)
+                            struct wpipe__timer *timer)
 {
     struct room room = {s, {0}};
     int r;
@@ -37,19 +37,19 @@ int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
     room.record.size = size;
     room.record.flags = WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL;
     r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, has_room, &room,
-                         deadline);
+                         timer);
     return r < 0 ? r : 0;
 }
 
 /* Put one record, waiting for room. 0 or < 0. */
 static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
-               uint64_t deadline)
+               struct wpipe__timer *timer)
 {
     struct wpipe__link *link = s->link;
     int r;
 
     while ((r = link->transport->put(link, parcel)) == 0) {
-        r = wpipe__stream_wait_room(s, parcel->record.size, deadline);
+        r = wpipe__stream_wait_room(s, parcel->record.size, timer);
         if (r < 0)
             return r;
     }
@@ -59,7 +59,7 @@ static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
 /* All of it, or nothing that the peer will ever get. */
 static int64_t write_message(struct wpipe_stream *s,
                              struct wpipe__parcel *parcel, size_t size,
-                             uint64_t deadline)
+                             struct wpipe__timer *timer)
 {
     struct wpipe__link *link = s->link;
     struct wpipe__record *record = &parcel->record;
@@ -76,7 +76,7 @@ static int64_t write_message(struct wpipe_stream *s,
             record->flags |= WPIPE__RECORD_TOTAL;
             record->total = size;
         }
-        r = put(s, parcel, deadline);
+        r = put(s, parcel, timer);
         if (r < 0)
             goto fail;
         begun = 1;
@@ -95,7 +95,7 @@ fail:
 /* As much as goes before the deadline. */
 static int64_t write_bytes(struct wpipe_stream *s,
                            struct wpipe__parcel *parcel, size_t size,
-                           uint64_t deadline)
+                           struct wpipe__timer *timer)
 {
     struct wpipe__link *link = s->link;
     int r = 0;
@@ -105,7 +105,7 @@ static int64_t write_bytes(struct wpipe_stream *s,
 
         parcel->record.size =
             (uint32_t)wpipe__min_u64(size - parcel->offset, most);
-        r = put(s, parcel, deadline);
+        r = put(s, parcel, timer);
         if (r < 0)
             break;
         parcel->offset += parcel->record.size;
@@ -143,6 +143,7 @@ int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
                      int count, int timeout_ms)
 {
     struct wpipe__parcel parcel = {.pieces = pieces, .count = count};
+    struct wpipe__timer timer = {timeout_ms, 0};
     size_t size = 0;
     int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
 
@@ -156,13 +157,11 @@ int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
     if (stream->link->terms.type == WPIPE_MESSAGE) {
         if (size > stream->link->terms.max_out)
             return WPIPE_EMSGSIZE;
-        r = write_message(stream, &parcel, size,
-                          wpipe__os_deadline(timeout_ms));
+        r = write_message(stream, &parcel, size, &timer);
     } else if (size == 0) {
         return 0; /* bytes: nothing is nothing */
     } else {
-        r = write_bytes(stream, &parcel, size,
-                        wpipe__os_deadline(timeout_ms));
+        r = write_bytes(stream, &parcel, size, &timer);
     }
     if (r >= 0) {
         add(&stream->messages_out, 1);

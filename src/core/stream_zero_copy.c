@@ -19,7 +19,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
     struct wpipe__record record = {0};
     struct wpipe__link *link;
     uint8_t *data = NULL;
-    uint64_t deadline;
+    struct wpipe__timer timer = {timeout_ms, 0};
     int r = wpipe__stream_check(stream, WPIPE_OUT);
 
     if (r < 0)
@@ -33,9 +33,8 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
         size > link->terms.max_out)
         return WPIPE_EMSGSIZE;
     record.size = (uint32_t)size;
-    deadline = wpipe__os_deadline(timeout_ms);
     while ((r = link->transport->reserve(link, &record, &data)) == 0) {
-        r = wpipe__stream_wait_room(stream, record.size, deadline);
+        r = wpipe__stream_wait_room(stream, record.size, &timer);
         if (r < 0)
             return r;
     }
@@ -50,6 +49,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
 /* Records cannot be empty in the middle of a message. */
 static int commit_parts(struct wpipe_stream *s, size_t size, int more)
 {
+    struct wpipe__timer forever = {WPIPE_FOREVER, 0};
     struct wpipe__record record = s->reservation;
     struct wpipe__link *link = s->link;
     int r;
@@ -62,7 +62,7 @@ static int commit_parts(struct wpipe_stream *s, size_t size, int more)
     record.size = (uint32_t)size;
     record.flags = more ? WPIPE__RECORD_MORE : 0;
     while ((r = link->transport->commit(link, &record)) == 0) {
-        r = wpipe__stream_wait_room(s, record.size, UINT64_MAX);
+        r = wpipe__stream_wait_room(s, record.size, &forever);
         if (r < 0)
             return r;
     }
@@ -114,6 +114,7 @@ void wpipe_write_abort(wpipe_stream *stream)
 int wpipe_read_begin(wpipe_stream *stream, const void **ret_data,
                      size_t *ret_size, int timeout_ms)
 {
+    struct wpipe__timer timer = {timeout_ms, 0};
     struct wpipe__record record;
     int r = wpipe__stream_check(stream, WPIPE_IN);
 
@@ -124,8 +125,7 @@ int wpipe_read_begin(wpipe_stream *stream, const void **ret_data,
     if (stream->opened)
         return WPIPE_ESTATE;
     do {
-        r = wpipe__stream_next(stream, &record,
-                               wpipe__os_deadline(timeout_ms));
+        r = wpipe__stream_next(stream, &record, &timer);
         if (r < 0)
             return r;
         if (record.size > 0 || stream->reads_messages)

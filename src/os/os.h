@@ -33,6 +33,20 @@ uint64_t wpipe__os_now(void);
  * 0 for timeout 0, so that the fast path reads no clock. */
 uint64_t wpipe__os_deadline(int timeout_ms);
 
+/* A call's time, counted from its first wait: a call that need not wait reads
+ * no clock. Begin with {timeout_ms, 0}. */
+struct wpipe__timer {
+    int timeout_ms;
+    uint64_t deadline; /* 0 until the first wait */
+};
+
+static inline uint64_t wpipe__timer_deadline(struct wpipe__timer *timer)
+{
+    if (timer->deadline == 0)
+        timer->deadline = wpipe__os_deadline(timer->timeout_ms);
+    return timer->deadline;
+}
+
 /* Milliseconds left until `deadline`, rounded up; 0 when it is over, -1 for
  * never: what poll takes. */
 int wpipe__os_left_ms(uint64_t deadline);

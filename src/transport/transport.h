@@ -158,11 +158,11 @@ void wpipe__link_notify(struct wpipe__link *link);
  * Wait until ready(user) is not 0: spin, give the core away, sleep. `mask` is
  * what the peer has to do for it (WPIPE__WANT_*; 0 when only frames matter).
  * Returns what ready returned (also when it is < 0), WPIPE_ETIMEDOUT or
- * WPIPE_EWOKEN. ready is called without the lock. `deadline` is of
- * wpipe__os_deadline.
+ * WPIPE_EWOKEN. ready is called without the lock.
  */
 int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
-                     int (*ready)(void *user), void *user, uint64_t deadline);
+                     int (*ready)(void *user), void *user,
+                     struct wpipe__timer *timer);
 
 /* End running waits with WPIPE_EWOKEN, or else the next one. */
 void wpipe__link_wake(struct wpipe__link *link);

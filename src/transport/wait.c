@@ -241,9 +241,10 @@ static int wait_asleep(struct wait *w)
 }
 
 int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
-                     int (*ready)(void *user), void *user, uint64_t deadline)
+                     int (*ready)(void *user), void *user,
+                     struct wpipe__timer *timer)
 {
-    struct wait w = {link, mask, ready, user, deadline, 0};
+    struct wait w = {link, mask, ready, user, 0, 0};
     struct wpipe__room *room = &link->room;
     int r;
 
@@ -254,7 +255,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
     r = ready(user);
     if (r != 0)
         return r;
-    if (deadline == 0)
+    if (timer->timeout_ms == 0)
         return WPIPE_ETIMEDOUT;
     if (link->transport->in_memory(link, mask)) {
         r = spin(&w);
@@ -263,6 +264,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
         if (r != 0)
             return r;
     }
+    w.deadline = wpipe__timer_deadline(timer);
     wpipe__mutex_lock(&link->lock);
     count(&w, 1);
     wpipe__mutex_unlock(&link->lock);
