@@ -165,13 +165,14 @@ static void listener_has_its_mode_whatever_the_umask(void **state)
 
 static void listener_for_a_group_belongs_to_it(void **state)
 {
-    wpipe__handle directory = open_dir();
+    wpipe__handle directory;
     wpipe__handle listener;
     struct stat facts;
 
     (void)state;
     if (geteuid() != 0)
         support_skip("only root may give a socket to any group");
+    directory = open_dir();
     assert_int_equal(wpipe__os_listen(directory, "s", 0660, 4711, &listener),
                      0);
     assert_int_equal(fstatat(directory, "s", &facts, 0), 0);
@@ -381,7 +382,7 @@ static int connect_as_nobody(int fd, void *argument)
 
 static void client_of_another_user_needs_the_mode(void **state)
 {
-    wpipe__handle directory = open_dir();
+    wpipe__handle directory;
     wpipe__handle private;
     wpipe__handle public;
     struct helper helper;
@@ -389,6 +390,7 @@ static void client_of_another_user_needs_the_mode(void **state)
     (void)state;
     if (geteuid() != 0)
         support_skip("only root can become another user");
+    directory = open_dir();
     assert_int_equal(fchmod(directory, 0755), 0);
     assert_int_equal(wpipe__os_listen(directory, "private", 0600, 0, &private),
                      0);
@@ -510,7 +512,8 @@ static void peer_is_who_connected(void **state)
 
     (void)state;
     assert_int_equal(fchmod(directory, 0755), 0);
-    assert_int_equal(wpipe__os_listen(directory, "s", 0666, 0, &listener), 0);
+    assert_int_equal(
+        wpipe__os_listen(directory, "s", 0666, getegid(), &listener), 0);
     helper_start(&helper, connect_and_stay, other ? &other : NULL);
     event_expect(helper.fd, 1);
     assert_int_equal(wpipe__os_accept(listener, &server), 0);
