@@ -248,6 +248,9 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
         return;
     /* pairs with the fence in wpipe__native_ring */
     atomic_thread_fence(memory_order_seq_cst);
+    /* or, when its writer leaves that out, makes it pass one now */
+    if (atomic_load_explicit(&n->theirs->fenceless, memory_order_acquire))
+        (void)wpipe__os_barrier();
     if (framed && !wpipe__out_shared(n) && !n->want_sent && !n->left) {
         n->want_sent = 1;
         (void)wpipe__native_say(n, WPIPE__FRAME_WANT,
@@ -260,7 +263,7 @@ static int native_in_memory(struct wpipe__link *link, unsigned mask)
     struct wpipe__native *n = wpipe__native(link);
 
     if (mask & WPIPE__WANT_DATA)
-        return wpipe__in_shared(n);
+        return wpipe__in_shared(n) ? 1 + wpipe__native_streams(n) : 0;
     return mask != 0 && wpipe__out_shared(n);
 }
 

@@ -66,6 +66,8 @@ struct wpipe__native {
     struct wpipe__ring_in in;   /* tail and taken also in the framed phase */
     uint64_t consumed;          /* payload bytes */
     uint64_t told;              /* the tail that we last published */
+    uint32_t streak;            /* records read since we last wrote */
+    uint64_t streak_head;       /* our head then */
     struct wpipe__buffer front; /* framed: records, the reader's own */
 
     /* ---- the writer's ---- */
@@ -74,6 +76,9 @@ struct wpipe__native {
     struct wpipe__ring_out out; /* head also in the framed phase */
     uint64_t sent;              /* payload bytes */
     uint64_t checked;           /* head when we last looked at the socket */
+    uint32_t run;               /* records written since we last read */
+    uint64_t run_tail;          /* our tail then */
+    int fenceless;              /* as in our control words */
     uint64_t window;            /* framed: credit in bytes */
     uint8_t *scratch;           /* framed: what reserve gave */
     struct wpipe__record scratch_record;
@@ -156,6 +161,9 @@ void wpipe__native_cancel(struct wpipe__link *link);
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag);
 uint32_t wpipe__native_fragment(struct wpipe__link *link);
 int wpipe__native_drained(struct wpipe__link *link);
+
+/* Reader: 1 when the peer has been writing without hearing from us. */
+int wpipe__native_streams(struct wpipe__native *n);
 
 /* Ring the peer if it sleeps for one of `mask`. Call after moving an index;
  * has the fence that goes between. */

@@ -16,6 +16,10 @@
 #include "base/base.h"
 #include "base/memory.h"
 
+/* Records one way, and none the other, that make a stream of it. */
+#define STREAMING_WRITER 16
+#define STREAMING_READER 4
+
 /* ---- ends and bells ------------------------------------------------------ */
 
 int wpipe__native_end(struct wpipe__native *n, int writer)
@@ -60,13 +64,11 @@ static void bell(struct wpipe__native *n)
         atomic_store(&n->hung_up, 1);
 }
 
-void wpipe__native_ring(struct wpipe__native *n, unsigned mask)
+/* The peer sleeps for one of `mask`: wake it, once for each sleep. */
+static void ring_unfenced(struct wpipe__native *n, unsigned mask)
 {
     uint64_t want;
 
-    /* pairs with the fence in arm: either we see its want or it sees our
-     * index */
-    atomic_thread_fence(memory_order_seq_cst);
     want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
     if (!(want & mask))
         return;
@@ -81,6 +83,58 @@ void wpipe__native_ring(struct wpipe__native *n, unsigned mask)
     wpipe__mutex_lock(&n->link.lock);
     bell(n);
     wpipe__mutex_unlock(&n->link.lock);
+}
+
+void wpipe__native_ring(struct wpipe__native *n, unsigned mask)
+{
+    /* pairs with the fence in arm: either we see its want or it sees our
+     * index */
+    atomic_thread_fence(memory_order_seq_cst);
+    ring_unfenced(n, mask);
+}
+
+/*
+ * The fence costs more than a small message. A writer that has written many
+ * records without reading any says that it leaves the fence out; a reader
+ * that is about to sleep then makes it pass one (membarrier). On both sides
+ * the flag is stored and loaded around a fence, so neither can miss it.
+ */
+static void ring_reader(struct wpipe__native *n)
+{
+    uint64_t tail = atomic_load_explicit(&n->mine->tail, memory_order_relaxed);
+
+    if (tail != n->run_tail) {
+        n->run_tail = tail;
+        n->run = 0;
+        if (n->fenceless) {
+            n->fenceless = 0;
+            atomic_store_explicit(&n->mine->fenceless, 0,
+                                  memory_order_release);
+        }
+    }
+    if (n->fenceless) {
+        atomic_signal_fence(memory_order_seq_cst);
+        ring_unfenced(n, WPIPE__WANT_DATA);
+        return;
+    }
+    if (++n->run == STREAMING_WRITER &&
+        (n->theirs->features & WPIPE__FEATURE_BARRIER) &&
+        wpipe__os_has_barrier()) {
+        n->fenceless = 1;
+        atomic_store_explicit(&n->mine->fenceless, 1, memory_order_relaxed);
+    }
+    wpipe__native_ring(n, WPIPE__WANT_DATA);
+}
+
+int wpipe__native_streams(struct wpipe__native *n)
+{
+    uint64_t head = atomic_load_explicit(&n->mine->head, memory_order_relaxed);
+
+    if (head == n->streak_head)
+        return n->streak > STREAMING_READER;
+    n->streak_head = head;
+    n->streak = 0;
+    return 0;
 }
 
 /* ---- reading, framed ------------------------------------------------------ */
@@ -329,6 +383,7 @@ void wpipe__native_take(struct wpipe__link *link,
         return;
     }
     wpipe__ring_take(&n->in, record, bytes, whole);
+    n->streak++;
     if (whole &&
         (n->in.tail == n->in.head || n->in.tail - n->told >= n->in.size / 8))
         tell(n);
@@ -473,7 +528,7 @@ static void commit_shared(struct wpipe__native *n,
     wpipe__ring_commit(&n->out, record);
     wpipe__ring_publish(&n->out, n->mine);
     n->sent += record->size;
-    wpipe__native_ring(n, WPIPE__WANT_DATA);
+    ring_reader(n);
     check_peer(n);
 }
 

@@ -96,8 +96,9 @@ struct wpipe__transport {
      * (WPIPE__WANT_*), under a fresh epoch, with the fence that makes a look
      * after it safe; 0 = we do not sleep. */
     void (*arm)(struct wpipe__link *link, unsigned mask);
-    /* Any thread. 1 when polling memory can see `mask` come, 0 when only the
-     * socket tells. */
+    /* The waiting thread. 0 when only the socket tells of `mask`, 1 when
+     * polling memory can see it come, 2 when in addition the peer streams:
+     * a poll that comes too early only takes the line away from it. */
     int (*in_memory)(struct wpipe__link *link, unsigned mask);
     /* Any thread. 1 when the peer last ran on the core that we run on. */
     int (*same_core)(struct wpipe__link *link);

@@ -21,6 +21,8 @@
 #define LONG_YIELD_NS 1000000u
 #define WAITS_WITHOUT_YIELD 100u
 #define YIELDS 2
+/* About a microsecond. */
+#define BATCH_PAUSES 40
 /* Without the flag (no descriptor left) a wake is seen this late. */
 #define NO_FLAG_MS 50
 
@@ -97,8 +99,18 @@ static int was_woken(const struct wait *w)
            w->woken;
 }
 
+/* Let the peer write on undisturbed for a moment: each look at a line that it
+ * writes costs it more than the message. */
+static void pause_for_batch(void)
+{
+    int i;
+
+    for (i = 0; i < BATCH_PAUSES; i++)
+        wpipe__os_pause();
+}
+
 /* Poll memory for a while. What ready said, or 0 when the time is up. */
-static int spin(const struct wait *w)
+static int spin(const struct wait *w, int peer_streams)
 {
     const struct wpipe__transport *t = w->link->transport;
     uint64_t end = 0;
@@ -107,6 +119,8 @@ static int spin(const struct wait *w)
 
     if (w->link->spin_ns == 0 || t->same_core(w->link))
         return 0;
+    if (peer_streams)
+        pause_for_batch();
     while ((r = w->ready(w->user)) == 0) {
         wpipe__os_pause();
         if (++i % 16 != 0)
@@ -246,6 +260,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
 {
     struct wait w = {link, mask, ready, user, 0, 0};
     struct wpipe__room *room = &link->room;
+    int in_memory;
     int r;
 
     w.woken = atomic_load_explicit(&room->woken, memory_order_acquire);
@@ -257,8 +272,9 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
         return r;
     if (timer->timeout_ms == 0)
         return WPIPE_ETIMEDOUT;
-    if (link->transport->in_memory(link, mask)) {
-        r = spin(&w);
+    in_memory = link->transport->in_memory(link, mask);
+    if (in_memory) {
+        r = spin(&w, in_memory == 2);
         if (r == 0 && !was_woken(&w))
             r = yield(&w);
         if (r != 0)
