@@ -70,9 +70,11 @@ static int connect_waiting(const char *name, int timeout_ms, int *ret_looks)
     return r;
 }
 
-/* ---- a server that appears ------------------------------------------------ */
+/* ---- a server that appears ----------------------------------------------- */
 
-enum { NAP_MS = 50 };
+enum {
+    NAP_MS = 50
+};
 
 /* Where and how the server of a case appears. */
 struct arrival {
@@ -243,7 +245,7 @@ static void knock_rested_listens_again(void **state)
     wpipe__knock_done(&k);
 }
 
-/* ---- nothing can be watched ----------------------------------------------- */
+/* ---- nothing can be watched ---------------------------------------------- */
 
 /* As a user whose watches are all used. That is counted per user: nobody
  * else is disturbed. */
@@ -305,12 +307,12 @@ static void knock_without_descriptors_is_blind_and_times_out(void **state)
     wpipe__knock_open(&k);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(k.blind, 1);
-    assert_int_equal(wpipe__knock_wait(&k, WPIPE_ENOTFOUND, UINT64_MAX,
-                                       WPIPE__NO_HANDLE),
-                     0);
-    assert_int_equal(wpipe__knock_wait(&k, WPIPE_ENOTFOUND, 0,
-                                       WPIPE__NO_HANDLE),
-                     WPIPE_ETIMEDOUT);
+    assert_int_equal(
+        wpipe__knock_wait(&k, WPIPE_ENOTFOUND, UINT64_MAX, WPIPE__NO_HANDLE),
+        0);
+    assert_int_equal(
+        wpipe__knock_wait(&k, WPIPE_ENOTFOUND, 0, WPIPE__NO_HANDLE),
+        WPIPE_ETIMEDOUT);
     wpipe__knock_done(&k);
 }
 
@@ -377,7 +379,7 @@ static void knock_full_backlog_is_tried_again(void **state)
     wpipe__os_close(first);
 }
 
-/* ---- other ends of a wait ------------------------------------------------- */
+/* ---- other ends of a wait ------------------------------------------------ */
 
 static void knock_nobody_appears_times_out_after_one_look(void **state)
 {
