@@ -43,12 +43,15 @@ void wpipe__stream_on_close(struct wpipe_stream *stream,
 
 int wpipe__stream_check(const struct wpipe_stream *stream, int direction)
 {
+    int over;
+
     if (stream == NULL)
         return WPIPE_EINVAL;
     if (stream->link->generation != wpipe__os_generation())
         return WPIPE_ESTATE;
-    if (atomic_load_explicit(&stream->disconnected, memory_order_relaxed))
-        return WPIPE_EDISCONNECTED;
+    over = atomic_load_explicit(&stream->over, memory_order_relaxed);
+    if (over)
+        return over;
     if (direction == 0 || stream->link->terms.direction == WPIPE_DUPLEX)
         return 0;
     return stream->link->terms.direction == direction ? 0 : WPIPE_ESTATE;
@@ -109,7 +112,7 @@ int wpipe_disconnect(wpipe_stream *stream)
         return r;
     if (!stream->server_end)
         return WPIPE_ESTATE;
-    atomic_store(&stream->disconnected, 1);
+    atomic_store(&stream->over, WPIPE_EDISCONNECTED);
     stream->link->transport->leave(stream->link, WPIPE__STATE_DISCONNECTED);
     return 0;
 }

@@ -17,7 +17,7 @@ struct wpipe_stream {
     int server_end;
     int reads_messages;          /* our reading, not the pipe's type */
     int trusts_peer;             /* read_begin may show the ring */
-    _Atomic int disconnected;    /* by us */
+    _Atomic int over;            /* why we ended it: WPIPE_E*, or 0 */
     void (*closed)(void *user);
     void *closed_user;
 
@@ -59,7 +59,7 @@ void wpipe__stream_on_close(struct wpipe_stream *stream,
 
 /* 0 when the call may go on: not NULL, not of a parent process, direction
  * right (WPIPE_IN for reading, WPIPE_OUT for writing, 0 either), not
- * disconnected by us. */
+ * ended by us. */
 int wpipe__stream_check(const struct wpipe_stream *stream, int direction);
 
 /* The record to read next, waiting for it: 1; < 0. Skips messages that were

@@ -104,7 +104,11 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
         s->message_read = 0;
         s->message_total = ret->total;
     }
-    return over_limit(s, ret) ? WPIPE_EMSGSIZE : 1;
+    if (!over_limit(s, ret))
+        return 1;
+    atomic_store(&s->over, WPIPE_EMSGSIZE);
+    link->transport->leave(link, WPIPE__STATE_DISCONNECTED);
+    return WPIPE_EMSGSIZE;
 }
 
 int wpipe__stream_took(struct wpipe_stream *s,

@@ -651,12 +651,16 @@ int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
 uint32_t wpipe__native_fragment(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
+    uint64_t most;
 
     if (wpipe__out_shared(n))
         return (uint32_t)wpipe__min_u64(wpipe__ring_fragment(n->out.size),
                                         65536u);
-    return (uint32_t)wpipe__min_u64(WPIPE__FRAME_DATA_MAX,
-                                    n->window / 2 - 64);
+    /* what fits a frame must also fit the ring: the phase may end meanwhile */
+    most = n->greeted == WPIPE__GREET_DONE ? n->link.terms.ring_out
+                                           : WPIPE__RING_MIN;
+    most = wpipe__min_u64(wpipe__ring_fragment(most), n->window / 2 - 64);
+    return (uint32_t)wpipe__min_u64(WPIPE__FRAME_DATA_MAX, most);
 }
 
 int wpipe__native_drained(struct wpipe__link *link)

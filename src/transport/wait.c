@@ -52,6 +52,8 @@ void wpipe__link_done(struct wpipe__link *link)
     wpipe__os_close(link->socket);
     link->room.flag = WPIPE__NO_HANDLE;
     link->socket = WPIPE__NO_HANDLE;
+    if (link->generation != wpipe__os_generation())
+        return; /* a forked child: threads of its parent may hold these */
     wpipe__condition_done(&link->room.condition);
     wpipe__mutex_done(&link->lock);
 }
