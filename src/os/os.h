@@ -93,7 +93,7 @@ static inline void wpipe__os_pause(void)
 #endif
 }
 
-/* ---- the process (posix.c) --------------------------------------------- */
+/* ---- the process (posix_process.c) ------------------------------------- */
 
 const char *wpipe__os_environment(const char *name);
 uint32_t wpipe__os_uid(void); /* effective */

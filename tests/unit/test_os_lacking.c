@@ -53,7 +53,7 @@ static void forbid(long number, int index, unsigned value, unsigned error)
         support_skip("no filters of system calls here");
 }
 
-/* ---- memory ---------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------- */
 
 static void expect_no_segment(int number)
 {
@@ -131,7 +131,7 @@ static void barrier_that_is_unknown_is_not_supported(void **state)
     assert_int_equal(wpipe__os_barrier(), WPIPE_ENOTSUP);
 }
 
-/* ---- the process ----------------------------------------------------------- */
+/* ---- the process --------------------------------------------------------- */
 
 static void getrandom_that_is_unknown_has_a_stand_in(void **state)
 {
@@ -200,7 +200,40 @@ static void fork_is_noticed_without_wiped_pages(void **state)
     assert_true(wpipe__os_generation() == mine);
 }
 
-/* ---- waiting and sockets --------------------------------------------------- */
+/* ---- waiting and sockets ------------------------------------------------- */
+
+static void *never_run(void *user)
+{
+    *(int *)user = 1;
+    return NULL;
+}
+
+static int want_thread(int fd, void *argument)
+{
+    struct wpipe__thread thread;
+    int ran = 0;
+
+    (void)argument;
+    forbid(SYS_clone, ANY, 0, EAGAIN);
+    forbid(SYS_clone3, ANY, 0, EAGAIN);
+    assert_int_equal(wpipe__thread_start(&thread, never_run, &ran),
+                     WPIPE_ELIMIT);
+    wpipe__thread_join(&thread);
+    assert_int_equal(ran, 0);
+    event_send(fd, 1);
+    event_wait(fd); /* to be killed: an exit would need what is missing */
+    return 0;
+}
+
+static void thread_that_cannot_be_made_is_a_limit(void **state)
+{
+    struct helper helper;
+
+    (void)state;
+    helper_start(&helper, want_thread, NULL);
+    event_expect(helper.fd, 1);
+    helper_kill(&helper);
+}
 
 /* inotify: 128 instances for each user, then EMFILE; ENOSPC for watches. */
 static void watches_that_are_used_up_are_a_limit(void **state)
@@ -235,6 +268,41 @@ static void passing_that_cannot_be_refused_is_no_error(void **state)
     wpipe__os_close(pair[1]);
 }
 
+/* Whatever fails after bind, and with a name of any length. */
+static void listener_that_fails_late_leaves_no_name(void **state)
+{
+    const char *name = *state;
+    wpipe__handle socket = WPIPE__NO_HANDLE;
+    struct stat facts;
+    int directory = open(support_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(directory >= 0);
+    umask(077);
+    forbid(SYS_listen, ANY, 0, ENOBUFS);
+    assert_int_equal(wpipe__os_listen(directory, name, 0600, 0, &socket),
+                     WPIPE_ELIMIT);
+#ifdef SYS_chmod
+    forbid(SYS_chmod, ANY, 0, EPERM);
+#endif
+    forbid(SYS_fchmodat, ANY, 0, EPERM);
+    assert_int_equal(
+        wpipe__os_listen(directory, name, 0660, getegid(), &socket),
+        WPIPE_EACCES);
+    forbid(SYS_linkat, ANY, 0, ENOSPC);
+    assert_int_equal(
+        wpipe__os_listen(directory, name, 0660, getegid(), &socket),
+        strlen(name) > 100 ? WPIPE_ELIMIT : WPIPE_EACCES);
+    forbid(SYS_fchmod, ANY, 0, EPERM);
+    assert_int_equal(wpipe__os_listen(directory, name, 0600, 0, &socket),
+                     WPIPE_EACCES);
+    assert_int_equal(socket, WPIPE__NO_HANDLE);
+    assert_int_equal(fstatat(directory, name, &facts, AT_SYMLINK_NOFOLLOW), -1);
+    /* An empty directory can be removed; the runner wants it back. */
+    wpipe__os_close(directory);
+    assert_int_equal(rmdir(support_dir()), 0);
+    assert_int_equal(mkdir(support_dir(), 0700), 0);
+}
+
 static void accept_that_runs_out_of_memory_is_a_limit(void **state)
 {
     static const unsigned errors[] = { ENFILE, ENOBUFS, ENOMEM };
@@ -252,7 +320,7 @@ static void accept_that_runs_out_of_memory_is_a_limit(void **state)
     assert_int_equal(none, WPIPE__NO_HANDLE);
 }
 
-/* ---- no /proc -------------------------------------------------------------- */
+/* ---- no /proc ------------------------------------------------------------ */
 
 static void expect_proc_is_named(void)
 {
@@ -303,6 +371,10 @@ static void root_without_proc_is_told_so(void **state)
 }
 
 static int other = 1;
+static char short_name[] = "s";
+static char long_name[] = "a-name-that-does-not-fit-the-address-of-a-socket-"
+                          "since-that-holds-one-hundred-and-seven-bytes-only-"
+                          "and-part-of-them-is-taken";
 
 static const struct support_case cases[] = {
     TEST(memfd_that_is_forbidden_is_not_supported),
@@ -318,6 +390,9 @@ static const struct support_case cases[] = {
     TEST(fork_is_noticed_without_wiped_pages),
     TEST(watches_that_are_used_up_are_a_limit),
     TEST(passing_that_cannot_be_refused_is_no_error),
+    TEST(thread_that_cannot_be_made_is_a_limit),
+    TEST_WITH(listener_that_fails_late_leaves_no_name, short_name, "short"),
+    TEST_WITH(listener_that_fails_late_leaves_no_name, long_name, "long"),
     TEST(accept_that_runs_out_of_memory_is_a_limit),
     TEST(root_without_proc_is_told_so),
 };

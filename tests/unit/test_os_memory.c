@@ -57,7 +57,7 @@ static void segment_close(struct segment *s)
     wpipe__os_close(s->handle);
 }
 
-/* ---- ours ------------------------------------------------------------------ */
+/* ---- ours ---------------------------------------------------------------- */
 
 static void segment_made_is_zero_sealed_and_whole(void **state)
 {
@@ -233,7 +233,7 @@ static void segment_mappings_are_not_inherited(void **state)
     segment_close(&s);
 }
 
-/* ---- not to be had --------------------------------------------------------- */
+/* ---- not to be had ------------------------------------------------------- */
 
 static void expect_none(size_t size, int code)
 {
@@ -345,8 +345,8 @@ static void count_alarm(int number)
 static void segment_made_under_signals_is_whole(void **state)
 {
     const size_t big = (size_t)32 << 20;
-    struct itimerval every = { .it_interval = { .tv_usec = 500 },
-                               .it_value = { .tv_usec = 500 } };
+    struct itimerval every = { .it_interval = { .tv_usec = 200 },
+                               .it_value = { .tv_usec = 200 } };
     struct sigaction action = { .sa_handler = count_alarm };
     struct segment s;
     struct stat facts;
@@ -365,7 +365,7 @@ static void segment_made_under_signals_is_whole(void **state)
     assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
 }
 
-/* ---- the peer's ------------------------------------------------------------ */
+/* ---- the peer's ---------------------------------------------------------- */
 
 /* Refused with a word about it, and the handle stays ours. Takes `handle`. */
 static void expect_refused(int handle, size_t size, const char *word)
@@ -543,7 +543,7 @@ static void memory_that_is_not_there_is_refused(void **state)
     wpipe__os_segment_unmap(NULL, SIZE);
 }
 
-/* ---- barrier --------------------------------------------------------------- */
+/* ---- barrier ------------------------------------------------------------- */
 
 static int use_barrier(int fd, void *argument)
 {

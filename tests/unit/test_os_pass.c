@@ -87,7 +87,7 @@ static ssize_t send_many(int socket, int fd, int count)
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* ---- bytes ----------------------------------------------------------------- */
+/* ---- bytes --------------------------------------------------------------- */
 
 static void send_of_pieces_arrives_in_order(void **state)
 {
@@ -212,7 +212,7 @@ static void shutdown_shows_at_both_ends(void **state)
     close_pair(pair);
 }
 
-/* ---- one descriptor -------------------------------------------------------- */
+/* ---- one descriptor ------------------------------------------------------ */
 
 static void descriptor_passed_is_the_same_file(void **state)
 {
@@ -292,7 +292,7 @@ static void descriptor_to_a_closed_end_is_not_kept(void **state)
     close(fd);
 }
 
-/* ---- too many -------------------------------------------------------------- */
+/* ---- too many ------------------------------------------------------------ */
 
 static void descriptors_more_than_one_are_all_closed(void **state)
 {

@@ -467,7 +467,11 @@ static void accept_without_descriptors_is_a_limit(void **state)
     assert_int_equal(wpipe__os_listen(directory, "t", 0600, 0, &other),
                      WPIPE_ELIMIT);
     assert_int_equal(other, WPIPE__NO_HANDLE);
-    wpipe__os_close(reserve);
+    wpipe__os_close(reserve); /* one is enough to accept, not to connect */
+    assert_int_equal(wpipe__os_connect(directory, "s", &other), WPIPE_ELIMIT);
+    assert_int_equal(wpipe__os_listen(directory, "t", 0600, 0, &other),
+                     WPIPE_ELIMIT);
+    expect_absent(directory, "t");
     assert_int_equal(wpipe__os_accept(listener, &server), 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     expect_connected(client, server);

@@ -467,6 +467,38 @@ static void watch_of_nothing_is_refused(void **state)
     assert_int_equal(watch, WPIPE__NO_HANDLE);
 }
 
+static void watch_of_two_directories_sees_both(void **state)
+{
+    char path[512];
+    struct watched w;
+    int number;
+    int i;
+
+    (void)state;
+    watched_open(&w);
+    snprintf(path, sizeof(path), "%s/other", support_dir());
+    assert_int_equal(wpipe__os_watch_add(w.watch, path), WPIPE_ENOTFOUND);
+    assert_int_equal(mkdir(path, 0700), 0);
+    number = wpipe__os_watch_add(w.watch, path);
+    assert_true(number >= 0);
+    assert_int_equal(wpipe__os_watch_add(w.watch, path), number);
+    assert_true(wpipe__os_watch_add(w.watch, w.path) != number);
+    assert_int_equal(mkdirat(w.directory, "here", 0700), 0);
+    expect_seen(&w);
+    snprintf(path, sizeof(path), "%s/other/there", support_dir());
+    assert_int_equal(mkdir(path, 0700), 0);
+    expect_seen(&w);
+    for (i = 0; i < 2; i++) /* the second time it is unknown */
+        wpipe__os_watch_remove(w.watch, number);
+    wpipe__os_watch_drain(w.watch);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(wpipe__os_wait(&w.watch, 1, 0), 0);
+    assert_int_equal(mkdirat(w.directory, "again", 0700), 0);
+    expect_seen(&w);
+    watched_close(&w);
+}
+
 static const struct support_case cases[] = {
     TEST(wait_for_nothing_ready_is_zero),
     TEST(wait_tells_which_handles_are_ready),
@@ -488,6 +520,7 @@ static const struct support_case cases[] = {
     TEST(watch_sees_names_made_bound_and_moved),
     TEST(watch_sees_the_directory_go),
     TEST(watch_of_nothing_is_refused),
+    TEST(watch_of_two_directories_sees_both),
 };
 
 TEST_MAIN(cases)
