@@ -282,10 +282,35 @@ int64_t wpipe_readv(wpipe_stream *stream, const wpipe_piece *pieces, int count,
     return r;
 }
 
+/* The common read, made short: a whole message is there, in one record, and
+ * fits. -1 when it is not so. */
+static int64_t read_whole(struct wpipe_stream *s, void *buf, size_t size)
+{
+    struct wpipe__record record;
+
+    if (!s->reads_messages || s->begun || s->opened || size == 0 ||
+        s->poller != WPIPE__NO_HANDLE)
+        return -1;
+    s->message_read = 0;
+    if (s->link->transport->look(s->link, &record) != 1 || record.flags ||
+        record.size > size || over_limit(s, &record))
+        return -1;
+    memcpy(buf, record.data, record.size);
+    s->complete = wpipe__stream_took(s, &record, record.size);
+    return record.size;
+}
+
 int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size,
                    int timeout_ms)
 {
     wpipe_piece piece;
+    int64_t r;
+
+    if (wpipe__stream_check(stream, WPIPE_IN) == 0 && buf != NULL) {
+        r = read_whole(stream, buf, size);
+        if (r >= 0)
+            return r;
+    }
 
     piece.data = buf;
     piece.size = size;

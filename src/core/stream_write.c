@@ -170,13 +170,38 @@ int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
     return r;
 }
 
+/* The common write, made short: it fits one record and there is room. -1 when
+ * it is not so. */
+static int64_t write_whole(struct wpipe_stream *s, const wpipe_piece *piece)
+{
+    const struct wpipe__transport *t = s->link->transport;
+    struct wpipe__parcel parcel = {.pieces = piece, .count = 1};
+
+    if (s->finished || s->reserved || s->parts || piece->size == 0 ||
+        piece->data == NULL || piece->size > s->link->terms.max_out ||
+        piece->size > t->fragment(s->link))
+        return -1;
+    parcel.record.size = (uint32_t)piece->size;
+    if (t->put(s->link, &parcel) != 1)
+        return -1;
+    add(&s->messages_out, 1);
+    add(&s->bytes_out, piece->size);
+    return (int64_t)piece->size;
+}
+
 int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
                     int timeout_ms)
 {
     wpipe_piece piece;
+    int64_t r;
 
     piece.data = (void *)(uintptr_t)buf;
     piece.size = size;
+    if (wpipe__stream_check(stream, WPIPE_OUT) == 0) {
+        r = write_whole(stream, &piece);
+        if (r >= 0)
+            return r;
+    }
     return wpipe_writev(stream, &piece, 1, timeout_ms);
 }
 

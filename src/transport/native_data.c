@@ -398,6 +398,10 @@ static void gather(uint8_t *to, const struct wpipe__parcel *p)
     size_t left = p->record.size;
     int i;
 
+    if (p->count == 1) {
+        memcpy(to, (const uint8_t *)p->pieces[0].data + skip, left);
+        return;
+    }
     for (i = 0; i < p->count && left > 0; i++) {
         size_t size = p->pieces[i].size;
         size_t part;
