@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Relay: every kind of endpoint, both ways, half-close, hex, and many visitors.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+head -c 3000000 /dev/urandom >"$scratch/large"
+
+start_server echo --echo
+echo_server=$pid
+start_server bytes --exec cat --byte
+bytes_server=$pid
+
+# ---- stdio and pipes --------------------------------------------------------
+
+printf 'one\ntwo\n' | run relay - echo
+expect 0 "stdio to a pipe"
+same $'one\ntwo' "$out" "stdio to a pipe"
+printf 'one\n' | run relay pipe:echo -
+same one "$out" "a pipe to stdio, with its prefix"
+run relay --byte - bytes <"$scratch/large"
+expect 0 "stdio to a pipe of bytes"
+check "bytes: content" cmp -s "$scratch/large" "$scratch/out"
+
+# ---- a pipe in front of a pipe ----------------------------------------------
+
+start relay listen:tap echo
+run wait tap
+run send --expect-reply tap hello
+same hello "$out" "through a relay"
+ended "relay"
+expect 0 "relay ends with its client"
+run send tap hello
+expect 3 "and its name with it"
+
+start relay -k --hex listen:tap echo
+relay=$pid
+dump=$lines
+run wait tap
+printf 'with\0zero\n' >"$scratch/message"
+run send --expect-reply --raw tap - <"$scratch/message"
+check "a message stays as it is" cmp -s "$scratch/message" "$scratch/out"
+saw 'listen:tap -> echo: 10 bytes' "hex: the way there" "$dump"
+saw '00000000  77 69 74 68 00 7a 65 72  6f 0a .*\|with.zero.\|' \
+    "hex: the bytes" "$dump"
+saw 'echo -> listen:tap: 10 bytes' "hex: the way back" "$dump"
+for text in a b c; do
+    start connect tap
+    eval "who_$text=$pid at_$text=$lines to_$text=$typed"
+done
+for text in a b c; do
+    eval "echo $text >&\$to_$text"
+    eval "saw '^$text\$' 'visitors beside each other' \$at_$text"
+done
+stop_server "$relay"
+expect 143 "relay -k after SIGTERM"
+for text in a b c; do
+    eval "ended 'a visitor' \$who_$text"
+done
+
+# ---- commands ---------------------------------------------------------------
+
+start relay -k listen:upper "exec:sed -u y/abc/ABC/"
+relay=$pid
+run wait upper
+printf 'abc\n' | run connect upper
+same ABC "$out" "a command behind a pipe"
+expect 0 "the end passes through a command"
+stop_server "$relay"
+run relay "exec:echo to the pipe" echo
+expect 0 "a command in front of a pipe"
+run relay "exec:exit 3" "exec:cat >/dev/null"
+expect 0 "two commands"
+
+# ---- sockets ----------------------------------------------------------------
+
+start relay -v -k --byte "unix-listen:$scratch/door" bytes
+relay=$pid
+saw "door: listening" "relay says that it listens"
+same 600 "$(stat -c %a "$scratch/door")" "the socket is ours alone"
+run relay --byte - "unix:$scratch/door" <"$scratch/large"
+expect 0 "through a unix socket"
+check "unix: content" cmp -s "$scratch/large" "$scratch/out"
+stop_server "$relay"
+check "the socket is removed" [ ! -e "$scratch/door" ]
+
+start relay -v -k --byte tcp-listen:0 bytes
+relay=$pid
+saw 'port [0-9]+ of 127\.0\.0\.1' "relay says its port"
+port=${line##*port }
+port=${port%% *}
+run relay --byte - "tcp:127.0.0.1:$port" <"$scratch/large"
+expect 0 "through a port"
+check "tcp: content" cmp -s "$scratch/large" "$scratch/out"
+run relay --byte - "tcp:localhost:$port" <"$scratch/message"
+expect 0 "localhost is this machine"
+stop_server "$relay"
+
+# ---- a side that leaves -----------------------------------------------------
+
+start relay listen:gone "exec:read -r l; echo bye"
+run wait gone
+run connect gone < <(echo x; exec tail -f /dev/null)
+expect 0 "a command that ends"
+same bye "$out" "its last words arrive"
+ended "relay of a command that ended"
+expect 0 "relay of a command that ended"
+
+start_server victim
+server=$pid
+hears=$lines
+start relay victim -
+saw " connected" "relay is there" "$hears"
+kill -KILL "$server"
+ended "relay of a killed server"
+expect 6 "relay of a killed server"
+
+start relay -q 0.1 listen:half "exec:exec sleep 1000 </dev/null"
+run wait half
+run send half x
+ended "relay -q"
+expect 0 "relay -q ends though one side stays"
+
+stop_server "$echo_server"
+stop_server "$bytes_server"
+finish
