@@ -41,12 +41,12 @@ static inline void assert_said(const char *part)
         fail_msg("\"%s\" is not in the text \"%s\"", part, error_text);
 }
 
-/* A path below a directory; valid until the eighth call after this one. */
+/* A path below a directory; valid for the next 63 calls. */
 static inline const char *below(const char *directory, const char *name)
 {
-    static char paths[8][PATH_MAX];
+    static char paths[64][PATH_MAX];
     static unsigned turn;
-    char *path = paths[turn++ % 8];
+    char *path = paths[turn++ % 64];
 
     snprintf(path, PATH_MAX, "%s/%s", directory, name);
     return path;

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Several processes and one name. Statistically: processes that race for it
+ * thousands of times. And without luck: one process is stopped by ptrace at
+ * each of its system calls in turn while another takes, gives back or finds
+ * the name, or is killed there. Always exactly one has the name and can be
+ * reached, and nothing is left that stops the next one.
+ */
+#include "support.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "transport/door.h"
+#include "unit/door_tools.h"
+
+/* What processes tell each other. */
+enum {
+    GO = 1,
+    END,
+    WON,
+    LOST,
+    FAILED,
+    RELEASED
+};
+
+/* What a server started after a crash may take to have its name. */
+#define RESTART_NS (50 * 1000000LL * SUPPORT_LIMIT_FACTOR)
+
+static uint32_t word_of(int r)
+{
+    if (r == 0)
+        return WON;
+    return r == WPIPE_EINUSE ? LOST : FAILED;
+}
+
+/* Who answers to the name? */
+static int64_t pid_at(const char *name)
+{
+    wpipe__handle socket;
+    wpipe_peer peer;
+
+    assert_int_equal(wpipe__door_dial(name, NULL, &socket), 0);
+    assert_int_equal(wpipe__os_peer(socket, 0, &peer), 0);
+    wpipe__os_close(socket);
+    return peer.pid;
+}
+
+/* Take the name within the time of a restart, be reached, give it back, and
+ * there is nothing: whatever has happened before. */
+static void assert_name_is_free(const char *name)
+{
+    struct wpipe__door d;
+    wpipe_options options = plain();
+    int64_t start = support_now_ns();
+    int r = wpipe__door_open(&d, name, &options);
+
+    if (r < 0)
+        fail_msg("%d: %s", r, error_text);
+    assert_true(support_now_ns() - start < RESTART_NS);
+    assert_reaches(&d, name, NULL);
+    wpipe__door_close(&d);
+    assert_int_equal(count_files(support_runtime_dir()), 0);
+}
+
+/* ---- many rounds ---------------------------------------------------------- */
+
+struct race {
+    int processes;
+    int rounds;
+};
+
+/* Tries at each GO and tells; holds what it won until it is asked to end. */
+static int racer(int fd, void *argument)
+{
+    struct wpipe__door d = WPIPE__DOOR_NULL;
+
+    (void)argument;
+    while (event_wait(fd) == GO) {
+        event_send(fd, word_of(wpipe__door_open(&d, "race", NULL)));
+        event_expect(fd, END);
+        wpipe__door_close(&d);
+        event_send(fd, RELEASED);
+    }
+    return 0;
+}
+
+static void run_round(struct helper *helpers, int count)
+{
+    int winner = -1;
+    uint32_t word;
+    int i;
+
+    for (i = 0; i < count; i++)
+        event_send(helpers[i].fd, GO);
+    for (i = 0; i < count; i++) {
+        word = event_wait(helpers[i].fd);
+        if (word == WON && winner < 0)
+            winner = i;
+        else
+            assert_int_equal(word, LOST);
+    }
+    assert_int_not_equal(winner, -1);
+    assert_int_equal(pid_at("race"), helpers[winner].pid);
+    for (i = 0; i < count; i++)
+        event_send(helpers[i].fd, END);
+    for (i = 0; i < count; i++)
+        event_expect(helpers[i].fd, RELEASED);
+}
+
+static void race_for_a_name_has_one_winner(void **state)
+{
+    const struct race *race = *state;
+    struct helper helpers[4];
+    int i;
+
+    for (i = 0; i < race->processes; i++)
+        helper_start(&helpers[i], racer, NULL);
+    for (i = 0; i < race->rounds; i++)
+        run_round(helpers, race->processes);
+    for (i = 0; i < race->processes; i++) {
+        event_send(helpers[i].fd, END);
+        assert_int_equal(helper_join(&helpers[i]), 0);
+    }
+    assert_int_equal(count_files(support_runtime_dir()), 0);
+}
+
+/* What the processes of a churn share. */
+struct churn {
+    atomic_int owners;
+    atomic_int ended;
+    int rounds;
+};
+
+/* Opens and closes as fast as it can, against others that do the same. */
+static int churner(int fd, void *argument)
+{
+    struct churn *churn = argument;
+    struct wpipe__door d = WPIPE__DOOR_NULL;
+    int won = 0;
+    int r;
+
+    event_expect(fd, GO);
+    while (won < churn->rounds) {
+        r = wpipe__door_open(&d, "race", NULL);
+        if (r == WPIPE_EINUSE)
+            continue;
+        assert_int_equal(r, 0);
+        assert_int_equal(atomic_fetch_add(&churn->owners, 1), 0);
+        assert_int_equal(pid_at("race"), getpid());
+        assert_int_equal(atomic_fetch_sub(&churn->owners, 1), 1);
+        wpipe__door_close(&d);
+        won++;
+    }
+    atomic_fetch_add(&churn->ended, 1);
+    event_send(fd, END);
+    return 0;
+}
+
+/* A client meanwhile reaches somebody or nobody; nothing else ever. */
+static void dial_until(const struct churn *churn, int ended)
+{
+    wpipe__handle socket;
+    int r;
+
+    while (atomic_load(&churn->ended) < ended) {
+        r = wpipe__door_dial("race", NULL, &socket);
+        if (r == 0)
+            wpipe__os_close(socket);
+        else if (r != WPIPE_EAGAIN)
+            assert_int_equal(r, WPIPE_ENOTFOUND);
+    }
+}
+
+static void churn_of_one_name_never_has_two_owners(void **state)
+{
+    const struct race *race = *state;
+    struct helper helpers[4];
+    struct churn *churn = mmap(NULL, sizeof(*churn), PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int i;
+
+    assert_ptr_not_equal(churn, MAP_FAILED);
+    churn->rounds = race->rounds / race->processes;
+    for (i = 0; i < race->processes; i++)
+        helper_start(&helpers[i], churner, churn);
+    for (i = 0; i < race->processes; i++)
+        event_send(helpers[i].fd, GO);
+    dial_until(churn, race->processes);
+    for (i = 0; i < race->processes; i++) {
+        event_expect(helpers[i].fd, END);
+        assert_int_equal(helper_join(&helpers[i]), 0);
+    }
+    assert_int_equal(munmap(churn, sizeof(*churn)), 0);
+    assert_int_equal(count_files(support_runtime_dir()), 0);
+}
+
+/* ---- killed and stopped servers ------------------------------------------- */
+
+static int server(int fd, void *argument)
+{
+    struct wpipe__door d;
+
+    (void)argument;
+    event_send(fd, word_of(wpipe__door_open(&d, "race", NULL)));
+    (void)support_wait_readable(fd, SUPPORT_WAIT_MS);
+    wpipe__door_close(&d);
+    return 0;
+}
+
+static void server_killed_leaves_nothing_in_the_way(void **state)
+{
+    const struct race *race = *state;
+    struct helper helper = HELPER_NONE;
+    int i;
+
+    for (i = 0; i < race->rounds; i++) {
+        helper_start(&helper, server, NULL);
+        event_expect(helper.fd, WON);
+        helper_kill(&helper);
+        assert_int_equal(count_files(support_runtime_dir()), 2);
+        /* now and then a killed one comes after a killed one */
+        if (i % 2 == 0)
+            assert_name_is_free("race");
+    }
+    assert_name_is_free("race");
+}
+
+static void server_stopped_keeps_its_name(void **state)
+{
+    struct helper helper = HELPER_NONE;
+    wpipe_options options = plain();
+    struct wpipe__door d;
+    char pid[32];
+
+    (void)state;
+    helper_start(&helper, server, NULL);
+    event_expect(helper.fd, WON);
+    helper_stop(&helper);
+    assert_int_equal(wpipe__door_open(&d, "race", &options), WPIPE_EINUSE);
+    snprintf(pid, sizeof(pid), "process %ld (", (long)helper.pid);
+    assert_said(pid);
+    assert_int_equal(pid_at("race"), helper.pid);
+    helper_cont(&helper);
+    assert_int_equal(helper_join(&helper), 0);
+    assert_name_is_free("race");
+}
+
+/* ---- at each system call -------------------------------------------------- */
+
+/* What a traced process does, after it has stopped itself. */
+struct traced {
+    int (*run)(int fd, void *argument);
+    bool open_first; /* the steps begin at its close */
+};
+
+/* Opens (outside or inside the steps), tells, waits, closes. */
+static int traced_server(int fd, void *argument)
+{
+    const struct traced *traced = argument;
+    struct wpipe__door d = WPIPE__DOOR_NULL;
+    int r = 0;
+
+    umask(0);
+    if (traced->open_first) {
+        r = wpipe__door_open(&d, "race", NULL);
+        event_send(fd, word_of(r));
+    }
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+        return 99;
+    raise(SIGSTOP);
+    if (traced->open_first)
+        wpipe__door_close(&d);
+    else
+        r = wpipe__door_open(&d, "race", NULL);
+    event_send(fd, word_of(r));
+    (void)support_wait_readable(fd, SUPPORT_WAIT_MS);
+    wpipe__door_close(&d);
+    return 0;
+}
+
+static void trace_start(struct helper *helper, struct traced *traced)
+{
+    int status;
+
+    helper_start(helper, traced_server, traced);
+    if (traced->open_first)
+        event_expect(helper->fd, WON);
+    assert_int_equal(waitpid(helper->pid, &status, 0), helper->pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 99) {
+        close(helper->fd);
+        support_skip("ptrace is not allowed here");
+    }
+    assert_true(WIFSTOPPED(status));
+}
+
+/* On to the begin or end of the next system call. False once it has told. */
+static bool trace_step(const struct helper *helper)
+{
+    int status;
+
+    assert_int_equal(ptrace(PTRACE_SYSCALL, helper->pid, NULL, NULL), 0);
+    assert_int_equal(waitpid(helper->pid, &status, 0), helper->pid);
+    assert_true(WIFSTOPPED(status));
+    return !support_wait_readable(helper->fd, 0);
+}
+
+/* Stopped after `steps` steps; false when that is beyond its end. */
+static bool trace_to(struct helper *helper, struct traced *traced, int steps)
+{
+    int i;
+
+    trace_start(helper, traced);
+    for (i = 0; i < steps; i++)
+        if (!trace_step(helper))
+            return false;
+    return true;
+}
+
+/* Let it run on, to its end; what it told. */
+static uint32_t trace_go_on(const struct helper *helper)
+{
+    assert_int_equal(ptrace(PTRACE_DETACH, helper->pid, NULL, NULL), 0);
+    return event_wait(helper->fd);
+}
+
+/* Enough system calls to believe that the steps are real. */
+enum {
+    STEPS_AT_LEAST = 10
+};
+
+static void killed_at_each_step(struct traced *traced)
+{
+    struct helper helper = HELPER_NONE;
+    bool inside = true;
+    int steps;
+
+    for (steps = 0; inside; steps++) {
+        inside = trace_to(&helper, traced, steps);
+        helper_kill(&helper);
+        assert_name_is_free("race");
+    }
+    assert_true(steps > STEPS_AT_LEAST);
+}
+
+static void opener_killed_at_each_step_leaves_the_name_free(void **state)
+{
+    struct traced traced = { .open_first = false };
+
+    (void)state;
+    killed_at_each_step(&traced);
+}
+
+static void closer_killed_at_each_step_leaves_the_name_free(void **state)
+{
+    struct traced traced = { .open_first = true };
+
+    (void)state;
+    killed_at_each_step(&traced);
+}
+
+/* Either we have the name or the other one gets it. */
+static void opener_stopped_at_each_step_is_never_displaced(void **state)
+{
+    struct traced traced = { .open_first = false };
+    struct helper helper = HELPER_NONE;
+    struct wpipe__door d = WPIPE__DOOR_NULL;
+    int won = 0;
+    int lost = 0;
+    int steps;
+    int r;
+
+    (void)state;
+    for (steps = 0; trace_to(&helper, &traced, steps); steps++) {
+        r = wpipe__door_open(&d, "race", NULL);
+        if (r == 0) {
+            won++;
+            assert_int_equal(trace_go_on(&helper), LOST);
+            assert_reaches(&d, "race", NULL);
+        } else {
+            lost++;
+            assert_int_equal(r, WPIPE_EINUSE);
+            assert_int_equal(trace_go_on(&helper), WON);
+            assert_int_equal(pid_at("race"), helper.pid);
+        }
+        wpipe__door_close(&d);
+        assert_int_equal(helper_join(&helper), 0);
+        assert_name_is_free("race");
+    }
+    assert_int_equal(ptrace(PTRACE_DETACH, helper.pid, NULL, NULL), 0);
+    event_expect(helper.fd, WON);
+    assert_int_equal(helper_join(&helper), 0);
+    assert_true(won > 0 && lost > STEPS_AT_LEAST);
+}
+
+/* It finds the old owner, or takes the name: in both cases for good. */
+static void opener_stopped_at_each_step_while_owner_closes(void **state)
+{
+    struct traced traced = { .open_first = false };
+    struct helper helper = HELPER_NONE;
+    struct wpipe__door d = WPIPE__DOOR_NULL;
+    bool inside = true;
+    int won = 0;
+    int steps;
+
+    (void)state;
+    for (steps = 0; inside; steps++) {
+        assert_int_equal(wpipe__door_open(&d, "race", NULL), 0);
+        inside = trace_to(&helper, &traced, steps);
+        assert_reaches(&d, "race", NULL);
+        wpipe__door_close(&d);
+        if (trace_go_on(&helper) == WON) {
+            won++;
+            assert_int_equal(pid_at("race"), helper.pid);
+        } else {
+            assert_name_is_free("race");
+        }
+        assert_int_equal(helper_join(&helper), 0);
+        assert_name_is_free("race");
+    }
+    assert_true(won > 0 && won < steps);
+}
+
+/* A new owner comes while the old one is half gone, and stays. */
+static void closer_stopped_at_each_step_harms_no_new_owner(void **state)
+{
+    struct traced traced = { .open_first = true };
+    struct helper helper = HELPER_NONE;
+    struct wpipe__door d = WPIPE__DOOR_NULL;
+    bool inside = true;
+    int won = 0;
+    int steps;
+    int r;
+
+    (void)state;
+    for (steps = 0; inside; steps++) {
+        inside = trace_to(&helper, &traced, steps);
+        r = wpipe__door_open(&d, "race", NULL);
+        assert_int_equal(trace_go_on(&helper), WON);
+        if (r == 0) {
+            won++;
+            assert_reaches(&d, "race", NULL);
+            assert_int_equal(count_files(d.where), 2);
+        } else {
+            assert_int_equal(r, WPIPE_EINUSE);
+        }
+        wpipe__door_close(&d);
+        assert_int_equal(helper_join(&helper), 0);
+        assert_name_is_free("race");
+    }
+    assert_true(won > 0 && won < steps);
+}
+
+/* Two openers, each stopped at every second step of its own. */
+static void openers_stopped_at_all_pairs_of_steps_have_one_winner(void **state)
+{
+    struct traced traced = { .open_first = false };
+    struct helper a = HELPER_NONE;
+    struct helper b = HELPER_NONE;
+    bool a_inside = true;
+    bool b_inside;
+    int pairs = 0;
+    int m;
+    int n;
+
+    (void)state;
+    for (n = 1; a_inside; n += 2) {
+        b_inside = true;
+        for (m = 1; b_inside; m += 2) {
+            uint32_t words[2];
+
+            a_inside = trace_to(&a, &traced, n);
+            b_inside = trace_to(&b, &traced, m);
+            words[0] = trace_go_on(&a);
+            words[1] = trace_go_on(&b);
+            assert_true((words[0] == WON && words[1] == LOST) ||
+                        (words[0] == LOST && words[1] == WON));
+            assert_int_equal(pid_at("race"), words[0] == WON ? a.pid : b.pid);
+            assert_int_equal(helper_join(&a), 0);
+            assert_int_equal(helper_join(&b), 0);
+            pairs++;
+        }
+    }
+    assert_true(pairs > STEPS_AT_LEAST);
+    assert_name_is_free("race");
+}
+
+/* With no umask at all, nothing is ever open to others, not for a moment. */
+static void assert_modes_are_private(void)
+{
+    const char *run = support_runtime_dir();
+    DIR *list = opendir(run);
+    struct dirent *entry;
+    struct stat status;
+
+    assert_non_null(list);
+    while ((entry = readdir(list)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        assert_int_equal(lstat(below(run, entry->d_name), &status), 0);
+        assert_int_equal(status.st_mode & 07777, 0600);
+    }
+    closedir(list);
+}
+
+static void door_is_private_at_each_step(void **state)
+{
+    struct traced traced = { .open_first = false };
+    struct helper helper = HELPER_NONE;
+    int steps = 0;
+
+    (void)state;
+    trace_start(&helper, &traced);
+    do {
+        assert_modes_are_private();
+        steps++;
+    } while (trace_step(&helper));
+    assert_true(steps > STEPS_AT_LEAST);
+    assert_modes_are_private();
+    assert_int_equal(trace_go_on(&helper), WON);
+    assert_int_equal(helper_join(&helper), 0);
+}
+
+static struct race two = { 2, 300 };
+static struct race four = { 4, 300 };
+static struct race two_long = { 2, 10000 };
+static struct race four_long = { 4, 10000 };
+static struct race kills = { 1, 50 };
+static struct race kills_long = { 1, 1000 };
+
+#define SLOW(function, argument, variant)                    \
+    {                                                        \
+#function, function, argument, variant, SUPPORT_SLOW \
+    }
+
+static const struct support_case cases[] = {
+    TEST_WITH(race_for_a_name_has_one_winner, &two, "2"),
+    TEST_WITH(race_for_a_name_has_one_winner, &four, "4"),
+    SLOW(race_for_a_name_has_one_winner, &two_long, "2, slow"),
+    SLOW(race_for_a_name_has_one_winner, &four_long, "4, slow"),
+    TEST_WITH(churn_of_one_name_never_has_two_owners, &two, "2"),
+    TEST_WITH(churn_of_one_name_never_has_two_owners, &four, "4"),
+    SLOW(churn_of_one_name_never_has_two_owners, &four_long, "4, slow"),
+    TEST_WITH(server_killed_leaves_nothing_in_the_way, &kills, "50"),
+    SLOW(server_killed_leaves_nothing_in_the_way, &kills_long, "1000, slow"),
+    TEST(server_stopped_keeps_its_name),
+    TEST(opener_killed_at_each_step_leaves_the_name_free),
+    TEST(closer_killed_at_each_step_leaves_the_name_free),
+    TEST(opener_stopped_at_each_step_is_never_displaced),
+    TEST(opener_stopped_at_each_step_while_owner_closes),
+    TEST(closer_stopped_at_each_step_harms_no_new_owner),
+    TEST_SLOW(openers_stopped_at_all_pairs_of_steps_have_one_winner),
+    TEST(door_is_private_at_each_step),
+};
+
+TEST_MAIN(cases)
