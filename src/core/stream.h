@@ -21,7 +21,8 @@ struct wpipe_stream {
     void (*closed)(void *user);
     void *closed_user;
 
-    /* the reader's */
+    /* the reader's; what both read must not share a line with it */
+    uint8_t pad_reader[128];
     int begun;                   /* a message is partly read */
     int complete;                /* the last read ended a message */
     uint64_t message_read;       /* bytes of the one begun */
@@ -35,7 +36,7 @@ struct wpipe_stream {
     _Atomic uint64_t bytes_in;
 
     /* the writer's */
-    uint8_t pad[128];
+    uint8_t pad_writer[128];
     int finished;
     int parts;                   /* a message was begun with more = 1 */
     int reserved;                /* write_begin without commit */
