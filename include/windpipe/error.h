@@ -135,6 +135,21 @@ enum wpipe_slow_reader {
     WPIPE_SLOW_SKIP = 1   /* leave it out and say so: a SKIPPED event */
 };
 
+/*
+ * How message boundaries travel to a program that is not windpipe. Used with
+ * a foreign door, with files and with anonymous pipes; between two ends of
+ * windpipe there is no need for one.
+ */
+enum wpipe_framing {
+    WPIPE_FRAMING_RAW = 0,      /* bytes as they come */
+    WPIPE_FRAMING_LE32 = 1,     /* four-byte little-endian length */
+    WPIPE_FRAMING_BE32 = 2,     /* four-byte big-endian length: H.Pipes,
+                                   named-pipe-wrapper, StreamJsonRpc */
+    WPIPE_FRAMING_LINES = 3,    /* text lines; a CR before the LF is dropped */
+    WPIPE_FRAMING_HEADERS = 4,  /* Content-Length: as in LSP */
+    WPIPE_FRAMING_TYPE_LE32 = 5 /* type byte, little-endian length */
+};
+
 /* options.flags */
 enum wpipe_flags {
     WPIPE_FIRST_INSTANCE = 1, /* take the name only if nobody has it; windpipe

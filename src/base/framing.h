@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Framings: how message boundaries travel over a plain byte stream to a
+ * program that is not windpipe. Pure: bytes in, chunks out, and back.
+ *
+ * A decoder never keeps payload: it hands out each part of a message as it
+ * comes, so memory grows with bytes received and never with a length that was
+ * only announced. What it keeps of a header is bounded by
+ * WPIPE__FRAMING_HEADER_MAX.
+ */
+#ifndef WPIPE_BASE_FRAMING_H
+#define WPIPE_BASE_FRAMING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <windpipe/error.h>
+
+#define WPIPE__FRAMING_HEADER_MAX 256u /* "headers": all header lines */
+#define WPIPE__FRAMING_OWN_HEADER 48u  /* the longest that we write */
+
+/* What a decoder gives: a part of one message. */
+struct wpipe__chunk {
+    const uint8_t *data; /* points into what was fed */
+    size_t size;
+    int first;           /* begins a message */
+    int last;            /* ends it */
+    uint64_t total;      /* with first: its size, or UINT64_MAX if not known */
+    uint8_t type;        /* type-le32: the type byte */
+};
+
+struct wpipe__decoder {
+    int framing;          /* WPIPE_FRAMING_* */
+    uint64_t max_message;
+    uint64_t left;        /* payload of the message still to come */
+    uint64_t seen;        /* payload so far, where there is no length */
+    uint8_t type;
+    uint8_t in_message;
+    uint8_t carriage;     /* lines: a CR is held back */
+    uint8_t began;        /* the first chunk of the message was given */
+    uint16_t have;        /* bytes of the header so far */
+    uint8_t header[WPIPE__FRAMING_HEADER_MAX];
+};
+
+void wpipe__decoder_init(struct wpipe__decoder *d, int framing,
+                         uint64_t max_message);
+
+/*
+ * Take some of `size` bytes; *ret_used says how many. Returns 1 with a chunk
+ * in *ret_chunk, 0 when all bytes were used and no chunk came of them, or
+ * WPIPE_EPROTO / WPIPE_EMSGSIZE with a sentence in *ret_why (a static
+ * string); the decoder is of no use afterwards.
+ */
+int wpipe__decoder_feed(struct wpipe__decoder *d, const uint8_t *bytes,
+                        size_t size, size_t *ret_used,
+                        struct wpipe__chunk *ret_chunk, const char **ret_why);
+
+/* The stream ended: 0 between messages, WPIPE_EPROTO inside one (lines: a
+ * last line without its newline is a message: 1 with an empty last chunk). */
+int wpipe__decoder_end(struct wpipe__decoder *d,
+                       struct wpipe__chunk *ret_chunk, const char **ret_why);
+
+/* What goes before a message of `total` bytes: its length, or WPIPE_EMSGSIZE
+ * when the framing cannot carry it. */
+int wpipe__framing_before(int framing, uint64_t total, uint8_t type,
+                          uint8_t ret_bytes[WPIPE__FRAMING_OWN_HEADER]);
+/* What goes behind it (lines: a newline): its length. */
+int wpipe__framing_after(int framing,
+                         uint8_t ret_bytes[WPIPE__FRAMING_OWN_HEADER]);
+
+/* May these bytes be (part of) a message in this framing? lines: no newline.
+ * 0 or WPIPE_EINVAL. */
+int wpipe__framing_check(int framing, const void *data, size_t size);
+
+/* "raw", "le32", "be32", "lines", "headers", "type-le32" and back: the name,
+ * NULL for other numbers; the number, or WPIPE_EINVAL. */
+const char *wpipe__framing_name(int framing);
+int wpipe__framing_number(const char *name);
+
+#endif
