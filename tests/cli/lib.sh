@@ -203,6 +203,7 @@ ended() {
 }
 
 # stop_server [PID]: by SIGTERM, and see it end.
+# shellcheck disable=SC2120 # not every test has more than one
 stop_server() {
     local target=${1:-$pid}
     kill -TERM "$target" 2>/dev/null

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Help, manual and completions know the same commands and options; completions
+# work in bash and at least parse in zsh.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+source=${WINDPIPE_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+folder=$source/packaging/completions
+commands="serve connect send recv call ls info wait relay bench"
+# shellcheck source=packaging/completions/windpipe.bash
+. "$folder/windpipe.bash"
+
+check "bash can read it" bash -n "$folder/windpipe.bash"
+if command -v zsh >/dev/null; then
+    check "zsh can read it" zsh -n "$folder/_windpipe"
+fi
+
+# complete_words WORDS...: what bash offers for the last of them.
+complete_words() {
+    COMP_WORDS=("$@")
+    COMP_CWORD=$(($# - 1))
+    COMPREPLY=()
+    compopt() { :; } # only works inside a real completion
+    _windpipe
+    out=$(printf '%s\n' "${COMPREPLY[@]}")
+}
+
+# ---- the same options everywhere --------------------------------------------
+
+manual=$(<"$source/docs/man/windpipe.1.scd")
+zsh=$(<"$folder/_windpipe")
+for command in $commands; do
+    complete_words "$windpipe" "$command" --
+    offered=$(sort -u <<<"$out")
+    run "$command" --help
+    known=$(grep -o '^  [ -][^ ]*,* *--[a-z-]*' <<<"$out" |
+        grep -o -- '--[a-z-]*' | sort -u)
+    check "$command has options" [ -n "$known" ]
+    same "$known" "$offered" "$command: the options of --help, completed"
+    for option in $known; do
+        like "\\*$option\\*" "$manual" "$option of $command is in the manual"
+        like "$option" "$zsh" "$option of $command is known to zsh"
+    done
+    like "\\*$command\\*" "$manual" "$command is in the manual"
+    like "$command" "$zsh" "$command is known to zsh"
+done
+
+# ---- what is offered --------------------------------------------------------
+
+complete_words "$windpipe" se
+same $'serve\nsend' "$out" "commands"
+complete_words "$windpipe" relay --he
+same $'--hex\n--help' "$out" "options"
+complete_words "$windpipe" serve --slow ""
+same $'drop\nskip' "$out" "values of an option"
+complete_words "$windpipe" send -w ""
+same "" "$out" "nothing for a number"
+
+start_server "demo"
+start_server "two words"
+complete_words "$windpipe" send ""
+same $'demo\ntwo\\ words' "$out" "names of pipes, quoted"
+complete_words "$windpipe" call -w 3 --raw de
+same "demo" "$out" "names of pipes behind options"
+complete_words "$windpipe" send --topic x de
+same "demo" "$out" "names of pipes behind a topic"
+complete_words "$windpipe" recv --topic de
+same "demo" "$out" "recv --topic takes no word"
+complete_words "$windpipe" send demo ""
+same "" "$out" "nothing for the text"
+complete_words "$windpipe" relay demo l
+same "listen:" "$out" "endpoints"
+
+finish
