@@ -39,7 +39,7 @@ for program in "$windpipe" "$examples"/{chat_server,chat_client,transfer}; do
     }
 done
 
-bold= faint= plain=
+bold='' faint='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     bold=$'\e[1m' faint=$'\e[2m' plain=$'\e[0m'
 fi
