@@ -14,23 +14,25 @@
 
 static const struct command commands[] = {
     { "serve", BIT_SERVE, serve_run, "NAME", 1, 1,
-      "Be a server at the terminal: prints who comes, goes and says what;\n"
-      "lines that you type go to everybody.",
+      "Be a server at the terminal.\n\n"
+      "Prints who comes, goes and says what; lines that you type go to\n"
+      "everybody.",
       "  windpipe serve demo\n"
       "  windpipe serve --echo demo\n"
       "  windpipe serve --exec 'sed -u s/^/you:/' demo\n" },
     { "connect", BIT_CONNECT, connect_run, "NAME", 1, 1,
-      "Connect to a pipe: stdin goes there, what comes goes to stdout.",
+      "Talk to a server: stdin goes there, what comes goes to stdout.",
       "  windpipe connect demo\n"
       "  windpipe connect --byte demo <file >answer\n" },
     { "send", BIT_SEND, send_run, "NAME [TEXT]", 1, 2,
-      "Send one message - TEXT, or stdin when there is none or it is '-' -\n"
-      "and return when the server has read it.",
+      "Send one message.\n\n"
+      "It is TEXT, or stdin when there is none or it is '-'. Returns when the\n"
+      "server has read it.",
       "  windpipe send demo 'hello there'\n"
       "  windpipe send --topic news demo 'it rains'\n"
       "  windpipe send --byte demo <file\n" },
     { "recv", BIT_RECV, recv_run, "NAME", 1, 1,
-      "Print messages as they come from a server; with -l be the server.",
+      "Print messages as they come; with -l as the server.",
       "  windpipe recv demo\n"
       "  windpipe recv --count 1 -w 5 demo\n"
       "  windpipe recv -l --json demo\n" },
@@ -63,7 +65,7 @@ static const struct command commands[] = {
       "  windpipe relay -k unix-listen:/tmp/demo.sock demo\n"
       "  windpipe relay -k --byte tcp-listen:8080 demo\n" },
     { "bench", BIT_BENCH, bench_run, "", 0, 0,
-      "Measure round trip and throughput on this machine.\n"
+      "Measure round trip and throughput on this machine.\n\n"
       "A plain AF_UNIX stream is measured beside it.",
       "  windpipe bench\n"
       "  windpipe bench --seconds 2 --json\n" },
