@@ -338,8 +338,7 @@ static void native_free(struct wpipe__link *link)
     wpipe__os_close(n->passed);
     wpipe__buffer_done(&n->partial);
     wpipe__buffer_done(&n->facts);
-    wpipe__buffer_done(&n->queue);
-    wpipe__buffer_done(&n->front);
+    wpipe__queue_done(&n->queue);
     wpipe__free(n->scratch);
     /* a forked child has no such mappings */
     if (own && n->segment_size && n->offered)

@@ -3,8 +3,7 @@
  * The inside of the native link, shared by native*.c and nobody else.
  *
  * Two phases each way, with the same meaning. Framed: records go as DATA
- * frames over the socket, under credit; what arrives is queued in `queue`
- * and, in one swap, becomes the reader's `front`. Shared: records go through
+ * frames over the socket, under credit, and wait in `queue`. Shared: records go through
  * a ring in the writer's segment. A direction changes phase once, when its
  * writer says MOVED; `out_shared` and `in_shared` tell. In the framed phase
  * everything is done under link.lock; in the shared phase reader and writer
@@ -16,9 +15,9 @@
 #ifndef WPIPE_TRANSPORT_NATIVE_H
 #define WPIPE_TRANSPORT_NATIVE_H
 
-#include "base/buffer.h"
 #include "base/frame.h"
 #include "base/ring.h"
+#include "transport/queue.h"
 #include "transport/transport.h"
 
 struct wpipe__native {
@@ -46,7 +45,6 @@ struct wpipe__native {
     uint64_t bells;               /* that came */
     uint64_t credit_sent;         /* framed: the tail that we last told */
     uint64_t received;            /* framed: position behind what we queued */
-    struct wpipe__buffer queue;   /* framed: records not yet in `front` */
     struct wpipe__control *local; /* two, for the framed phase */
     size_t segment_size;          /* of ours, once offered */
     const void *their_segment;    /* as mapped, also when not used */
@@ -63,12 +61,12 @@ struct wpipe__native {
     uint8_t pad_reader[WPIPE__LINE];
     _Atomic int in_shared;
     int finished;               /* FIN was read */
-    struct wpipe__ring_in in;   /* tail and taken also in the framed phase */
+    struct wpipe__ring_in in;   /* tail also in the framed phase */
     uint64_t consumed;          /* payload bytes */
     uint64_t told;              /* the tail that we last published */
     uint32_t streak;            /* records read since we last wrote */
     uint64_t streak_head;       /* our head then */
-    struct wpipe__buffer front; /* framed: records, the reader's own */
+    struct wpipe__queue queue;  /* framed: what came (see queue.h) */
 
     /* ---- the writer's ---- */
     uint8_t pad_writer[WPIPE__LINE];
@@ -138,7 +136,7 @@ void wpipe__native_earn(struct wpipe__native *n, size_t bytes);
 int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body);
 int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value);
 void wpipe__native_on_stay(struct wpipe__native *n);
-/* Reader: go on in the peer's ring; `front` and `queue` are empty. */
+/* Reader: go on in the peer's ring; the queue is empty. */
 void wpipe__native_enter_ring(struct wpipe__native *n);
 
 /* ---- native_data.c ---- */

@@ -139,61 +139,25 @@ int wpipe__native_streams(struct wpipe__native *n)
 
 /* ---- reading, framed ------------------------------------------------------ */
 
-/* Take the record at `at` of our own queue apart. */
-static uint64_t parse_queued(const uint8_t *at, struct wpipe__record *ret)
-{
-    struct wpipe__record r = {0};
-    uint64_t space;
-
-    r.size = wpipe__load_u32(at);
-    r.flags = wpipe__load_u32(at + 4);
-    space = wpipe__record_space(r.flags, r.size);
-    at += WPIPE__RECORD_HEADER;
-    if (r.flags & WPIPE__RECORD_TOTAL) {
-        r.total = wpipe__load_u64(at);
-        at += 8;
-    }
-    if (r.flags & (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)) {
-        r.request = wpipe__load_u64(at);
-        at += 8;
-    }
-    r.data = at;
-    *ret = r;
-    return space;
-}
-
-/* Bring what has come to the reader. 1: front has more than `have` bytes, or
- * the ring was entered; 0; < 0 the end. */
+/* Bring what has come to the reader. 1: the queue has more than `have` bytes,
+ * or the peer writes into its ring; 0; < 0 the end. */
 static int refill(struct wpipe__native *n, size_t have)
 {
-    int r = 0;
+    int r;
 
     wpipe__mutex_lock(&n->link.lock);
-    if (wpipe__buffer_size(&n->queue) == 0 && !n->peer_moved)
+    if (wpipe__queue_arrived(&n->queue) == 0 && !n->peer_moved)
         (void)wpipe__native_pump(n);
-    if (voided(n)) {
-        r = voided(n);
-    } else if (wpipe__buffer_size(&n->queue) > 0) {
-        if (wpipe__buffer_size(&n->front) == 0) {
-            struct wpipe__buffer empty = n->front;
-
-            n->front = n->queue;
-            n->queue = empty;
-        } else {
-            r = wpipe__buffer_append(&n->front,
-                                     wpipe__buffer_front(&n->queue),
-                                     wpipe__buffer_size(&n->queue));
-            if (r == 0)
-                wpipe__buffer_drop(&n->queue, wpipe__buffer_size(&n->queue));
-        }
+    r = voided(n);
+    if (r == 0 && wpipe__queue_arrived(&n->queue) > 0) {
+        r = wpipe__queue_take_over(&n->queue);
         if (r == 0)
-            r = wpipe__buffer_size(&n->front) > have;
-    } else if (n->peer_moved && have == 0) {
-        wpipe__native_enter_ring(n);
+            r = 1;
+    } else if (r == 0 && n->peer_moved) {
+        if (have == 0)
+            wpipe__native_enter_ring(n);
         r = 1;
-    } else if (n->peer_moved) {
-        r = 1; /* a scan goes on in the ring */
-    } else {
+    } else if (r == 0) {
         r = wpipe__native_end(n, 0);
     }
     wpipe__mutex_unlock(&n->link.lock);
@@ -245,16 +209,14 @@ static int look_any(struct wpipe__native *n, struct wpipe__record *ret)
 
     if (wpipe__in_shared(n))
         return look_shared(n, ret);
-    if (wpipe__buffer_size(&n->front) == 0) {
+    if (wpipe__queue_size(&n->queue) == 0) {
         r = refill(n, 0);
         if (r <= 0)
             return r;
         if (wpipe__in_shared(n))
             return look_shared(n, ret);
     }
-    (void)parse_queued(wpipe__buffer_front(&n->front), ret);
-    ret->data += n->in.taken;
-    ret->size -= n->in.taken;
+    wpipe__queue_look(&n->queue, ret);
     return 1;
 }
 
@@ -297,24 +259,31 @@ static int scan_ahead(struct wpipe__native *n, struct wpipe__cursor *cursor,
     return wpipe__ring_scan(&ahead, n->theirs, &cursor->position, ret);
 }
 
-/* The scan in `front`: the cursor counts its bytes. */
-static int scan_front(struct wpipe__native *n, struct wpipe__cursor *cursor,
+/* The scan in the queue: the cursor counts its bytes. */
+static int scan_queue(struct wpipe__native *n, struct wpipe__cursor *cursor,
                       struct wpipe__record *ret)
 {
-    size_t size = wpipe__buffer_size(&n->front);
+    size_t size = wpipe__queue_size(&n->queue);
+    size_t at = (size_t)cursor->position;
     int r;
 
-    if (cursor->begun != AHEAD_IN_RING && cursor->position >= size) {
+    if (cursor->begun != AHEAD_IN_RING && at >= size) {
         r = refill(n, size);
         if (r <= 0)
             return 0; /* the end, if it is that, is for look to tell */
     }
     if (cursor->begun == AHEAD_IN_RING ||
-        cursor->position >= wpipe__buffer_size(&n->front))
+        at >= wpipe__queue_size(&n->queue))
         return scan_ahead(n, cursor, ret);
-    cursor->position += parse_queued(
-        wpipe__buffer_front(&n->front) + cursor->position, ret);
+    wpipe__queue_scan(&n->queue, &at, ret);
+    cursor->position = at;
     return 1;
+}
+
+/* A scan does not see FIN: nothing comes after it. */
+static int scan_end(int r, const struct wpipe__record *record)
+{
+    return r == 1 && (record->flags & WPIPE__RECORD_FIN) ? 0 : r;
 }
 
 int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
@@ -334,28 +303,26 @@ int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
     if (wpipe__in_shared(n))
         r = wpipe__ring_scan(&n->in, n->theirs, &cursor->position, ret);
     else
-        r = scan_front(n, cursor, ret);
+        return scan_end(scan_queue(n, cursor, ret), ret);
     if (r == 1 && first && n->in.taken <= ret->size) {
         ret->data += n->in.taken;
         ret->size -= n->in.taken;
     }
-    if (r == 1 && (ret->flags & WPIPE__RECORD_FIN))
-        return 0;
-    return r;
+    return scan_end(r, ret);
 }
 
 static void take_framed(struct wpipe__native *n,
-                        const struct wpipe__record *record, int whole)
+                        const struct wpipe__record *record, uint32_t bytes,
+                        int whole)
 {
-    uint32_t size = record->size + n->in.taken;
     uint64_t quarter = wpipe__native_window(n->link.terms.ring_in) / 4;
+    uint32_t size = record->size + n->queue.taken;
     uint64_t want;
 
+    wpipe__queue_take(&n->queue, record, bytes, whole);
     if (!whole)
         return;
     n->in.tail += wpipe__frame_charge(record->flags, size);
-    n->in.taken = 0;
-    wpipe__buffer_drop(&n->front, wpipe__record_space(record->flags, size));
     wpipe__mutex_lock(&n->link.lock);
     atomic_store_explicit(&n->mine->consumed, n->consumed,
                           memory_order_relaxed);
@@ -376,10 +343,7 @@ void wpipe__native_take(struct wpipe__link *link,
 
     n->consumed += bytes;
     if (!wpipe__in_shared(n)) {
-        if (!whole)
-            n->in.taken += bytes;
-        else
-            take_framed(n, record, whole);
+        take_framed(n, record, bytes, whole);
         return;
     }
     wpipe__ring_take(&n->in, record, bytes, whole);

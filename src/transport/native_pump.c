@@ -117,15 +117,13 @@ static int on_credit(struct wpipe__native *n, const struct wpipe__frame *f,
     return on_tail(n, f->value);
 }
 
-/* Queue a record for the reader: the same words as in a ring. */
+/* Queue a record for the reader. */
 static int on_data(struct wpipe__native *n, const struct wpipe__frame *f,
                    const uint8_t *body)
 {
     uint32_t size = f->size - wpipe__record_extra(f->flags);
     uint64_t charge = wpipe__frame_charge(f->flags, size);
     uint64_t window = wpipe__native_window(n->link.terms.ring_in);
-    uint8_t head[WPIPE__RECORD_HEADER];
-    static const uint8_t zeros[8];
     int r;
 
     if (n->peer_moved || n->received + charge - n->credit_sent > window)
@@ -135,14 +133,9 @@ static int on_data(struct wpipe__native *n, const struct wpipe__frame *f,
         if (r < 0)
             return r;
     }
-    wpipe__store_u32(head, size);
-    wpipe__store_u32(head + 4, f->flags);
-    r = wpipe__buffer_reserve(&n->queue, sizeof head + f->size + 8);
+    r = wpipe__queue_add(&n->queue, f->flags, body, f->size);
     if (r < 0)
         return r;
-    (void)wpipe__buffer_append(&n->queue, head, sizeof head);
-    (void)wpipe__buffer_append(&n->queue, body, f->size);
-    (void)wpipe__buffer_append(&n->queue, zeros, (8 - f->size % 8) % 8);
     n->received += charge;
     wpipe__native_earn(n, size);
     return 0;

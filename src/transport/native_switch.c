@@ -206,7 +206,6 @@ void wpipe__native_enter_ring(struct wpipe__native *n)
     n->in.head = n->in.tail;
     n->in.taken = 0;
     n->told = n->in.tail;
-    wpipe__buffer_done(&n->front);
-    wpipe__buffer_done(&n->queue);
+    wpipe__queue_done(&n->queue);
     atomic_store_explicit(&n->in_shared, 1, memory_order_release);
 }
