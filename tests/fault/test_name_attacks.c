@@ -34,7 +34,7 @@ enum {
     END
 };
 
-/* ---- the world ------------------------------------------------------------ */
+/* ---- the world ----------------------------------------------------------- */
 
 static void become(uint32_t uid, uint32_t gid)
 {
@@ -91,7 +91,7 @@ static void assert_world_is_whole(void)
     assert_int_equal(mode_of(canary_dir()), 0700);
 }
 
-/* ---- the attacker --------------------------------------------------------- */
+/* ---- the attacker -------------------------------------------------------- */
 
 enum attack {
     A_FILE,
@@ -235,7 +235,7 @@ static void run_plan(const struct plan *plan)
     assert_world_is_whole();
 }
 
-/* ---- squatting in the shared place ---------------------------------------- */
+/* ---- squatting in the shared place --------------------------------------- */
 
 static void shared_door_squatted_is_refused_by_name(void **state)
 {
@@ -318,7 +318,7 @@ static void shared_name_of_dead_user_is_taken_by_root(void **state)
     run_plan(&plan);
 }
 
-/* ---- the private directory ------------------------------------------------ */
+/* ---- the private directory ----------------------------------------------- */
 
 static void private_directory_squatted_is_refused_by_name(void **state)
 {
@@ -374,7 +374,7 @@ static void private_directory_swapped_close_stays_inside(void **state)
     assert_int_equal(unlink(run), 0);
 }
 
-/* ---- clients -------------------------------------------------------------- */
+/* ---- clients ------------------------------------------------------------- */
 
 /* A server of the attacker's: tells how many bytes its one client sent. */
 static int false_server(int fd, void *argument)
@@ -478,7 +478,7 @@ static void dial_link_to_trusted_server_is_not_followed(void **state)
     close(listener);
 }
 
-/* ---- who gets in ---------------------------------------------------------- */
+/* ---- who gets in --------------------------------------------------------- */
 
 static void access_lets_in_exactly_those_asked(void **state)
 {

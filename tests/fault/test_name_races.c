@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,7 +71,7 @@ static void assert_name_is_free(const char *name)
     assert_int_equal(count_files(support_runtime_dir()), 0);
 }
 
-/* ---- many rounds ---------------------------------------------------------- */
+/* ---- many rounds --------------------------------------------------------- */
 
 struct race {
     int processes;
@@ -202,7 +203,7 @@ static void churn_of_one_name_never_has_two_owners(void **state)
     assert_int_equal(count_files(support_runtime_dir()), 0);
 }
 
-/* ---- killed and stopped servers ------------------------------------------- */
+/* ---- killed and stopped servers ------------------------------------------ */
 
 static int server(int fd, void *argument)
 {
@@ -253,13 +254,31 @@ static void server_stopped_keeps_its_name(void **state)
     assert_name_is_free("race");
 }
 
-/* ---- at each system call -------------------------------------------------- */
+/* ---- at each system call ------------------------------------------------- */
 
-/* What a traced process does, after it has stopped itself. */
+/* What a traced process does in steps. */
 struct traced {
-    int (*run)(int fd, void *argument);
-    bool open_first; /* the steps begin at its close */
+    bool open_first; /* only its close is in steps */
+    bool only_lock;  /* the lock alone, not the whole door */
 };
+
+/* Take the lock as a door does, and nothing else. */
+static int lock_only(struct wpipe__door *d)
+{
+    struct wpipe__file_facts facts;
+    int64_t pid;
+    int r;
+
+    r = wpipe__os_directory_open(support_runtime_dir(), 0, &d->directory,
+                                 &facts);
+    assert_int_equal(r, 0);
+    r = wpipe__os_lock_take(d->directory, "race.lock", 0600, &d->lock, &pid);
+    if (r == 0) {
+        snprintf(d->name, sizeof(d->name), "race");
+        d->generation = wpipe__os_generation();
+    }
+    return r;
+}
 
 /* Opens (outside or inside the steps), tells, waits, closes. */
 static int traced_server(int fd, void *argument)
@@ -278,6 +297,8 @@ static int traced_server(int fd, void *argument)
     raise(SIGSTOP);
     if (traced->open_first)
         wpipe__door_close(&d);
+    else if (traced->only_lock)
+        r = lock_only(&d);
     else
         r = wpipe__door_open(&d, "race", NULL);
     event_send(fd, word_of(r));
@@ -299,6 +320,9 @@ static void trace_start(struct helper *helper, struct traced *traced)
         support_skip("ptrace is not allowed here");
     }
     assert_true(WIFSTOPPED(status));
+    assert_int_equal(ptrace(PTRACE_SETOPTIONS, helper->pid, NULL,
+                            PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL),
+                     0);
 }
 
 /* On to the begin or end of the next system call. False once it has told. */
@@ -312,16 +336,22 @@ static bool trace_step(const struct helper *helper)
     return !support_wait_readable(helper->fd, 0);
 }
 
-/* Stopped after `steps` steps; false when that is beyond its end. */
-static bool trace_to(struct helper *helper, struct traced *traced, int steps)
+/* `steps` steps on; false when that is beyond its end. */
+static bool trace_on(const struct helper *helper, int steps)
 {
     int i;
 
-    trace_start(helper, traced);
     for (i = 0; i < steps; i++)
         if (!trace_step(helper))
             return false;
     return true;
+}
+
+/* Started, and stopped after `steps` steps. */
+static bool trace_to(struct helper *helper, struct traced *traced, int steps)
+{
+    trace_start(helper, traced);
+    return trace_on(helper, steps);
 }
 
 /* Let it run on, to its end; what it told. */
@@ -458,6 +488,93 @@ static void closer_stopped_at_each_step_harms_no_new_owner(void **state)
     assert_true(won > 0 && won < steps);
 }
 
+/*
+ * The lock goes from one to another while a third is on its way to it: the
+ * third may have opened a file that has lost its name, and has to see that.
+ * On the lock alone, since a door looks a second time.
+ */
+static void locker_stopped_at_each_step_while_lock_changes_hands(void **state)
+{
+    struct traced traced = { .only_lock = true };
+    struct helper helper = HELPER_NONE;
+    struct wpipe__door old = WPIPE__DOOR_NULL;
+    struct wpipe__door new = WPIPE__DOOR_NULL;
+    bool inside = true;
+    int lost = 0;
+    int steps;
+    int r;
+
+    (void)state;
+    for (steps = 0; inside; steps++) {
+        assert_int_equal(lock_only(&old), 0);
+        inside = trace_to(&helper, &traced, steps);
+        wpipe__door_close(&old);
+        r = lock_only(&new);
+        if (r == 0) {
+            lost++;
+            assert_int_equal(trace_go_on(&helper), LOST);
+        } else {
+            assert_int_equal(r, WPIPE_EINUSE);
+            assert_int_equal(trace_go_on(&helper), WON);
+        }
+        wpipe__door_close(&new);
+        assert_int_equal(helper_join(&helper), 0);
+        assert_name_is_free("race");
+    }
+    assert_true(lost > 0);
+}
+
+/* On to the begin of the next flock. */
+static void trace_to_flock(struct helper *helper, struct traced *traced)
+{
+    struct __ptrace_syscall_info info;
+
+    trace_start(helper, traced);
+    do {
+        assert_true(trace_step(helper));
+        assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, helper->pid, sizeof(info),
+                           &info) > 0);
+    } while (info.op != PTRACE_SYSCALL_INFO_ENTRY ||
+             info.entry.nr != SYS_flock);
+}
+
+/*
+ * One has the lock file open, the other is closing. Once that file has no
+ * name any more the name is free, though the closing one still holds the
+ * file: it is no reason to call the name taken.
+ */
+static void opener_at_lock_while_closer_stopped_at_each_step(void **state)
+{
+    struct traced closing = { .open_first = true };
+    struct traced opening = { .open_first = false };
+    struct helper a = HELPER_NONE;
+    struct helper b = HELPER_NONE;
+    const char *lock = below(support_runtime_dir(), "race.lock");
+    bool inside = true;
+    int won = 0;
+    int steps;
+
+    (void)state;
+    for (steps = 0; inside; steps++) {
+        bool taken;
+
+        trace_start(&a, &closing);
+        trace_to_flock(&b, &opening);
+        inside = trace_on(&a, steps);
+        taken = access(lock, F_OK) == 0;
+        assert_int_equal(trace_go_on(&b), taken ? LOST : WON);
+        assert_int_equal(trace_go_on(&a), WON);
+        if (!taken) {
+            won++;
+            assert_int_equal(pid_at("race"), b.pid);
+        }
+        assert_int_equal(helper_join(&a), 0);
+        assert_int_equal(helper_join(&b), 0);
+        assert_name_is_free("race");
+    }
+    assert_true(won > 0 && won < steps);
+}
+
 /* Two openers, each stopped at every second step of its own. */
 static void openers_stopped_at_all_pairs_of_steps_have_one_winner(void **state)
 {
@@ -556,6 +673,8 @@ static const struct support_case cases[] = {
     TEST(opener_stopped_at_each_step_is_never_displaced),
     TEST(opener_stopped_at_each_step_while_owner_closes),
     TEST(closer_stopped_at_each_step_harms_no_new_owner),
+    TEST(locker_stopped_at_each_step_while_lock_changes_hands),
+    TEST(opener_at_lock_while_closer_stopped_at_each_step),
     TEST_SLOW(openers_stopped_at_all_pairs_of_steps_have_one_winner),
     TEST(door_is_private_at_each_step),
 };

@@ -170,35 +170,43 @@ static void knock_shared_place_appears_wakes_too(void **state)
     wait_for_arrival(&arrival);
 }
 
-static void replace_private(void)
+/* Moved away, to be made again by the server. */
+static void move_private(void)
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof(path), "%s.old", support_runtime_dir());
+    snprintf(path, sizeof(path), "%s/moved", support_dir());
     assert_int_equal(rename(support_runtime_dir(), path), 0);
-    assert_int_equal(rmdir(path), 0);
 }
 
-/* Removed, and made again by the server. */
+static void remove_private(void)
+{
+    assert_int_equal(rmdir(support_runtime_dir()), 0);
+}
+
 static void knock_directory_replaced_wakes_too(void **state)
 {
-    struct arrival arrival = { .access = WPIPE_ACCESS_USER,
-                               .before = replace_private };
+    struct arrival arrival = { .access = WPIPE_ACCESS_USER };
 
-    (void)state;
+    arrival.before = *state != NULL ? remove_private : move_private;
     wait_for_arrival(&arrival);
 }
 
+/* So that it is our directory that is watched, and not a busy parent. */
 static void knock_absent_private_directory_is_made(void **state)
 {
     struct arrival arrival = { .access = WPIPE_ACCESS_USER };
+    struct wpipe__knock k;
     struct stat status;
 
     (void)state;
-    assert_int_equal(rmdir(support_runtime_dir()), 0);
-    wait_for_arrival(&arrival);
+    remove_private();
+    wpipe__knock_open(&k);
     assert_int_equal(stat(support_runtime_dir(), &status), 0);
     assert_int_equal(status.st_mode & 07777, 0700);
+    wpipe__knock_done(&k);
+    remove_private();
+    wait_for_arrival(&arrival);
 }
 
 static char deep[PATH_MAX];
@@ -437,7 +445,7 @@ static void knock_watch_tells_an_event_loop(void **state)
     wpipe__knock_listen(&k);
     assert_false(support_wait_readable(handle, 0));
     wpipe__door_close(&d);
-    replace_private();
+    move_private();
     assert_true(support_wait_readable(handle, 0));
     wpipe__knock_listen(&k);
     assert_int_equal(k.watch, handle);
@@ -452,7 +460,9 @@ static const struct support_case cases[] = {
     TEST(knock_server_appears_wakes_at_once),
     TEST(knock_server_in_shared_place_wakes_too),
     TEST(knock_shared_place_appears_wakes_too),
-    TEST(knock_directory_replaced_wakes_too),
+    TEST_WITH(knock_directory_replaced_wakes_too, NULL, "moved"),
+    TEST_WITH(knock_directory_replaced_wakes_too, (void *)(intptr_t)1,
+              "removed"),
     TEST(knock_absent_private_directory_is_made),
     TEST(knock_absent_parents_are_waited_for),
     TEST(knock_rested_listens_again),
