@@ -114,6 +114,34 @@ int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
     return 0;
 }
 
+/* A wait that only a look can end is cut into pieces of this. */
+#define SOON_MS 2
+
+int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
+                       wpipe__handle flag, uint64_t deadline)
+{
+    struct pollfd fds[2] = {{.fd = handle}, {.fd = flag, .events = POLLIN}};
+    int soon = (interest & WPIPE__INTEREST_SOON) != 0;
+    int left;
+    int n;
+
+    if (interest & WPIPE__INTEREST_IN)
+        fds[0].events |= POLLIN;
+    if (interest & WPIPE__INTEREST_OUT)
+        fds[0].events |= POLLOUT;
+    do {
+        left = wpipe__os_left_ms(deadline);
+        if (soon && (left < 0 || left > SOON_MS))
+            left = SOON_MS;
+        n = poll(fds, 2, left);
+        if (n > 0)
+            return ready_bits(fds, 2);
+        if (n < 0 && errno != EINTR)
+            return wpipe__os_fail("poll", errno);
+    } while (left != 0 && !soon);
+    return 0;
+}
+
 /* ---- flags -------------------------------------------------------------- */
 
 int wpipe__os_flag_open(wpipe__handle *ret_flag)
@@ -172,6 +200,20 @@ int wpipe__os_poller_add(wpipe__handle poller, wpipe__handle member,
     struct epoll_event event = { .events = EPOLLIN, .data = { .u64 = tag } };
 
     if (epoll_ctl(poller, EPOLL_CTL_ADD, member, &event) < 0)
+        return wpipe__os_fail("epoll_ctl", errno);
+    return 0;
+}
+
+int wpipe__os_poller_change(wpipe__handle poller, wpipe__handle member,
+                            uint64_t tag, unsigned interest)
+{
+    struct epoll_event event = {.data = {.u64 = tag}};
+
+    if (interest & WPIPE__INTEREST_IN)
+        event.events |= EPOLLIN;
+    if (interest & WPIPE__INTEREST_OUT)
+        event.events |= EPOLLOUT;
+    if (epoll_ctl(poller, EPOLL_CTL_MOD, member, &event) < 0)
         return wpipe__os_fail("epoll_ctl", errno);
     return 0;
 }

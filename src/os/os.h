@@ -255,12 +255,75 @@ void wpipe__os_close(wpipe__handle handle);
  * table is full. */
 int wpipe__os_reserve(wpipe__handle *ret_handle);
 
+/* ---- plain byte streams of others (posix_stream.c) ---------------------- */
+
+enum {
+    WPIPE__KIND_OTHER = 0,
+    WPIPE__KIND_SOCKET = 1, /* AF_UNIX stream, or the like */
+    WPIPE__KIND_PIPE = 2
+};
+
+/* What an inherited descriptor is; WPIPE_EINVAL when it is none at all. */
+int wpipe__os_kind(wpipe__handle handle);
+
+/* A pipe: [0] to read, [1] to write; `size` bytes, 0 the system's default. */
+int wpipe__os_pipe(wpipe__handle ret_ends[2], uint32_t size);
+/* Bytes that it holds at most; 0 when that is not to be known. */
+uint32_t wpipe__os_pipe_size(wpipe__handle end);
+
+/* Read and write on any such handle, never blocking, never raising SIGPIPE.
+ * Results as receive and send. */
+int64_t wpipe__os_stream_read(wpipe__handle handle, int kind, void *buf,
+                              size_t size);
+int64_t wpipe__os_stream_write(wpipe__handle handle, int kind,
+                               const wpipe_piece *pieces, int count);
+
+/* Take an inherited handle over: close-on-exec, non-blocking. */
+int wpipe__os_adopt(wpipe__handle handle);
+/* Let children inherit it. */
+int wpipe__os_inherit(wpipe__handle handle, int on);
+
+/* Half of a socket: we will not write (or read) any more. */
+void wpipe__os_shutdown_write(wpipe__handle socket);
+void wpipe__os_shutdown_read(wpipe__handle socket);
+
+/* 1 when the other end is gone for good: both ways, not half. */
+int wpipe__os_hung_up(wpipe__handle handle);
+
+/* 1 when the other end has read all that was written (or thrown it away). */
+int wpipe__os_all_read(wpipe__handle handle, int kind);
+
+/*
+ * Start a program with `handles` inherited as they are numbered (and stdin,
+ * stdout, stderr); nothing else is. `path` is looked up in PATH. Returns 0
+ * and the process id.
+ */
+int wpipe__os_spawn(const char *path, char *const *arguments,
+                    const wpipe__handle *handles, int count,
+                    int64_t *ret_pid);
+/* Wait for it: its exit status, 128 + n when signal n ended it;
+ * WPIPE_ETIMEDOUT. */
+int wpipe__os_reap(int64_t pid, uint64_t deadline);
+
 /* ---- waiting (linux.c) -------------------------------------------------- */
 
 /* Waits until one of up to 4 handles is readable (or hung up). Bit i of the
  * result is handle i; 0 when `deadline` is over. Negative handles are left
  * out. */
 int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline);
+
+/* What a link wants to know of its handle. A hang-up is always told. */
+enum {
+    WPIPE__INTEREST_IN = 1,  /* readable */
+    WPIPE__INTEREST_OUT = 2, /* writable */
+    WPIPE__INTEREST_SOON = 4 /* something that only a look can tell: wait a
+                                few milliseconds at the most */
+};
+
+/* As wait, for one handle with an interest and a flag to be woken by: bit 0
+ * is the handle, bit 1 the flag. */
+int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
+                       wpipe__handle flag, uint64_t deadline);
 
 /* A flag that can be waited for: set from any thread. */
 int wpipe__os_flag_open(wpipe__handle *ret_flag);
@@ -275,6 +338,9 @@ int wpipe__os_flag_clear(wpipe__handle flag);
 int wpipe__os_poller_open(wpipe__handle *ret_poller);
 int wpipe__os_poller_add(wpipe__handle poller, wpipe__handle member,
                          uint64_t tag);
+/* A member is added with INTEREST_IN; from now on this. */
+int wpipe__os_poller_change(wpipe__handle poller, wpipe__handle member,
+                            uint64_t tag, unsigned interest);
 void wpipe__os_poller_remove(wpipe__handle poller, wpipe__handle member);
 /* Tags of ready members; 0 when `deadline` is over. */
 int wpipe__os_poller_wait(wpipe__handle poller, uint64_t *ret_tags, int room,
