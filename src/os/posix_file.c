@@ -70,18 +70,15 @@ static int directory_try(const char *path)
     return errno == ENOTDIR || errno == ELOOP ? WPIPE_EACCES : r;
 }
 
-/* Make `path` and open it. A umask may have taken bits from the mode. */
+/* Make `path` and open it. A umask may have taken bits from the mode, even
+ * those that it takes to open it. */
 static int directory_make(const char *path)
 {
-    int made = mkdir(path, 0700) == 0;
-    int fd;
-
-    if (!made && errno != EEXIST)
+    if (mkdir(path, 0700) == 0)
+        (void)fchmodat(AT_FDCWD, path, 0700, AT_SYMLINK_NOFOLLOW);
+    else if (errno != EEXIST)
         return wpipe__os_fail("mkdir", errno);
-    fd = directory_try(path);
-    if (fd >= 0 && made)
-        (void)fchmod(fd, 0700);
-    return fd;
+    return directory_try(path);
 }
 
 int wpipe__os_directory_open(const char *path, int create,

@@ -46,10 +46,12 @@ static inline const char *below(const char *directory, const char *name)
 {
     static char paths[64][PATH_MAX];
     static unsigned turn;
-    char *path = paths[turn++ % 64];
+    char path[PATH_MAX];
 
-    snprintf(path, PATH_MAX, "%s/%s", directory, name);
-    return path;
+    /* `directory` may be one of ours */
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    turn = (turn + 1) % 64;
+    return memcpy(paths[turn], path, sizeof(path));
 }
 
 static inline size_t count_files(const char *directory)
