@@ -150,6 +150,16 @@ enum wpipe_framing {
     WPIPE_FRAMING_TYPE_LE32 = 5 /* type byte, little-endian length */
 };
 
+/* options.foreign: the door at ${TMPDIR:-/tmp}/CoreFxPipe_<name> for .NET,
+ * Node, Python and everything else that speaks plain sockets. */
+enum wpipe_foreign {
+    WPIPE_FOREIGN_DEFAULT = 0, /* listener, server: no; connect: when there
+                                  is no native door */
+    WPIPE_FOREIGN_ALSO = 1,    /* listener, server: both doors */
+    WPIPE_FOREIGN_ONLY = 2,    /* only that door */
+    WPIPE_FOREIGN_NEVER = 3    /* connect: only the native door */
+};
+
 /* options.flags */
 enum wpipe_flags {
     WPIPE_FIRST_INSTANCE = 1, /* take the name only if nobody has it; windpipe
@@ -203,6 +213,8 @@ typedef struct wpipe_options {
      * it. On the thread that accepts or waits; must not call this library. */
     int (*admit)(const wpipe_peer *peer, void *admit_user);
     void *admit_user;
+    int foreign;            /* WPIPE_FOREIGN_* */
+    int framing;            /* WPIPE_FRAMING_* of the foreign door */
     char *error_text;       /* buffer of the caller's: one sentence about a
                                failure, always terminated */
     size_t error_text_size;

@@ -42,6 +42,7 @@ static const struct {
     FIELD(queue_limit),   FIELD(memory_limit),
     FIELD(handshake_ms),  FIELD(connect_ms),
     FIELD(admit),         FIELD(admit_user),
+    FIELD(foreign),       FIELD(framing),
     FIELD(error_text),    FIELD(error_text_size),
     FIELD(reserved),
 };
@@ -120,6 +121,8 @@ static int check_ranges(const wpipe_options *o)
         { "access", o->access, 0, WPIPE_ACCESS_ANYONE },
         { "shared_memory", o->shared_memory, 0, WPIPE_SHARED_REQUIRED },
         { "slow_reader", o->slow_reader, 0, WPIPE_SLOW_SKIP },
+        { "foreign", o->foreign, 0, WPIPE_FOREIGN_NEVER },
+        { "framing", o->framing, 0, WPIPE_FRAMING_TYPE_LE32 },
         { "spin_us", o->spin_us, WPIPE_SPIN_OFF, 10000 },
         { "buffer_in", o->buffer_in, BUFFER_MIN, BUFFER_MAX },
         { "buffer_out", o->buffer_out, BUFFER_MIN, BUFFER_MAX },

@@ -31,14 +31,20 @@ static int has_room(void *user)
 int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
                             struct wpipe__timer *timer)
 {
-    struct room room = {s, {0}};
+    struct room room = { s, { 0 } };
     int r;
 
     room.record.size = size;
     room.record.flags = WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL;
-    r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, has_room, &room,
-                         timer);
+    r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, has_room, &room, timer);
     return r < 0 ? r : 0;
+}
+
+static int is_settled(void *user)
+{
+    struct wpipe_stream *s = user;
+
+    return s->link->transport->settled(s->link);
 }
 
 /* Put one record, waiting for room. 0 or < 0. */
@@ -93,9 +99,8 @@ fail:
 }
 
 /* As much as goes before the deadline. */
-static int64_t write_bytes(struct wpipe_stream *s,
-                           struct wpipe__parcel *parcel, size_t size,
-                           struct wpipe__timer *timer)
+static int64_t write_bytes(struct wpipe_stream *s, struct wpipe__parcel *parcel,
+                           size_t size, struct wpipe__timer *timer)
 {
     struct wpipe__link *link = s->link;
     int r = 0;
@@ -139,11 +144,27 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
         memory_order_relaxed);
 }
 
-int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
-                     int count, int timeout_ms)
+/* Some transports take bytes that the system has no room for yet: see them
+ * off. When the time is over they stay where they are, and go with the next
+ * call on the stream: they are part of what was begun. */
+static int settle(struct wpipe_stream *s, struct wpipe__timer *timer)
 {
-    struct wpipe__parcel parcel = {.pieces = pieces, .count = count};
-    struct wpipe__timer timer = {timeout_ms, 0};
+    struct wpipe__link *link = s->link;
+    int r;
+
+    if (link->transport->settled == NULL)
+        return 0;
+    r = link->transport->settled(link);
+    if (r == 0)
+        r = wpipe__link_wait(link, WPIPE__WANT_ROOM, is_settled, s, timer);
+    return r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN ? r : 0;
+}
+
+int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
+                     int timeout_ms)
+{
+    struct wpipe__parcel parcel = { .pieces = pieces, .count = count };
+    struct wpipe__timer timer = { timeout_ms, 0 };
     size_t size = 0;
     int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
 
@@ -163,6 +184,8 @@ int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
     } else {
         r = write_bytes(stream, &parcel, size, &timer);
     }
+    if (r > 0 && settle(stream, &timer) < 0)
+        return stream->link->transport->gone(stream->link);
     if (r >= 0) {
         add(&stream->messages_out, 1);
         add(&stream->bytes_out, (uint64_t)r);
@@ -175,10 +198,11 @@ int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
 static int64_t write_whole(struct wpipe_stream *s, const wpipe_piece *piece)
 {
     const struct wpipe__transport *t = s->link->transport;
-    struct wpipe__parcel parcel = {.pieces = piece, .count = 1};
+    struct wpipe__parcel parcel = { .pieces = piece, .count = 1 };
 
-    if (s->finished || s->reserved || s->parts || piece->size == 0 ||
-        piece->data == NULL || piece->size > s->link->terms.max_out ||
+    if (t->settled != NULL || s->finished || s->reserved || s->parts ||
+        piece->size == 0 || piece->data == NULL ||
+        piece->size > s->link->terms.max_out ||
         piece->size > t->fragment(s->link))
         return -1;
     parcel.record.size = (uint32_t)piece->size;
@@ -214,8 +238,7 @@ int64_t wpipe_transact(wpipe_stream *stream, const void *out, size_t out_size,
 
     if (r < 0)
         return r;
-    if (!stream->reads_messages ||
-        stream->link->terms.type != WPIPE_MESSAGE ||
+    if (!stream->reads_messages || stream->link->terms.type != WPIPE_MESSAGE ||
         stream->link->terms.direction != WPIPE_DUPLEX)
         return WPIPE_ESTATE;
     if (stream->link->transport->look(stream->link, &record) == 1)

@@ -287,7 +287,8 @@ int wpipe__os_inherit(wpipe__handle handle, int on);
 void wpipe__os_shutdown_write(wpipe__handle socket);
 void wpipe__os_shutdown_read(wpipe__handle socket);
 
-/* 1 when the other end is gone for good: both ways, not half. */
+/* Is the other end gone for good, both ways and not half? 0 no; 1 yes; 2 yes,
+ * and it had not read everything. */
 int wpipe__os_hung_up(wpipe__handle handle);
 
 /* 1 when the other end has read all that was written (or thrown it away). */

@@ -177,7 +177,11 @@ int wpipe__os_hung_up(wpipe__handle handle)
 {
     struct pollfd fd = {.fd = handle};
 
-    return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR));
+    if (poll(&fd, 1, 0) <= 0)
+        return 0;
+    if (fd.revents & POLLERR)
+        return 2;
+    return (fd.revents & POLLHUP) != 0;
 }
 
 int wpipe__os_all_read(wpipe__handle handle, int kind)

@@ -235,6 +235,17 @@ static int native_pump(struct wpipe__link *link)
     return r;
 }
 
+static int native_gone(struct wpipe__link *link)
+{
+    return wpipe__native_end(wpipe__native(link), 1);
+}
+
+static unsigned native_interest(struct wpipe__link *link)
+{
+    (void)link;
+    return WPIPE__INTEREST_IN;
+}
+
 static void native_arm(struct wpipe__link *link, unsigned mask)
 {
     struct wpipe__native *n = wpipe__native(link);
@@ -363,6 +374,8 @@ static const struct wpipe__transport native_transport = {
     .mark = wpipe__native_mark,
     .fragment = wpipe__native_fragment,
     .drained = wpipe__native_drained,
+    .gone = native_gone,
+    .interest = native_interest,
     .pump = native_pump,
     .arm = native_arm,
     .in_memory = native_in_memory,

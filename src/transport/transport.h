@@ -87,9 +87,17 @@ struct wpipe__transport {
     int (*mark)(struct wpipe__link *link, uint32_t flag);
     /* Writer. The largest payload that put takes at present. */
     uint32_t (*fragment)(struct wpipe__link *link);
+    /* Writer, NULL when there is never anything: 1 all that put took is on
+     * its way; 0 some of it waits in this process; < 0. */
+    int (*settled)(struct wpipe__link *link);
     /* Any thread. 1 the peer has read all that was written; 0; < 0. */
     int (*drained)(struct wpipe__link *link);
 
+    /* Any thread. Why the peer is gone, both ways (WPIPE_EPIPE, WPIPE_EDIED,
+     * ...), or 0: look may give WPIPE_EOF while it still reads. */
+    int (*gone)(struct wpipe__link *link);
+    /* Any thread. What to poll the socket for: WPIPE__INTEREST_*. */
+    unsigned (*interest)(struct wpipe__link *link);
     /* Any thread. Harvest the socket: 1 something came; 0; < 0 the end. */
     int (*pump)(struct wpipe__link *link);
     /* Any thread, link locked. Tell the peer that we sleep for `mask`
@@ -167,6 +175,20 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
 
 /* End running waits with WPIPE_EWOKEN, or else the next one. */
 void wpipe__link_wake(struct wpipe__link *link);
+
+/* ---- the foreign link (foreign.c) --------------------------------------- */
+
+/*
+ * Make a link on a handle whose other end is not windpipe: bytes as they are,
+ * cut into messages by options->framing. The handle is the link's from then
+ * on, also when this fails. A one-way end of a socket shuts the other way
+ * down, as .NET does.
+ */
+int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,
+                        struct wpipe__link **ret_link);
+
+/* Why it broke the framing, in words; "" when it did not. */
+const char *wpipe__foreign_why(struct wpipe__link *link);
 
 /* ---- the native link (native*.c) --------------------------------------- */
 

@@ -190,18 +190,17 @@ static void lead(struct wait *w)
     struct wpipe__link *link = w->link;
     struct wpipe__room *room = &link->room;
     uint64_t deadline = w->deadline;
-    wpipe__handle handles[2];
+    unsigned interest;
     int ready;
 
     if (room->flag == WPIPE__NO_HANDLE)
         (void)wpipe__os_flag_open(&room->flag);
     if (room->flag == WPIPE__NO_HANDLE)
         deadline = wpipe__min_u64(deadline, wpipe__os_deadline(NO_FLAG_MS));
-    handles[0] = link->socket;
-    handles[1] = room->flag;
     room->polling = 1;
     wpipe__mutex_unlock(&link->lock);
-    ready = wpipe__os_wait(handles, 2, deadline);
+    interest = link->transport->interest(link);
+    ready = wpipe__os_wait_for(link->socket, interest, room->flag, deadline);
     wpipe__mutex_lock(&link->lock);
     room->polling = 0;
     if (ready > 0 && (ready & 1)) {

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections of servers and clients.
+ */
+#include "core/conn.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/ring.h"
+
+int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
+                     struct wpipe__conn **ret)
+{
+    struct wpipe__conn *conn = wpipe__alloc(sizeof(*conn));
+
+    if (conn == NULL) {
+        link->transport->leave(link, WPIPE__STATE_DISCONNECTED);
+        link->transport->free(link);
+        return WPIPE_ENOMEM;
+    }
+    conn->link = link;
+    conn->uid = link->peer.uid;
+    wpipe__list_init(&conn->hot);
+    wpipe__list_init(&conn->notice);
+    conn->outbox.limit = options->queue_limit;
+    conn->outbox.bytewise = link->terms.type == WPIPE_BYTE;
+    conn->inbox.bytes =
+        link->terms.type == WPIPE_BYTE || options->type == WPIPE_BYTE;
+    *ret = conn;
+    return 0;
+}
+
+/* ---- messages ------------------------------------------------------------ */
+
+/* Bytes that the peer has not read, in the link and not yet in it. */
+static uint64_t unread_bytes(const struct wpipe__conn *conn)
+{
+    return wpipe__native_unread_bytes(conn->link) + conn->outbox.bytes;
+}
+
+/* Remember its size, to be able to say how many messages were not read. */
+static void count_sent(struct wpipe__conn *conn, size_t size)
+{
+    uint64_t before;
+
+    conn->messages_out++;
+    conn->bytes_out += size;
+    if (conn->outbox.bytewise)
+        return;
+    if (!wpipe__tally_has_room(&conn->tally, size)) {
+        before = unread_bytes(conn);
+        before -= wpipe__min_u64(before, size);
+        wpipe__tally_trim(&conn->tally, before);
+    }
+    wpipe__tally_add(&conn->tally, size);
+}
+
+int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
+                     const struct wpipe__post *post, int wish)
+{
+    int r;
+
+    if (conn->link == NULL)
+        return WPIPE_ENOTCONN;
+    if (conn->link->terms.direction == WPIPE_IN)
+        return WPIPE_ESTATE;
+    r = wpipe__outbox_send(&conn->outbox, conn->link, budget, post, wish);
+    if (r >= 0)
+        count_sent(conn, post->size);
+    return r;
+}
+
+int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget)
+{
+    uint64_t bytes = conn->outbox.bytes;
+    int r;
+
+    if (wpipe__outbox_empty(&conn->outbox) || conn->deaf)
+        return 0;
+    r = wpipe__outbox_flush(&conn->outbox, conn->link, budget);
+    if (r < 0) {
+        conn->deaf = 1;
+        return r;
+    }
+    return r > 0 || conn->outbox.bytes != bytes;
+}
+
+int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
+                     struct wpipe__letter *letter)
+{
+    int r = wpipe__inbox_next(&conn->inbox, conn->link, budget, letter);
+
+    if (r == 1) {
+        conn->messages_in++;
+        conn->bytes_in += wpipe__letter_size(letter);
+    }
+    return r;
+}
+
+/* ---- sleeping ------------------------------------------------------------ */
+
+unsigned wpipe__conn_wants(const struct wpipe__conn *conn)
+{
+    unsigned wants = conn->finished ? 0 : WPIPE__WANT_DATA;
+
+    if (!wpipe__outbox_empty(&conn->outbox) && !conn->deaf)
+        wants |= WPIPE__WANT_ROOM;
+    if (conn->drainers > 0)
+        wants |= WPIPE__WANT_DRAINED;
+    return wants;
+}
+
+void wpipe__conn_arm(struct wpipe__conn *conn, unsigned wants)
+{
+    struct wpipe__link *link = conn->link;
+
+    wpipe__mutex_lock(&link->lock);
+    link->transport->arm(link, wants);
+    wpipe__mutex_unlock(&link->lock);
+    conn->armed = (uint8_t)wants;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+int wpipe__conn_reason(int error)
+{
+    switch (error) {
+    case WPIPE_EOF:
+    case WPIPE_EPIPE:
+        return WPIPE_REASON_CLOSED;
+    case WPIPE_EDISCONNECTED:
+        return WPIPE_REASON_KICKED;
+    case WPIPE_EMSGSIZE:
+        return WPIPE_REASON_TOO_BIG;
+    case WPIPE_ENOMEM:
+        return WPIPE_REASON_MEMORY;
+    case WPIPE_EPROTO:
+    case WPIPE_EVERSION:
+        return WPIPE_REASON_PROTOCOL;
+    case WPIPE_EACCES:
+    case WPIPE_EREFUSED:
+    case WPIPE_ESTATE:
+        return WPIPE_REASON_DENIED;
+    case WPIPE_EBUSY:
+        return WPIPE_REASON_FULL;
+    default:
+        return WPIPE_REASON_DIED;
+    }
+}
+
+/* What the peer has not read, as far as it has told. */
+static void count_lost(struct wpipe__conn *conn)
+{
+    int drained = conn->link->transport->drained(conn->link);
+    uint64_t messages;
+
+    conn->lost_bytes = drained == 1 ? conn->outbox.bytes : unread_bytes(conn);
+    if (conn->outbox.bytewise)
+        return;
+    messages = wpipe__tally_messages(&conn->tally, conn->lost_bytes);
+    messages = wpipe__max_u64(messages, conn->outbox.count);
+    if (messages == 0 && drained != 1 && drained != WPIPE_EDISCONNECTED)
+        messages = 1; /* empty ones leave no bytes to count */
+    conn->lost_messages = messages;
+}
+
+void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,
+                     uint32_t state, int reason, int error)
+{
+    struct wpipe__link *link = conn->link;
+
+    if (link == NULL)
+        return;
+    count_lost(conn);
+    if (wpipe__outbox_begun(&conn->outbox) > 0 && !conn->outbox.bytewise)
+        (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
+    link->transport->leave(link, state);
+    conn->reason = (uint8_t)reason;
+    conn->error = error;
+    conn->finished = 0;
+    link->transport->free(link);
+    conn->link = NULL;
+    wpipe__inbox_done(&conn->inbox, budget);
+    wpipe__outbox_done(&conn->outbox, budget);
+    wpipe__tally_done(&conn->tally);
+}
+
+void wpipe__conn_free(struct wpipe__conn *conn, struct wpipe__budget *budget)
+{
+    if (conn == NULL)
+        return;
+    if (conn->link != NULL)
+        conn->link->transport->free(conn->link);
+    wpipe__inbox_done(&conn->inbox, budget);
+    wpipe__outbox_done(&conn->outbox, budget);
+    wpipe__tally_done(&conn->tally);
+    wpipe__free(conn);
+}
+
+int wpipe__conn_peer(const struct wpipe__link *link, wpipe_peer *ret)
+{
+    wpipe_peer peer = link->peer;
+
+    if (ret->size < sizeof(ret->size) || ret->size > sizeof(peer))
+        return WPIPE_EINVAL;
+    peer.size = ret->size;
+    wpipe__os_program(peer.pid, peer.program, sizeof(peer.program));
+    wpipe__os_user(peer.uid, peer.user, sizeof(peer.user));
+    memcpy(ret, &peer, ret->size);
+    return 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection as a server or a client holds it: the link with its inbox,
+ * outbox and counters, and what is still to be told about it. All functions
+ * here are called with the lock of the loop that it belongs to; core/loop.c
+ * drives it, core/server*.c and core/client*.c own it.
+ *
+ * An idle one is to cost little: nothing here has memory of its own while
+ * nothing is queued or half read.
+ */
+#ifndef WPIPE_CORE_CONN_H
+#define WPIPE_CORE_CONN_H
+
+#include <stdint.h>
+#include <windpipe.h>
+
+#include "base/base.h"
+#include "core/inbox.h"
+#include "core/outbox.h"
+#include "core/tally.h"
+#include "transport/transport.h"
+
+/* What is to be told about a connection, as bits; told in this order. */
+enum {
+    WPIPE__TELL_CONNECTED = 1,
+    WPIPE__TELL_WRITABLE = 2,
+    WPIPE__TELL_SKIPPED = 4,
+    WPIPE__TELL_DISCONNECTED = 8
+};
+
+struct wpipe__conn {
+    struct wpipe__link *link; /* NULL once it is over */
+    uint64_t id;
+    struct wpipe__list hot;    /* in loop.hot: to be looked at */
+    struct wpipe__list notice; /* in loop.notices */
+    struct wpipe__inbox inbox;
+    struct wpipe__outbox outbox;
+    struct wpipe__tally tally;
+    uint64_t messages_in;
+    uint64_t messages_out;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t lost_messages; /* once it is over */
+    uint64_t lost_bytes;
+    uint32_t uid;
+    uint32_t drainers; /* threads that wait until it is drained */
+    uint16_t burst;    /* messages since it had its turn */
+    uint16_t seen;     /* loop.round when something was found */
+    uint8_t tell;      /* WPIPE__TELL_* */
+    uint8_t polled;    /* its socket is in the poller */
+    uint8_t finished;  /* the peer sends nothing more; we still have to */
+    uint8_t deaf;      /* the peer reads nothing more; we still may */
+    uint8_t armed;     /* WPIPE__WANT_* that the peer was told */
+    uint8_t reason;    /* once it is over: WPIPE_REASON_* */
+    uint8_t skip_reason;
+    int error; /* once it is over: the WPIPE_E* behind it */
+};
+
+/* `options` are resolved ones; they decide the outbox's limit and whether
+ * boundaries are kept. The link is the connection's from then on, also when
+ * this fails. */
+int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
+                     struct wpipe__conn **ret);
+
+/* Send or keep, as wpipe__outbox_send; WPIPE_ENOTCONN when it is over,
+ * WPIPE_ESTATE when this end only reads. */
+int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
+                     const struct wpipe__post *post, int wish);
+
+/* Move what is kept. 1 something went, 0, < 0. */
+int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget);
+
+/* The next message, as wpipe__inbox_next. */
+int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
+                     struct wpipe__letter *letter);
+
+/* What we sleep for: WPIPE__WANT_*. */
+unsigned wpipe__conn_wants(const struct wpipe__conn *conn);
+
+/* Say to the peer that we sleep; 0 wants: that we do not. */
+void wpipe__conn_arm(struct wpipe__conn *conn, unsigned wants);
+
+/*
+ * End it: count what is lost, say `state` (WPIPE__STATE_*) to the peer, free
+ * the link and all memory. `reason` and `error` stay for the event.
+ */
+void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,
+                     uint32_t state, int reason, int error);
+
+/* Only close what the connection has: in a forked child, or when it is over. */
+void wpipe__conn_free(struct wpipe__conn *conn, struct wpipe__budget *budget);
+
+/* WPIPE_REASON_* for how a link ended. */
+int wpipe__conn_reason(int error);
+
+/* Fill in who is at the other end of the link, as far as ret->size goes;
+ * looks names up. 0, WPIPE_EINVAL. */
+int wpipe__conn_peer(const struct wpipe__link *link, wpipe_peer *ret);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Gathering messages. What a peer may do wrong here is told in one place,
+ * check_record: everything behind it may trust the order of the records.
+ */
+#include "core/inbox.h"
+
+#include <string.h>
+#include <windpipe/error.h>
+
+#include "base/base.h"
+
+enum {
+    /* fragments taken in one call: other links wait meanwhile */
+    TURN_RECORDS = 8,
+    /* a block that a letter keeps for the next message */
+    KEPT_BYTES = 128 * 1024
+};
+
+#define KINDS (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)
+
+int wpipe__budget_take(struct wpipe__budget *budget, uint64_t n)
+{
+    if (budget->used > budget->limit || n > budget->limit - budget->used)
+        return WPIPE_ENOMEM;
+    budget->used += n;
+    return 0;
+}
+
+void wpipe__budget_give(struct wpipe__budget *budget, uint64_t n)
+{
+    budget->used -= wpipe__min_u64(n, budget->used);
+}
+
+/* ---- letters ------------------------------------------------------------- */
+
+const void *wpipe__letter_data(const struct wpipe__letter *letter)
+{
+    const uint8_t *front = wpipe__buffer_front(&letter->body);
+
+    return front == NULL ? (const void *)"" : front;
+}
+
+size_t wpipe__letter_size(const struct wpipe__letter *letter)
+{
+    return wpipe__buffer_size(&letter->body);
+}
+
+void wpipe__letter_done(struct wpipe__letter *letter)
+{
+    wpipe__buffer_done(&letter->body);
+    letter->kind = 0;
+    letter->request = 0;
+}
+
+/* Empty it, keeping a block that is not large for the next message. */
+static void letter_clear(struct wpipe__letter *letter)
+{
+    if (letter->body.capacity > KEPT_BYTES)
+        wpipe__buffer_done(&letter->body);
+    letter->body.begin = 0;
+    letter->body.end = 0;
+}
+
+static int letter_fill(struct wpipe__letter *letter,
+                       const struct wpipe__record *record)
+{
+    int r;
+
+    letter_clear(letter);
+    r = wpipe__buffer_append(&letter->body, record->data, record->size);
+    if (r < 0)
+        return r;
+    letter->kind = record->flags & KINDS;
+    letter->request = record->request;
+    return 0;
+}
+
+/* ---- records ------------------------------------------------------------- */
+
+/* 0 when this record may come now. */
+static int check_record(const struct wpipe__inbox *inbox,
+                        const struct wpipe__record *record, uint64_t limit)
+{
+    uint64_t size = wpipe__buffer_size(&inbox->parts) + record->size;
+    uint64_t total = (record->flags & WPIPE__RECORD_TOTAL) ? record->total : 0;
+
+    if (inbox->begun && (record->flags & (KINDS | WPIPE__RECORD_TOTAL)))
+        return WPIPE_EPROTO;
+    if ((record->flags & KINDS) && record->request == 0)
+        return WPIPE_EPROTO;
+    if (size > limit || total > limit)
+        return WPIPE_EMSGSIZE;
+    if (inbox->begun && inbox->total != 0 && size > inbox->total)
+        return WPIPE_EPROTO;
+    return 0;
+}
+
+static int add_part(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+                    const struct wpipe__record *record)
+{
+    int r = wpipe__budget_take(budget, record->size);
+
+    if (r < 0)
+        return r;
+    r = wpipe__buffer_append(&inbox->parts, record->data, record->size);
+    if (r < 0) {
+        wpipe__budget_give(budget, record->size);
+        return r;
+    }
+    if (inbox->begun)
+        return 0;
+    inbox->begun = 1;
+    inbox->kind = record->flags & KINDS;
+    inbox->request = record->request;
+    inbox->total = (record->flags & WPIPE__RECORD_TOTAL) ? record->total : 0;
+    return 0;
+}
+
+/* The last fragment is in: hand the gathered bytes over as they lie. */
+static int finish(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+                  struct wpipe__letter *letter)
+{
+    uint64_t size = wpipe__buffer_size(&inbox->parts);
+
+    if (inbox->total != 0 && size != inbox->total)
+        return WPIPE_EPROTO;
+    wpipe__budget_give(budget, size);
+    wpipe__buffer_done(&letter->body);
+    letter->body = inbox->parts;
+    letter->kind = inbox->kind;
+    letter->request = inbox->request;
+    memset(&inbox->parts, 0, sizeof(inbox->parts));
+    inbox->begun = 0;
+    return 1;
+}
+
+void wpipe__inbox_done(struct wpipe__inbox *inbox, struct wpipe__budget *budget)
+{
+    wpipe__budget_give(budget, wpipe__buffer_size(&inbox->parts));
+    wpipe__buffer_done(&inbox->parts);
+    inbox->begun = 0;
+}
+
+/* Copy one record: 1 when a message is whole, 0, < 0. The caller takes it. */
+static int add_record(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+                      const struct wpipe__record *record,
+                      struct wpipe__letter *letter)
+{
+    int r;
+
+    if (inbox->bytes) {
+        if (record->size == 0)
+            return 0; /* nothing that a reader of bytes would see */
+        r = letter_fill(letter, record);
+        letter->kind = 0;
+        return r < 0 ? r : 1;
+    }
+    if (!inbox->begun && !(record->flags & WPIPE__RECORD_MORE)) {
+        r = letter_fill(letter, record);
+        return r < 0 ? r : 1;
+    }
+    return add_part(inbox, budget, record);
+}
+
+/* Records of a byte pipe have no order to keep, and no limit but the ring. */
+static int judge(const struct wpipe__inbox *inbox,
+                 const struct wpipe__link *link,
+                 const struct wpipe__record *record)
+{
+    return inbox->bytes ? 0 : check_record(inbox, record, link->terms.max_in);
+}
+
+int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
+                      struct wpipe__budget *budget,
+                      struct wpipe__letter *letter)
+{
+    struct wpipe__record record;
+    int i;
+    int r;
+
+    for (i = 0; i < TURN_RECORDS; i++) {
+        r = link->transport->look(link, &record);
+        if (r <= 0)
+            return r;
+        if (record.flags & WPIPE__RECORD_ABORT) {
+            /* withdrawn; when it was never begun nobody needs to know */
+            wpipe__inbox_done(inbox, budget);
+            link->transport->take(link, &record, 0, 1);
+            continue;
+        }
+        r = judge(inbox, link, &record);
+        if (r == 0)
+            r = add_record(inbox, budget, &record, letter);
+        if (r < 0)
+            return r;
+        link->transport->take(link, &record, record.size, 1);
+        if (r == 0 && inbox->begun && !(record.flags & WPIPE__RECORD_MORE))
+            r = finish(inbox, budget, letter);
+        if (r != 0)
+            return r;
+    }
+    return 2;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop: what a server and a client have in common. It holds the lock, the
+ * poller, and two lists of connections: the hot ones, which are looked at in
+ * turn without a system call because something came from them lately, and
+ * those about which there is something to tell. Every other connection is
+ * armed: its peer makes its socket readable when something comes.
+ *
+ * Order of a sleep: look at the hot ones for a while; arm them; look once
+ * more; those that are quiet leave the list; sleep in the poller. So a wait
+ * costs nothing for a connection that is idle.
+ *
+ * Threads: one thread at a time drives the loop, that is, sleeps in the
+ * poller for all. Usually the one that waits for events; when there is none,
+ * a thread that waits for room (follow). Everything is done under the lock,
+ * but sleeping and the pauses of a spin.
+ */
+#ifndef WPIPE_CORE_LOOP_H
+#define WPIPE_CORE_LOOP_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <windpipe.h>
+
+#include "base/base.h"
+#include "core/conn.h"
+#include "os/os.h"
+
+/* Tags of the poller. A connection's tag is its id, whose low half is never
+ * 0 (table.h). */
+#define WPIPE__TAG(n)       ((uint64_t)(n) << 32)
+#define WPIPE__TAG_FLAG     WPIPE__TAG(1)
+#define WPIPE__TAG_ACCEPTOR WPIPE__TAG(2)
+#define WPIPE__TAG_KNOCK    WPIPE__TAG(3)
+#define WPIPE__TAG_GREETING WPIPE__TAG(4)
+#define WPIPE__TAG_TIMER    WPIPE__TAG(5) /* loop.timer is over */
+
+struct wpipe__loop;
+
+struct wpipe__loop_owner {
+    /* A member with this tag is readable. Locked; only on the driving
+     * thread; must not block. */
+    void (*ready)(struct wpipe__loop *loop, uint64_t tag);
+    /* The connection is over; DISCONNECTED will be told. Locked; any
+     * thread. */
+    void (*ended)(struct wpipe__loop *loop, struct wpipe__conn *conn);
+};
+
+struct wpipe__loop {
+    const struct wpipe__loop_owner *owner;
+    struct wpipe__mutex lock;
+    struct wpipe__condition changed; /* for followers: look again */
+    wpipe__handle poller;
+    wpipe__handle flag; /* in the poller: ends a sleep */
+    uint32_t generation;
+    uint32_t spin_ns; /* 0: neither spin nor yield */
+    struct wpipe__list hot;
+    unsigned hot_count;
+    struct wpipe__list notices;
+    struct wpipe__budget budget;
+    uint64_t timer;      /* when the owner has something to do; never: ~0 */
+    unsigned followers;  /* threads waiting for `changed` */
+    unsigned since_poll; /* messages since the sockets were asked */
+    uint16_t round;      /* grows whenever they are, amid messages */
+    unsigned no_yield;   /* rests to go before yielding is tried again */
+    uint8_t waiting;     /* a thread is between enter and exit */
+    uint8_t driving;
+    uint8_t asleep;  /* it sleeps in the poller */
+    uint8_t flagged; /* the flag is set */
+    uint8_t watched; /* the poller was given to a foreign loop */
+    uint8_t stopped;
+    uint8_t woken;
+    _Atomic int spinning;
+    _Atomic int contenders; /* threads that want the lock of a spinner */
+};
+
+int wpipe__loop_init(struct wpipe__loop *loop,
+                     const struct wpipe__loop_owner *owner,
+                     const wpipe_options *options);
+/* Takes one that is all zero or half made; a forked child only closes. */
+void wpipe__loop_done(struct wpipe__loop *loop);
+
+void wpipe__loop_lock(struct wpipe__loop *loop);
+void wpipe__loop_unlock(struct wpipe__loop *loop);
+
+/* Lock; WPIPE_ESTATE, not locked, in a forked child. */
+int wpipe__loop_use(struct wpipe__loop *loop);
+
+/* There is something to do or to tell: end a sleep, and make a watched
+ * poller readable. */
+void wpipe__loop_attend(struct wpipe__loop *loop);
+
+/* ---- connections --------------------------------------------------------- */
+
+/* Poll its socket, under conn->id. 0; WPIPE_ELIMIT, WPIPE_ESYSTEM. */
+int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn);
+/* Take it out of everything; the link, if any, is still open. */
+void wpipe__loop_leave(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* Look at it in turn from now on. */
+void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn);
+/* Its socket is readable. */
+void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* Tell WPIPE__TELL_* about it. */
+void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                      uint8_t what);
+
+/* End it and tell. `state` is what the peer hears. */
+void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     uint32_t state, int reason, int error);
+
+/* Send; makes the sleeper know what else it waits for. Any thread. */
+int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     const struct wpipe__post *post, int wish);
+
+/* One more thread waits until it is drained; or one less. */
+void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                         int more);
+
+/* The next thing to tell: 1, the event, and its connection, which is over if
+ * the event is DISCONNECTED and is then the caller's to free; 0. */
+int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
+                       struct wpipe__conn **ret_conn);
+
+/* The next message of the hot connections, in turn: 1; 0; 2 none yet, but
+ * there is more to look at. */
+int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
+                     struct wpipe__conn **ret_conn);
+
+/* Arm the hot connections, which leave if they are quiet. 1 when one of them
+ * was not. */
+int wpipe__loop_settle(struct wpipe__loop *loop);
+
+/* ---- waiting ------------------------------------------------------------- */
+
+/* How far one wait is on its way to sleep; begin with all zero, and again
+ * when something was found. */
+struct wpipe__rest {
+    uint64_t spin_end;
+    unsigned looks;
+    uint8_t stage;
+    uint8_t hot;  /* 1 memory can show what comes, 2 from another core */
+    uint8_t late; /* rounds after the deadline */
+};
+
+/* Begin to wait for events: locks. WPIPE_ESTATE when another thread does, or
+ * in a forked child; then nothing is locked. */
+int wpipe__loop_enter(struct wpipe__loop *loop);
+/* The end of it. `more`: there may be another event right away. */
+void wpipe__loop_exit(struct wpipe__loop *loop, int more);
+
+/*
+ * Nothing was found: one step towards sleep, or sleep until `deadline`. The
+ * caller looks again after each. With `busy` there is more to look at, and it
+ * only asks the sockets now and then. Returns 0; WPIPE_ETIMEDOUT when the
+ * deadline was over before and everything was asked once; WPIPE_ESYSTEM.
+ */
+int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                     uint64_t deadline, int busy);
+
+/* Ask the sockets without sleeping, if they have waited long enough. */
+void wpipe__loop_glance(struct wpipe__loop *loop);
+
+/*
+ * Wait until something moved that concerns a sender; drive the loop when
+ * nobody does. Returns 0 (look again), WPIPE_ETIMEDOUT, WPIPE_ESYSTEM.
+ */
+int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                       uint64_t deadline);
+
+/* Make the next wait, or a running one, return 0. */
+void wpipe__loop_wake(struct wpipe__loop *loop);
+
+/* The poller, for a foreign event loop: armed when nothing is there. */
+intptr_t wpipe__loop_handle(struct wpipe__loop *loop);
+
+#endif
