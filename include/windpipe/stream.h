@@ -273,6 +273,80 @@ WPIPE_API void wpipe_stream_wake(wpipe_stream *stream);
 /* Close this end. The peer reads what was written, then WPIPE_EOF. */
 WPIPE_API void wpipe_stream_close(wpipe_stream *stream);
 
+/* ---- anonymous pipes: between a parent and a child ----------------------- */
+
+/*
+ * Make a pipe without a name and give this process its end of it; the other
+ * end is for a child. `direction` is ours: WPIPE_OUT, WPIPE_IN, or
+ * WPIPE_DUPLEX. The child is told a short string - a descriptor number - and
+ * opens it with wpipe_anonymous_open.
+ *
+ * With options.foreign = WPIPE_FOREIGN_ONLY the pipe is a plain system pipe,
+ * which a .NET, Node, Python or shell child can use (one way only), its
+ * messages cut by options.framing. Otherwise both ends must be windpipe, and
+ * the pipe is a native link with all that it can do.
+ *
+ * Returns 0 and the stream in *ret.
+ * Errors: WPIPE_ENOTSUP (a duplex system pipe), WPIPE_EINVAL, WPIPE_ELIMIT,
+ *     WPIPE_ENOMEM. Does not block. Source: AnonymousPipeServerStream.
+ */
+WPIPE_API int wpipe_anonymous(wpipe_stream **ret, int direction,
+                              const wpipe_options *options);
+
+/*
+ * The string for the child: a decimal number, at most 11 bytes with its end.
+ * From then on children inherit the child's end.
+ *
+ * Returns its length. Errors: WPIPE_EINVAL (`size` too small), WPIPE_ESTATE
+ *     (not such a stream, or released). Source: GetClientHandleAsString.
+ */
+WPIPE_API int wpipe_anonymous_client_string(wpipe_stream *stream, char *buf,
+                                            size_t size);
+
+/*
+ * Close this process's copy of the child's end, after the child was started:
+ * only then is the end of the child seen. Twice is fine; close does it too.
+ * Returns 0. Errors: WPIPE_EINVAL. Source: DisposeLocalCopyOfClientHandle.
+ */
+WPIPE_API int wpipe_anonymous_release_client(wpipe_stream *stream);
+
+/*
+ * Child: open the end that `string` names; it is the stream's from then on.
+ * A system pipe or a socket of somebody else's is used as bytes, or cut by
+ * options.framing (for a socket set options.foreign = WPIPE_FOREIGN_ONLY).
+ *
+ * Returns 0 and the stream in *ret.
+ * Errors: WPIPE_EINVAL (not a number, not a pipe or socket; the descriptor is
+ *     left alone), WPIPE_ETIMEDOUT (the other end is not windpipe and silent),
+ *     WPIPE_EPROTO, WPIPE_ESTATE (directions), WPIPE_ENOMEM.
+ * Waits up to five seconds for the parent's hello, which is there already.
+ * Source: AnonymousPipeClientStream(direction, string).
+ */
+WPIPE_API int wpipe_anonymous_open(wpipe_stream **ret, int direction,
+                                   const char *string,
+                                   const wpipe_options *options);
+
+/*
+ * Start the program `arguments[0]` (looked up in PATH) with `arguments`, which
+ * end with NULL. Each argument "{0}", "{1}" ... is replaced by the string of
+ * that one of the `count` anonymous streams (at most 16); the child inherits
+ * their ends and standard input, output and error, and this process's copies
+ * are released.
+ *
+ * Returns 0 and the process id in *ret_pid.
+ * Errors: WPIPE_ENOTFOUND (no such program), WPIPE_EACCES, WPIPE_EINVAL (an
+ *     index without a stream), WPIPE_ESTATE, WPIPE_ENOMEM, WPIPE_ELIMIT.
+ */
+WPIPE_API int wpipe_spawn(int64_t *ret_pid, const char *const *arguments,
+                          wpipe_stream *const *streams, int count);
+
+/*
+ * Wait for a spawned program to end.
+ * Returns its exit status, 128 + n when signal n ended it. Errors:
+ *     WPIPE_ETIMEDOUT, WPIPE_EINVAL (not a child of ours).
+ */
+WPIPE_API int wpipe_reap(int64_t pid, int timeout_ms);
+
 #ifdef __cplusplus
 }
 #endif

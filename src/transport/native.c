@@ -47,6 +47,15 @@ static void agree(struct wpipe__native *n)
                                wpipe__os_send_buffer(n->link.socket) / 2) -
                 WPIPE__WINDOW_RESERVE;
     n->greeted = WPIPE__GREET_DONE;
+    /* an end that only reads has finished writing before it began */
+    if (t->direction == WPIPE_IN) {
+        struct wpipe__frame fin = {.type = WPIPE__FRAME_DATA,
+                                   .flags = WPIPE__RECORD_FIN};
+
+        if (wpipe__native_send(n, &fin, NULL, 0, WPIPE__NO_HANDLE) == 0)
+            n->out.head += wpipe__frame_charge(WPIPE__RECORD_FIN, 0);
+        atomic_store(&n->mine->head, n->out.head);
+    }
     if (n->wishes_shared == WPIPE_SHARED_NOW ||
         n->wishes_shared == WPIPE_SHARED_REQUIRED)
         (void)wpipe__native_offer(n);
@@ -143,6 +152,8 @@ int wpipe__native_admit(struct wpipe__link *link)
     int r;
 
     wpipe__mutex_lock(&link->lock);
+    if (n->ours.type == 0) /* an inherited end is what its parent says */
+        n->ours.type = n->theirs_greeting.type;
     r = fits(&n->ours, &n->theirs_greeting);
     if (r == 0) {
         n->ours.code = WPIPE__VERDICT_ACCEPTED;
