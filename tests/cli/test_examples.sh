@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The programs of examples/ do what they say, and so do the blocks of code in
+# README.md and in the manual pages.
+
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+: "${WINDPIPE_SOURCE:?}" "${WINDPIPE_BUILD:?}"
+examples=$WINDPIPE_BUILD/examples
+
+if [ ! -x "$examples/rpc_server" ]; then
+    echo 'skipped: the examples are not built'
+    exit 77
+fi
+
+# example NAME ARGUMENTS...: run it, bounded; sets out and status.
+example() {
+    out=$(timeout -k 1 "$patience" "$examples/$1" "${@:2}" 2>&1)
+    status=$?
+}
+
+# serve NAME PIPE ARGUMENTS...: one in the background, until it has its pipe.
+serve() {
+    "$examples/$1" "${@:2}" &
+    pid=$!
+    started+=("$pid")
+    timeout "$patience" "$windpipe" wait "$2" || fail "$1 does not come up"
+}
+
+serve echo_server echo
+example echo_client
+same hello "$out" 'echo_client prints what comes back'
+stop_server
+
+serve stream_server letters
+example stream_client letters <<<'one line'
+same 'ONE LINE' "$out" 'stream_client gets capital letters back'
+big=$(seq 20000)
+out=$(timeout -k 1 "$patience" "$examples/stream_client" letters <<<"$big")
+same "$big" "$out" 'stream_client gets 100 KiB back whole and in order'
+stop_server
+
+serve rpc_server sums
+example rpc_client 2 3 sums
+same 5 "$out" 'rpc_client prints the sum'
+example rpc_client -7 7 sums
+same 0 "$out" 'rpc_client calls again'
+out=$(timeout -k 1 "$patience" "$windpipe" call sums short)
+same '' "$out" 'rpc_server answers nonsense with nothing'
+stop_server
+
+mkfifo "$scratch/typed" "$scratch/said"
+"$examples/event_loop" board <"$scratch/typed" >"$scratch/said" &
+pid=$!
+started+=("$pid")
+exec {typed}>"$scratch/typed" {said}<"$scratch/said"
+timeout "$patience" "$windpipe" wait board || fail 'event_loop comes up'
+timeout "$patience" "$windpipe" recv --count 1 board >"$scratch/heard" &
+reader=$!
+started+=("$reader")
+saw '^1 came$' 'event_loop sees a client come' "$said"
+echo 'to all of you' >&"$typed"
+wait "$reader"
+same 'to all of you' "$(cat "$scratch/heard")" 'event_loop sends what is typed'
+saw '^1 went$' 'event_loop sees it go' "$said"
+timeout "$patience" "$windpipe" send board 'from outside'
+saw '^2 says: from outside$' 'event_loop prints what it is told' "$said"
+exec {typed}>&-
+ended 'event_loop at the end of input'
+same 0 "$status" 'event_loop ends well'
+
+example zero_copy 500
+same '500 pictures, 4096000 bytes, sum 510246912' "$out" \
+    'zero_copy reads in place what was written in place'
+
+example unique_name
+same 'one message of 100000 bytes in 98 parts' "$out" \
+    'unique_name puts a message together again'
+
+if timeout 60 "$WINDPIPE_SOURCE/tools/check-examples" --self-test; then
+    pass
+else
+    fail 'tools/check-examples finds what is wrong'
+fi
+# An installation of a sanitized build is for nobody.
+if [ -z "${WINDPIPE_SANITIZE:-}" ]; then
+    if timeout 120 "$WINDPIPE_SOURCE/tools/check-examples"; then
+        pass
+    else
+        fail 'the examples of README.md and the manual pages work'
+    fi
+fi
+finish
