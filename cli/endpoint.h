@@ -63,8 +63,9 @@ void endpoint_linger(struct endpoint *e);
 void endpoint_wake(struct endpoint *e);
 
 /*
- * Close everything and wait for the command, if it is one; when e->stop is
- * set, or `hurry`, it gets SIGTERM first and SIGKILL at last.
+ * Close everything and wait for the command, if it is one, for as long as -q
+ * says. Then, or at once when e->stop is set or `hurry`, it gets SIGTERM, and
+ * SIGKILL at last.
  */
 void endpoint_close(struct endpoint *e, bool hurry);
 

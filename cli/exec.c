@@ -140,10 +140,13 @@ static void reap(struct endpoint *e, bool hurry)
 {
     static const int order[] = { SIGTERM, SIGKILL };
     const int pidfd = (int)syscall(SYS_pidfd_open, e->child, 0);
+    const int patience = e->options->quit_ms;
     bool ended = pidfd < 0;
 
-    while (!ended && !hurry && !atomic_load(e->stop))
-        ended = ended_within(e, pidfd, -1);
+    while (!ended && !hurry && !atomic_load(e->stop)) {
+        ended = ended_within(e, pidfd, patience);
+        hurry = patience >= 0;
+    }
     for (int i = 0; i < 2 && !ended; i++) {
         kill(e->child, order[i]);
         for (int t = 0; t < PATIENCE_MS && !ended; t += 100)

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -153,7 +154,8 @@ static bool split(const char *where, char *host, size_t room,
         return false;
     memcpy(host, where, length);
     host[length] = '\0';
-    return (*ret_port)[strspn(*ret_port, "0123456789")] == '\0';
+    return (*ret_port)[strspn(*ret_port, "0123456789")] == '\0' &&
+           strtoul(*ret_port, NULL, 10) <= 65535;
 }
 
 /* The addresses of `where`, checked. The caller frees the list. */

@@ -122,7 +122,8 @@ run relay unix: demo
 expect 2 "relay unix: without a path"
 run relay "unix:$(printf 'x%.0s' {1..200})" demo
 expect 2 "relay unix: with a path that is too long"
-for where in tcp: tcp:x tcp:127.0.0.1: tcp:127.0.0.1:http; do
+for where in tcp: tcp:x tcp:127.0.0.1: tcp:127.0.0.1:http \
+    tcp:127.0.0.1:65536; do
     run relay "$where" -
     expect 2 "relay $where"
 done
