@@ -118,6 +118,9 @@ int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
 void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,
                          int more);
 
+/* Has the peer read everything: 1; 0; < 0. */
+int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
 /* The next thing to tell: 1, the event, and its connection, which is over if
  * the event is DISCONNECTED and is then the caller's to free; 0. */
 int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
@@ -134,9 +137,10 @@ int wpipe__loop_settle(struct wpipe__loop *loop);
 
 /* ---- waiting ------------------------------------------------------------- */
 
-/* How far one wait is on its way to sleep; begin with all zero, and again
- * when something was found. */
+/* How far one wait is on its way to sleep; begin with { .timer = { timeout_ms,
+ * 0 } }. */
 struct wpipe__rest {
+    struct wpipe__timer timer;
     uint64_t spin_end;
     unsigned looks;
     uint8_t stage;
@@ -151,13 +155,13 @@ int wpipe__loop_enter(struct wpipe__loop *loop);
 void wpipe__loop_exit(struct wpipe__loop *loop, int more);
 
 /*
- * Nothing was found: one step towards sleep, or sleep until `deadline`. The
- * caller looks again after each. With `busy` there is more to look at, and it
+ * Nothing was found: one step towards sleep, or sleep. The caller looks again
+ * after each. With `busy` there is more to look at, and it
  * only asks the sockets now and then. Returns 0; WPIPE_ETIMEDOUT when the
  * deadline was over before and everything was asked once; WPIPE_ESYSTEM.
  */
 int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
-                     uint64_t deadline, int busy);
+                     int busy);
 
 /* Ask the sockets without sleeping, if they have waited long enough. */
 void wpipe__loop_glance(struct wpipe__loop *loop);
@@ -166,8 +170,7 @@ void wpipe__loop_glance(struct wpipe__loop *loop);
  * Wait until something moved that concerns a sender; drive the loop when
  * nobody does. Returns 0 (look again), WPIPE_ETIMEDOUT, WPIPE_ESYSTEM.
  */
-int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest,
-                       uint64_t deadline);
+int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest);
 
 /* Make the next wait, or a running one, return 0. */
 void wpipe__loop_wake(struct wpipe__loop *loop);

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop's lists: who is looked at, who is told about, who drives. Sleeping
+ * is in loop_rest.c.
+ */
+#include "core/loop.h"
+
+#include <string.h>
+
+#include "base/ring.h"
+
+enum {
+    BURST = 32,       /* messages before the next connection has its turn */
+    QUIET_ROUNDS = 16 /* of asking the sockets, then it is armed while others
+                         are busy */
+};
+
+/* ---- life ---------------------------------------------------------------- */
+
+int wpipe__loop_init(struct wpipe__loop *loop,
+                     const struct wpipe__loop_owner *owner,
+                     const wpipe_options *options)
+{
+    int r;
+
+    memset(loop, 0, sizeof(*loop));
+    loop->poller = WPIPE__NO_HANDLE;
+    loop->flag = WPIPE__NO_HANDLE;
+    loop->timer = UINT64_MAX;
+    loop->owner = owner;
+    loop->budget.limit = options->memory_limit;
+    wpipe__list_init(&loop->hot);
+    wpipe__list_init(&loop->notices);
+    if (options->spin_us > 0)
+        loop->spin_ns = (uint32_t)options->spin_us * 1000u;
+    r = wpipe__mutex_init(&loop->lock);
+    if (r < 0)
+        return r;
+    r = wpipe__condition_init(&loop->changed);
+    if (r < 0) {
+        wpipe__mutex_done(&loop->lock);
+        return r;
+    }
+    loop->generation = wpipe__os_generation(); /* from here on: half made */
+    r = wpipe__os_poller_open(&loop->poller);
+    if (r < 0)
+        goto fail;
+    r = wpipe__os_flag_open(&loop->flag);
+    if (r < 0)
+        goto fail;
+    r = wpipe__os_poller_add(loop->poller, loop->flag, WPIPE__TAG_FLAG);
+    if (r < 0)
+        goto fail;
+    return 0;
+
+fail:
+    wpipe__loop_done(loop);
+    return r;
+}
+
+void wpipe__loop_done(struct wpipe__loop *loop)
+{
+    if (loop->generation == 0)
+        return;
+    wpipe__os_close(loop->poller);
+    wpipe__os_close(loop->flag);
+    loop->poller = WPIPE__NO_HANDLE;
+    loop->flag = WPIPE__NO_HANDLE;
+    if (loop->generation == wpipe__os_generation()) {
+        wpipe__condition_done(&loop->changed);
+        wpipe__mutex_done(&loop->lock);
+    }
+    loop->generation = 0;
+}
+
+/* ---- the lock ------------------------------------------------------------ */
+
+void wpipe__loop_lock(struct wpipe__loop *loop)
+{
+    if (!atomic_load_explicit(&loop->spinning, memory_order_relaxed)) {
+        wpipe__mutex_lock(&loop->lock);
+        return;
+    }
+    /* a spinner takes the lock again and again: ask it to let us in */
+    atomic_fetch_add_explicit(&loop->contenders, 1, memory_order_relaxed);
+    wpipe__mutex_lock(&loop->lock);
+    atomic_fetch_sub_explicit(&loop->contenders, 1, memory_order_relaxed);
+}
+
+void wpipe__loop_unlock(struct wpipe__loop *loop)
+{
+    wpipe__mutex_unlock(&loop->lock);
+}
+
+int wpipe__loop_use(struct wpipe__loop *loop)
+{
+    if (loop->generation != wpipe__os_generation())
+        return WPIPE_ESTATE;
+    wpipe__loop_lock(loop);
+    return 0;
+}
+
+static void set_flag(struct wpipe__loop *loop)
+{
+    if (loop->flagged)
+        return;
+    loop->flagged = 1;
+    wpipe__os_flag_set(loop->flag);
+}
+
+void wpipe__loop_attend(struct wpipe__loop *loop)
+{
+    if (loop->asleep || loop->watched)
+        set_flag(loop);
+}
+
+static void tell_followers(struct wpipe__loop *loop)
+{
+    if (loop->followers > 0)
+        wpipe__condition_wake_all(&loop->changed);
+}
+
+/* ---- connections --------------------------------------------------------- */
+
+int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    int r = wpipe__os_poller_add(loop->poller, conn->link->socket, conn->id);
+
+    if (r < 0)
+        return r;
+    conn->polled = 1;
+    return 0;
+}
+
+static void stop_polling(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (!conn->polled)
+        return;
+    conn->polled = 0;
+    wpipe__os_poller_remove(loop->poller, conn->link->socket);
+}
+
+static void cool(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (wpipe__list_empty(&conn->hot))
+        return;
+    wpipe__list_remove(&conn->hot);
+    loop->hot_count--;
+}
+
+void wpipe__loop_leave(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    stop_polling(loop, conn);
+    cool(loop, conn);
+    wpipe__list_remove(&conn->notice);
+}
+
+void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    conn->seen = loop->round;
+    if (conn->link == NULL || !wpipe__list_empty(&conn->hot))
+        return;
+    conn->armed = 0; /* if it was rung: a new sleep takes a new epoch */
+    wpipe__list_append(&loop->hot, &conn->hot);
+    loop->hot_count++;
+}
+
+void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (conn->link == NULL)
+        return;
+    if (conn->link->transport->pump(conn->link) < 0)
+        stop_polling(loop, conn); /* it would be readable for ever */
+    wpipe__loop_heat(loop, conn);
+    tell_followers(loop);
+}
+
+void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                      uint8_t what)
+{
+    conn->tell |= what;
+    if (wpipe__list_empty(&conn->notice))
+        wpipe__list_append(&loop->notices, &conn->notice);
+    wpipe__loop_attend(loop);
+}
+
+void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     uint32_t state, int reason, int error)
+{
+    if (conn->link == NULL)
+        return;
+    stop_polling(loop, conn);
+    cool(loop, conn);
+    wpipe__conn_end(conn, &loop->budget, state, reason, error);
+    conn->tell &= (uint8_t)~WPIPE__TELL_WRITABLE;
+    wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
+    loop->owner->ended(loop, conn);
+    tell_followers(loop);
+}
+
+/* ---- sending ------------------------------------------------------------- */
+
+/* Grows when something was taken off the socket: by whoever needed to know how
+ * far the peer has read, and then the poller does not tell of it. */
+static uint32_t turn_of(struct wpipe__link *link)
+{
+    return atomic_load_explicit(&link->room.turn, memory_order_relaxed);
+}
+
+/* The errors that are about the message, not about the connection. */
+static int is_callers(int error)
+{
+    return error == WPIPE_EAGAIN || error == WPIPE_EMSGSIZE ||
+           error == WPIPE_ENOMEM || error == WPIPE_ESTATE ||
+           error == WPIPE_ENOTCONN;
+}
+
+/* What is kept shrank. */
+static void moved(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (wpipe__outbox_writable(&conn->outbox))
+        wpipe__loop_tell(loop, conn, WPIPE__TELL_WRITABLE);
+    tell_followers(loop);
+}
+
+/* Say what it waits for, unless it is looked at anyhow; what happened just
+ * before is seen by the look after it. */
+static void arm_again(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    unsigned wants = wpipe__conn_wants(conn);
+    int r;
+
+    if (!wpipe__list_empty(&conn->hot) || (wants & ~conn->armed) == 0)
+        return;
+    wpipe__conn_arm(conn, wants);
+    r = wpipe__conn_flush(conn, &loop->budget);
+    if (r > 0)
+        moved(loop, conn);
+    if (r == 0 && conn->drainers == 0)
+        return;
+    wpipe__loop_heat(loop, conn);
+    wpipe__loop_attend(loop);
+}
+
+int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     const struct wpipe__post *post, int wish)
+{
+    struct wpipe__link *link = conn->link;
+    uint32_t turn;
+    int r;
+
+    if (link == NULL || conn->deaf)
+        return WPIPE_ENOTCONN;
+    turn = turn_of(link);
+    r = wpipe__conn_send(conn, &loop->budget, post, wish);
+    if (r < 0 && !is_callers(r)) {
+        conn->deaf = 1;
+        r = WPIPE_ENOTCONN;
+    }
+    if (conn->deaf || turn != turn_of(link)) {
+        /* the end, or what sending took off the socket, is to be looked at */
+        wpipe__loop_heat(loop, conn);
+        wpipe__loop_attend(loop);
+    } else if (!wpipe__outbox_empty(&conn->outbox)) {
+        arm_again(loop, conn);
+    }
+    return r < 0 ? r : 0;
+}
+
+void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                         int more)
+{
+    if (!more) {
+        conn->drainers--;
+        return;
+    }
+    conn->drainers++;
+    arm_again(loop, conn);
+}
+
+int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe__link *link = conn->link;
+    uint32_t turn = turn_of(link);
+    int r = link->transport->drained(link);
+
+    if (turn != turn_of(link)) {
+        wpipe__loop_heat(loop, conn);
+        wpipe__loop_attend(loop);
+    }
+    return r;
+}
+
+/* ---- telling ------------------------------------------------------------- */
+
+static void fill_event(const struct wpipe__conn *conn, uint8_t what,
+                       wpipe_event *event)
+{
+    memset(event, 0, sizeof(*event));
+    event->from = conn->id;
+    switch (what) {
+    case WPIPE__TELL_CONNECTED:
+        event->type = WPIPE_EVENT_CONNECTED;
+        break;
+    case WPIPE__TELL_WRITABLE:
+        event->type = WPIPE_EVENT_WRITABLE;
+        break;
+    case WPIPE__TELL_SKIPPED:
+        event->type = WPIPE_EVENT_SKIPPED;
+        event->reason = conn->skip_reason;
+        break;
+    default:
+        event->type = WPIPE_EVENT_DISCONNECTED;
+        event->reason = conn->reason;
+        event->error = conn->error;
+        event->lost_messages = conn->lost_messages;
+        event->lost_bytes = conn->lost_bytes;
+        break;
+    }
+}
+
+int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
+                       struct wpipe__conn **ret_conn)
+{
+    struct wpipe__list *node = wpipe__list_first(&loop->notices);
+    struct wpipe__conn *conn;
+    uint8_t what;
+
+    if (node == NULL)
+        return 0;
+    conn = wpipe__container_of(node, struct wpipe__conn, notice);
+    what = (uint8_t)(conn->tell & -conn->tell); /* the lowest bit */
+    conn->tell ^= what;
+    if (conn->tell == 0)
+        wpipe__list_remove(&conn->notice);
+    if (what == WPIPE__TELL_CONNECTED)
+        wpipe__loop_heat(loop, conn);
+    fill_event(conn, what, ret_event);
+    *ret_conn = conn;
+    return 1;
+}
+
+/* ---- taking -------------------------------------------------------------- */
+
+/* The link told its end to the reader. */
+static void reader_ended(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                         int error)
+{
+    uint32_t state = WPIPE__STATE_CLOSED;
+
+    if (error == WPIPE_EOF && !conn->deaf &&
+        !wpipe__outbox_empty(&conn->outbox) &&
+        conn->link->transport->gone(conn->link) == 0) {
+        conn->finished = 1; /* maybe half-closed: give it the rest first */
+        return;
+    }
+    if (error == WPIPE_EMSGSIZE || error == WPIPE_EPROTO ||
+        error == WPIPE_ENOMEM)
+        state = WPIPE__STATE_DISCONNECTED;
+    wpipe__loop_end(loop, conn, state, wpipe__conn_reason(error), error);
+}
+
+/* Let the kept messages go. 0; 1 when that ended the connection. */
+static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    int r = wpipe__conn_flush(conn, &loop->budget);
+
+    if (r > 0)
+        moved(loop, conn);
+    if (!conn->finished)
+        return 0;
+    if (!conn->deaf && !wpipe__outbox_empty(&conn->outbox))
+        return 0;
+    wpipe__loop_end(loop, conn, WPIPE__STATE_CLOSED, WPIPE_REASON_CLOSED,
+                    WPIPE_EOF);
+    return 1;
+}
+
+static void to_the_back(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    wpipe__list_remove(&conn->hot);
+    wpipe__list_append(&loop->hot, &conn->hot);
+    conn->burst = 0;
+}
+
+/*
+ * Arm it and look once more: 1 there is something; 0 it is quiet and has left
+ * the hot ones; 2 it is gone.
+ */
+static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe__link *link = conn->link;
+    struct wpipe__record record;
+    uint64_t kept = conn->outbox.bytes;
+
+    wpipe__conn_arm(conn, wpipe__conn_wants(conn));
+    if (flush(loop, conn))
+        return 2;
+    if (kept != conn->outbox.bytes && !wpipe__outbox_empty(&conn->outbox))
+        return 1;
+    if (!conn->finished && link->transport->look(link, &record) != 0)
+        return 1;
+    if (wpipe__conn_wants(conn) & ~(unsigned)conn->armed)
+        return 1;
+    cool(loop, conn);
+    return 0;
+}
+
+/* Nothing was there. Only memory is worth to be looked at again. */
+static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                        uint32_t turn)
+{
+    struct wpipe__link *link = conn->link;
+
+    to_the_back(loop, conn);
+    if (turn != turn_of(link))
+        return; /* the look itself took something off the socket */
+    if (!conn->finished &&
+        (uint16_t)(loop->round - conn->seen) < QUIET_ROUNDS &&
+        link->transport->in_memory(link, WPIPE__WANT_DATA))
+        return;
+    (void)settle(loop, conn);
+}
+
+/* One connection's turn: 1 a message; 0; 2 there is more to look at. */
+static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                 struct wpipe__letter *letter)
+{
+    struct wpipe__link *link = conn->link;
+    uint32_t turn = turn_of(link);
+    int r = 0;
+
+    if (!wpipe__outbox_empty(&conn->outbox) && flush(loop, conn))
+        return 2;
+    if (!conn->finished)
+        r = wpipe__conn_next(conn, &loop->budget, letter);
+    if (r < 0) {
+        reader_ended(loop, conn, r);
+        return 2;
+    }
+    if (r == 0) {
+        found_quiet(loop, conn, turn);
+        return 0;
+    }
+    conn->seen = loop->round;
+    loop->since_poll++;
+    if (r == 2 || ++conn->burst >= BURST)
+        to_the_back(loop, conn);
+    return r;
+}
+
+int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
+                     struct wpipe__conn **ret_conn)
+{
+    unsigned left = loop->hot_count;
+    struct wpipe__list *node;
+    int more = 0;
+    int r;
+
+    while (left-- > 0 && (node = wpipe__list_first(&loop->hot)) != NULL) {
+        *ret_conn = wpipe__container_of(node, struct wpipe__conn, hot);
+        r = visit(loop, *ret_conn, letter);
+        if (r == 1)
+            return 1;
+        more |= r;
+        if (!wpipe__list_empty(&loop->notices))
+            return 2; /* an end comes before what others sent later */
+    }
+    return more;
+}
+
+int wpipe__loop_settle(struct wpipe__loop *loop)
+{
+    unsigned left = loop->hot_count;
+    struct wpipe__list *node;
+    struct wpipe__conn *conn;
+    int found = 0;
+
+    while (left-- > 0 && (node = wpipe__list_first(&loop->hot)) != NULL) {
+        conn = wpipe__container_of(node, struct wpipe__conn, hot);
+        to_the_back(loop, conn);
+        if (settle(loop, conn) != 0)
+            found = 1;
+    }
+    return found;
+}

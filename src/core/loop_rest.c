@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting in the loop: spin, give the core away, arm, sleep; and who does it
+ * for whom.
+ */
+#include "base/ring.h"
+#include "core/loop.h"
+
+enum {
+    TAGS = 64,
+    LOOKS_PER_CLOCK = 16, /* looks between two readings of the clock */
+    YIELDS = 2,
+    WAITS_WITHOUT_YIELD = 100,
+    LONG_YIELD_NS = 1000000, /* somebody else wanted the core */
+    GLANCE_AT = 32,          /* messages between two looks at the sockets */
+    CORES_ASKED = 8,         /* hot connections asked for their core */
+    LATE_ROUNDS = 8          /* looks at sockets that go on after the end */
+};
+
+/* rest.stage */
+enum {
+    SPIN = 0,
+    YIELD = 1,
+    SLEEP = YIELD + YIELDS
+};
+
+/* ---- asking the sockets -------------------------------------------------- */
+
+static void dispatch(struct wpipe__loop *loop, uint64_t tag)
+{
+    if (tag != WPIPE__TAG_FLAG) {
+        loop->owner->ready(loop, tag);
+        return;
+    }
+    loop->flagged = 0;
+    (void)wpipe__os_flag_clear(loop->flag);
+}
+
+static int is_over(uint64_t deadline)
+{
+    return deadline == 0 ||
+           (deadline != UINT64_MAX && wpipe__os_now() >= deadline);
+}
+
+/* Sleep in the poller until `deadline`, without the lock, and do what is to be
+ * done. Returns how many members were ready, WPIPE_ESYSTEM. */
+static int ask_sockets(struct wpipe__loop *loop, uint64_t deadline)
+{
+    uint64_t tags[TAGS];
+    int n;
+    int i;
+
+    loop->since_poll = 0;
+    loop->asleep = deadline != 0;
+    wpipe__mutex_unlock(&loop->lock);
+    n = wpipe__os_poller_wait(loop->poller, tags, TAGS,
+                              wpipe__min_u64(deadline, loop->timer));
+    wpipe__loop_lock(loop);
+    loop->asleep = 0;
+    for (i = 0; i < n; i++)
+        dispatch(loop, tags[i]);
+    if (is_over(loop->timer))
+        loop->owner->ready(loop, WPIPE__TAG_TIMER);
+    return n;
+}
+
+void wpipe__loop_glance(struct wpipe__loop *loop)
+{
+    if (loop->since_poll < GLANCE_AT)
+        return;
+    loop->round++;
+    (void)ask_sockets(loop, 0);
+}
+
+/* ---- before sleeping ----------------------------------------------------- */
+
+/* Can memory show that something comes? 2: from another core. */
+static int hot_in_memory(struct wpipe__loop *loop)
+{
+    const struct wpipe__list *node = wpipe__list_first(&loop->hot);
+    int found = 0;
+    int i;
+
+    for (i = 0; node != NULL && i < CORES_ASKED; i++) {
+        struct wpipe__link *link =
+            wpipe__container_of(node, struct wpipe__conn, hot)->link;
+
+        if (link->transport->in_memory(link, WPIPE__WANT_DATA)) {
+            found = 1;
+            if (!link->transport->same_core(link))
+                return 2;
+        }
+        node = wpipe__list_next(&loop->hot, node);
+    }
+    return found;
+}
+
+/* Let others have the lock, and the memory system breathe. */
+static void pause_unlocked(struct wpipe__loop *loop)
+{
+    int i = 0;
+
+    atomic_store_explicit(&loop->spinning, 1, memory_order_relaxed);
+    wpipe__mutex_unlock(&loop->lock);
+    do
+        wpipe__os_pause();
+    while (atomic_load_explicit(&loop->contenders, memory_order_relaxed) > 0 &&
+           ++i < 1000);
+    wpipe__mutex_lock(&loop->lock);
+    atomic_store_explicit(&loop->spinning, 0, memory_order_relaxed);
+}
+
+/* One look's worth of spinning: 1; 0 when it was enough. */
+static int spin(struct wpipe__loop *loop, struct wpipe__rest *rest)
+{
+    if (rest->looks++ % LOOKS_PER_CLOCK == LOOKS_PER_CLOCK - 1) {
+        uint64_t now = wpipe__os_now();
+
+        if (rest->spin_end == 0)
+            rest->spin_end = wpipe__min_u64(
+                now + loop->spin_ns, wpipe__timer_deadline(&rest->timer));
+        else if (now >= rest->spin_end)
+            return 0;
+    }
+    pause_unlocked(loop);
+    return 1;
+}
+
+static void yield(struct wpipe__loop *loop)
+{
+    uint64_t before;
+
+    if (loop->no_yield > 0) {
+        loop->no_yield--;
+        return;
+    }
+    before = wpipe__os_now();
+    wpipe__mutex_unlock(&loop->lock);
+    wpipe__os_yield();
+    wpipe__loop_lock(loop);
+    if (wpipe__os_now() - before > LONG_YIELD_NS)
+        loop->no_yield = WAITS_WITHOUT_YIELD;
+}
+
+/* 1 when a step was done and the caller is to look again. */
+static int rest_awake(struct wpipe__loop *loop, struct wpipe__rest *rest)
+{
+    if (rest->stage >= SLEEP || loop->spin_ns == 0 ||
+        rest->timer.timeout_ms == 0)
+        return 0;
+    if (rest->looks == 0 && rest->stage == SPIN)
+        rest->hot = (uint8_t)hot_in_memory(loop);
+    if (rest->hot == 0) {
+        rest->stage = SLEEP;
+        return 0;
+    }
+    if (rest->stage == SPIN) {
+        if (rest->hot == 2 && spin(loop, rest))
+            return 1;
+        rest->stage = YIELD;
+    }
+    rest->stage++;
+    yield(loop);
+    return 1;
+}
+
+/* Something came: begin again, with what is left of the time. */
+static void begin_again(struct wpipe__rest *rest)
+{
+    struct wpipe__timer timer = rest->timer;
+
+    *rest = (struct wpipe__rest){ .timer = timer };
+}
+
+int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                     int busy)
+{
+    uint64_t deadline;
+    int n;
+
+    if (busy && loop->since_poll++ < GLANCE_AT)
+        return 0;
+    if (!busy && rest_awake(loop, rest))
+        return 0;
+    /* those who wait for messages must not sleep on one; a follower may */
+    if (!busy && wpipe__loop_settle(loop) && loop->waiting)
+        return 0;
+    deadline = wpipe__timer_deadline(&rest->timer);
+    n = ask_sockets(loop, busy ? 0 : deadline);
+    if (n < 0)
+        return n;
+    if (!is_over(deadline)) {
+        if (n > 0)
+            begin_again(rest);
+        return 0;
+    }
+    if ((n > 0 || busy) && rest->late < LATE_ROUNDS) {
+        rest->late++;
+        return 0;
+    }
+    return WPIPE_ETIMEDOUT;
+}
+
+/* ---- who drives ---------------------------------------------------------- */
+
+int wpipe__loop_enter(struct wpipe__loop *loop)
+{
+    int r = wpipe__loop_use(loop);
+
+    if (r < 0)
+        return r;
+    if (loop->waiting) {
+        wpipe__loop_unlock(loop);
+        return WPIPE_ESTATE;
+    }
+    loop->waiting = 1;
+    while (loop->driving) {
+        wpipe__loop_attend(loop);
+        (void)wpipe__condition_wait(&loop->changed, &loop->lock, UINT64_MAX);
+    }
+    loop->driving = 1;
+    return 0;
+}
+
+void wpipe__loop_exit(struct wpipe__loop *loop, int more)
+{
+    loop->driving = 0;
+    loop->waiting = 0;
+    if (loop->watched && (more || loop->hot_count > 0))
+        wpipe__loop_attend(loop);
+    if (loop->followers > 0)
+        wpipe__condition_wake_all(&loop->changed);
+    wpipe__loop_unlock(loop);
+}
+
+int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
+{
+    int r;
+
+    if (rest->timer.timeout_ms == 0)
+        return WPIPE_ETIMEDOUT;
+    if (loop->driving || loop->waiting) {
+        loop->followers++;
+        r = wpipe__condition_wait(&loop->changed, &loop->lock,
+                                  wpipe__timer_deadline(&rest->timer));
+        loop->followers--;
+        return r;
+    }
+    loop->driving = 1;
+    r = wpipe__loop_rest(loop, rest, 0);
+    loop->driving = 0;
+    if (loop->waiting || loop->followers > 0)
+        wpipe__condition_wake_all(&loop->changed);
+    if (loop->hot_count > 0 || !wpipe__list_empty(&loop->notices))
+        wpipe__loop_attend(loop);
+    return r;
+}
+
+void wpipe__loop_wake(struct wpipe__loop *loop)
+{
+    if (wpipe__loop_use(loop) < 0)
+        return;
+    loop->woken = 1;
+    wpipe__loop_attend(loop);
+    wpipe__loop_unlock(loop);
+}
+
+intptr_t wpipe__loop_handle(struct wpipe__loop *loop)
+{
+    int r = wpipe__loop_use(loop);
+
+    if (r < 0)
+        return r;
+    loop->watched = 1;
+    wpipe__loop_attend(loop); /* nothing may be armed yet */
+    wpipe__loop_unlock(loop);
+    return loop->poller;
+}
