@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The acceptor: from a name to links that are let in. It owns the door and
+ * the guests, that is, the connections that are not let in yet: silent ones
+ * (no hello, until their time is over), those in the lobby (hello is here,
+ * the owner has not asked for more) and those that are queued because the
+ * pipe is full. Shared by listener.c and server.c.
+ *
+ * It has a poller of its own, which is one member of the owner's; so nothing
+ * here can be confused with the owner's connections. Nothing blocks, nothing
+ * that a guest does is an error, and a full descriptor table is answered
+ * (BUSY) with the help of a descriptor in reserve. One thread at a time.
+ */
+#ifndef WPIPE_CORE_ACCEPTOR_H
+#define WPIPE_CORE_ACCEPTOR_H
+
+#include <stdint.h>
+#include <windpipe/error.h>
+
+#include "base/base.h"
+#include "base/buffer.h"
+#include "base/table.h"
+#include "core/seats.h"
+#include "transport/door.h"
+#include "transport/transport.h"
+
+/* Somebody who was not let in. */
+struct wpipe__refusal {
+    int reason; /* WPIPE_REASON_* */
+    int error;  /* WPIPE_E* */
+    int os_error;
+};
+
+struct wpipe__acceptor;
+
+struct wpipe__acceptor_owner {
+    /* It was let in and has a seat, which the owner gives back when it
+     * leaves; the link is the owner's. Must not close the acceptor. */
+    void (*admitted)(struct wpipe__acceptor *a, struct wpipe__link *link);
+    /* NULL: nobody wants to know. */
+    void (*refused)(struct wpipe__acceptor *a,
+                    const struct wpipe__refusal *why);
+    /* Append what a query is to be told. 0 or < 0. */
+    int (*describe)(struct wpipe__acceptor *a, struct wpipe__buffer *ret);
+};
+
+struct wpipe__acceptor {
+    const struct wpipe__acceptor_owner *owner;
+    wpipe_options options;
+    struct wpipe__door door;
+    struct wpipe__seats *seats;
+    wpipe__handle poller;  /* readable: call turn */
+    wpipe__handle reserve; /* given up to accept one when no other is left */
+    struct wpipe__table guests;
+    struct wpipe__list silent; /* by deadline */
+    struct wpipe__list lobby;
+    struct wpipe__list queue;
+    uint32_t queued;
+    uint32_t lobbied;
+    unsigned budget;  /* of this turn: how many may still be let in */
+    uint64_t total;   /* let in so far */
+    uint64_t refused; /* not let in so far */
+    uint64_t resume;  /* when to accept again; never: it is being polled */
+    uint8_t polled;   /* the listening socket is in the poller */
+    uint8_t crowded;  /* it is not, because the lobby is full */
+    uint8_t seating;  /* guests are being let in */
+};
+
+/* All zero is not one; this is. */
+void wpipe__acceptor_init(struct wpipe__acceptor *a);
+
+/*
+ * Take the name (NULL: make one) and listen. `options` are resolved ones;
+ * error_text is written to only now. `flag`: see wpipe__seats_make.
+ * Errors: as wpipe_listen; then *a is as after init.
+ */
+int wpipe__acceptor_open(struct wpipe__acceptor *a,
+                         const struct wpipe__acceptor_owner *owner,
+                         const char *name, const wpipe_options *options,
+                         wpipe__handle flag);
+
+/* Give the name back, then send all guests away. In a forked child it only
+ * closes. May be called twice. */
+void wpipe__acceptor_close(struct wpipe__acceptor *a);
+
+/* Do what is to be done without waiting; let at most `budget` guests in. */
+void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget);
+
+/* A seat was given back: let those in who wait for it. As turn. */
+void wpipe__acceptor_seat(struct wpipe__acceptor *a, unsigned budget);
+
+/* The clock at which turn has something to do although nothing is readable;
+ * UINT64_MAX for never. */
+uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a);
+
+/* How many guests have said hello and wait. */
+unsigned wpipe__acceptor_waiting(const struct wpipe__acceptor *a);
+
+#endif
