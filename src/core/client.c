@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clients: open, send, ask, close. How it connects is in client_connect.c,
+ * waiting and calls are in client_wait.c.
+ */
+#include "core/client.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/name.h"
+#include "base/options.h"
+#include "base/ring.h"
+#include "core/connect.h"
+
+/* ---- open -------------------------------------------------------------------- */
+
+/* Wait for the connection, as wpipe_connect does. */
+static int connect_now(struct wpipe_client *c)
+{
+    struct wpipe__patience patience = { .wake = WPIPE__NO_HANDLE,
+                                        .knock = &c->knock };
+    struct wpipe__link *link = NULL;
+    int r;
+
+    patience.deadline = wpipe__os_deadline(c->options.connect_ms);
+    r = wpipe__connect_link(c->name, &c->options, &patience, 0, &link);
+    if (r < 0)
+        return r;
+    wpipe__loop_lock(&c->loop);
+    r = wpipe__client_connected(c, link);
+    wpipe__loop_unlock(&c->loop);
+    return r;
+}
+
+static void connect_later(struct wpipe_client *c)
+{
+    c->options.error_text = NULL; /* the caller's, for this call only */
+    c->options.error_text_size = 0;
+    if (!(c->options.flags & WPIPE_RECONNECT))
+        c->give_up = wpipe__os_deadline(c->options.connect_ms);
+    wpipe__client_try(c);
+}
+
+static int take_options(struct wpipe_client *c, const char *name,
+                        const wpipe_options *options)
+{
+    const char *why = NULL;
+    int r;
+
+    c->options = *options;
+    if (c->options.type == WPIPE_DEFAULT_TYPE)
+        c->options.type = WPIPE_MESSAGE;
+    /* a client has events for what it does not wait for */
+    c->options.flags &= ~(uint32_t)WPIPE_CONNECT_EARLY;
+    r = wpipe__name_parse(name, c->name, &why);
+    if (r < 0)
+        wpipe__options_explain(options, "%s", why);
+    return r;
+}
+
+int wpipe_client_open(wpipe_client **ret, const char *name,
+                      const wpipe_options *options)
+{
+    static const struct wpipe__knock null = WPIPE__KNOCK_NULL;
+    struct wpipe_client *c;
+    wpipe_options o;
+    int r;
+
+    if (ret == NULL || name == NULL)
+        return WPIPE_EINVAL;
+    r = wpipe__options_take(options, &o);
+    if (r < 0)
+        return r;
+    c = wpipe__alloc(sizeof(*c));
+    if (c == NULL)
+        return WPIPE_ENOMEM;
+    c->knock = null;
+    c->retry_at = UINT64_MAX;
+    c->give_up = UINT64_MAX;
+    wpipe__list_init(&c->kept);
+    r = take_options(c, name, &o);
+    if (r < 0)
+        goto fail;
+    r = wpipe__loop_init(&c->loop, &wpipe__client_loop_owner, &o);
+    if (r < 0) {
+        wpipe__options_explain(&o, "cannot make a client: %s",
+                               wpipe__os_error_text());
+        goto fail;
+    }
+    if (o.flags & WPIPE_CONNECT_LATER)
+        connect_later(c);
+    else
+        r = connect_now(c);
+    if (r < 0)
+        goto fail;
+    c->options.error_text = NULL;
+    c->options.error_text_size = 0;
+    *ret = c;
+    return 0;
+
+fail:
+    wpipe_client_close(c);
+    return r;
+}
+
+/* ---- close ------------------------------------------------------------------- */
+
+static void close_in_order(struct wpipe_client *c)
+{
+    wpipe__client_stop_trying(c);
+    if (c->conn == NULL || c->conn->link == NULL)
+        return;
+    (void)wpipe__conn_flush(c->conn, &c->loop.budget);
+    wpipe__conn_end(c->conn, &c->loop.budget, WPIPE__STATE_CLOSED,
+                    WPIPE_REASON_CLOSED, 0);
+}
+
+/* In a forked child: the poller is the parent's, too, and is left alone. */
+static void close_forked(struct wpipe_client *c)
+{
+    if (c->greeting != NULL)
+        c->greeting->transport->free(c->greeting);
+    wpipe__os_close(c->knock.watch);
+}
+
+void wpipe_client_close(wpipe_client *client)
+{
+    if (client == NULL)
+        return;
+    if (client->loop.generation == wpipe__os_generation())
+        close_in_order(client);
+    else if (client->loop.generation != 0)
+        close_forked(client);
+    wpipe__conn_free(client->conn, &client->loop.budget);
+    wpipe__client_drop_kept(client);
+    wpipe__letter_done(&client->letter);
+    wpipe__letter_done(&client->answer);
+    wpipe__letter_done(&client->scratch);
+    wpipe__loop_done(&client->loop);
+    wpipe__free(client);
+}
+
+/* ---- sending ------------------------------------------------------------------ */
+
+/* The connection, or NULL. Locked. */
+static struct wpipe__conn *connection(struct wpipe_client *c)
+{
+    return c->conn != NULL && c->conn->link != NULL ? c->conn : NULL;
+}
+
+static int send_now(struct wpipe_client *c, const struct wpipe__post *post,
+                    int wish)
+{
+    struct wpipe__conn *conn = connection(c);
+
+    if (conn == NULL)
+        return WPIPE_ENOTCONN;
+    return wpipe__loop_send(&c->loop, conn, post, wish);
+}
+
+int wpipe_client_send(wpipe_client *client, const void *data, size_t size)
+{
+    struct wpipe__post post = { .data = data, .size = size };
+    int r;
+
+    if (client == NULL || (data == NULL && size > 0))
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&client->loop);
+    if (r < 0)
+        return r;
+    r = send_now(client, &post, 1);
+    wpipe__loop_unlock(&client->loop);
+    return r;
+}
+
+int wpipe_client_send_wait(wpipe_client *client, const void *data, size_t size,
+                           int timeout_ms)
+{
+    struct wpipe__post post = { .data = data, .size = size };
+    struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
+    int r;
+
+    if (client == NULL || (data == NULL && size > 0))
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&client->loop);
+    if (r < 0)
+        return r;
+    while ((r = send_now(client, &post, 0)) == WPIPE_EAGAIN) {
+        r = wpipe__loop_follow(&client->loop, &rest);
+        if (r < 0)
+            break;
+    }
+    wpipe__loop_unlock(&client->loop);
+    return r;
+}
+
+/* 0 all was read; WPIPE_EAGAIN not yet; WPIPE_ENOTCONN. */
+static int is_drained(struct wpipe_client *c, uint64_t id)
+{
+    struct wpipe__conn *conn = connection(c);
+    int r;
+
+    if (conn == NULL || conn->id != id)
+        return WPIPE_ENOTCONN;
+    if (!wpipe__outbox_empty(&conn->outbox))
+        return conn->deaf ? WPIPE_ENOTCONN : WPIPE_EAGAIN;
+    r = wpipe__loop_drained(&c->loop, conn);
+    if (r == 1)
+        return 0;
+    return r == 0 ? WPIPE_EAGAIN : WPIPE_ENOTCONN;
+}
+
+static int drain(struct wpipe_client *c, struct wpipe__rest *rest)
+{
+    struct wpipe__conn *conn = connection(c);
+    uint64_t id;
+    int r;
+
+    if (conn == NULL)
+        return WPIPE_ENOTCONN;
+    id = conn->id;
+    wpipe__loop_drainer(&c->loop, conn, 1);
+    while ((r = is_drained(c, id)) == WPIPE_EAGAIN) {
+        r = wpipe__loop_follow(&c->loop, rest);
+        if (r < 0)
+            break;
+    }
+    conn = connection(c);
+    if (conn != NULL && conn->id == id)
+        wpipe__loop_drainer(&c->loop, conn, 0);
+    return r;
+}
+
+int wpipe_client_drain(wpipe_client *client, int timeout_ms)
+{
+    struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
+    int r;
+
+    if (client == NULL)
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&client->loop);
+    if (r < 0)
+        return r;
+    r = drain(client, &rest);
+    wpipe__loop_unlock(&client->loop);
+    return r;
+}
+
+/* ---- asking ------------------------------------------------------------------- */
+
+int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer)
+{
+    struct wpipe__conn *conn;
+    int r;
+
+    if (client == NULL || ret_peer == NULL)
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&client->loop);
+    if (r < 0)
+        return r;
+    conn = connection(client);
+    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__conn_peer(conn->link, ret_peer);
+    wpipe__loop_unlock(&client->loop);
+    return r;
+}
+
+intptr_t wpipe_client_fd(wpipe_client *client)
+{
+    return client == NULL ? WPIPE_EINVAL : wpipe__loop_handle(&client->loop);
+}
+
+void wpipe_client_wake(wpipe_client *client)
+{
+    if (client != NULL)
+        wpipe__loop_wake(&client->loop);
+}

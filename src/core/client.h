@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a client, shared by core/client*.c.
+ */
+#ifndef WPIPE_CORE_CLIENT_H
+#define WPIPE_CORE_CLIENT_H
+
+#include <windpipe.h>
+
+#include "base/base.h"
+#include "core/loop.h"
+#include "transport/door.h"
+
+/* client.state */
+enum {
+    WPIPE__CLIENT_UP = 0,     /* conn is there, maybe over and not told yet */
+    WPIPE__CLIENT_TRYING = 1, /* looking for the server, or being greeted */
+    WPIPE__CLIENT_FAILED = 2, /* gave up; DISCONNECTED is to be told */
+    WPIPE__CLIENT_OVER = 3    /* and was */
+};
+
+struct wpipe_client {
+    struct wpipe__loop loop; /* with the lock over all of this */
+    wpipe_options options;
+    char name[WPIPE_NAME_MAX + 1];
+    int state;                /* WPIPE__CLIENT_* */
+    struct wpipe__conn *conn; /* when UP */
+    uint64_t last_id;
+    uint64_t last_request;
+
+    /* being connected: client_connect.c */
+    struct wpipe__link *greeting; /* its socket is in the poller */
+    struct wpipe__knock knock;
+    int listening;     /* the knock is; its watch is in the poller */
+    int delay_ms;      /* before the next try */
+    uint64_t retry_at; /* when that is; never: the knock tells */
+    uint64_t give_up;  /* when to stop trying */
+    uint64_t up_since;
+    int failure; /* why the last try failed: WPIPE_E* */
+
+    /* events: client_wait.c */
+    struct wpipe__letter letter;  /* the message handed out last */
+    struct wpipe__letter answer;  /* what the last call returned */
+    struct wpipe__letter scratch; /* the message that comes next */
+    struct wpipe__list kept;      /* what came during a call */
+};
+
+/* ---- client_connect.c: all locked ----------------------------------------- */
+
+extern const struct wpipe__loop_owner wpipe__client_loop_owner;
+
+/* Begin to connect; the first try is made by the next wait. */
+void wpipe__client_try(struct wpipe_client *c);
+/* This link, whose greeting is done, is the connection now. The link is the
+ * client's, also when this fails. */
+int wpipe__client_connected(struct wpipe_client *c, struct wpipe__link *link);
+/* The end of the connection was told: try again, or it is over. */
+void wpipe__client_lost(struct wpipe_client *c);
+/* Close what is half connected. */
+void wpipe__client_stop_trying(struct wpipe_client *c);
+
+/* ---- client_wait.c --------------------------------------------------------- */
+
+void wpipe__client_drop_kept(struct wpipe_client *c);
+
+#endif

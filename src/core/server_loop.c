@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A server's events: what the acceptor and the loop find, in order.
+ */
+#include "core/server.h"
+
+#include <string.h>
+
+#include "base/ring.h"
+#include "core/facts.h"
+
+static struct wpipe_server *server_of(struct wpipe__loop *loop)
+{
+    return wpipe__container_of(loop, struct wpipe_server, loop);
+}
+
+/* ---- the loop's owner ------------------------------------------------------- */
+
+/* Clients that come, go or say nothing change when we have to look again. */
+static void set_timer(struct wpipe_server *s)
+{
+    s->loop.timer = wpipe__acceptor_until(&s->acceptor);
+}
+
+static void on_ready(struct wpipe__loop *loop, uint64_t tag)
+{
+    struct wpipe_server *s = server_of(loop);
+    struct wpipe__conn *conn;
+
+    if (tag == WPIPE__TAG_ACCEPTOR || tag == WPIPE__TAG_TIMER) {
+        wpipe__acceptor_turn(&s->acceptor, UINT32_MAX);
+        set_timer(s);
+        return;
+    }
+    conn = wpipe__table_find(&s->clients, tag);
+    if (conn != NULL)
+        wpipe__loop_pump(loop, conn);
+}
+
+static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe_server *s = server_of(loop);
+
+    s->connected--;
+    wpipe__seats_give(s->acceptor.seats, conn->uid);
+    wpipe__acceptor_seat(&s->acceptor, UINT32_MAX);
+    set_timer(s);
+}
+
+const struct wpipe__loop_owner wpipe__server_loop_owner = {
+    .ready = on_ready,
+    .ended = on_ended,
+};
+
+/* ---- the acceptor's owner --------------------------------------------------- */
+
+static struct wpipe_server *host_of(struct wpipe__acceptor *a)
+{
+    return wpipe__container_of(a, struct wpipe_server, acceptor);
+}
+
+static void on_refused(struct wpipe__acceptor *a,
+                       const struct wpipe__refusal *why)
+{
+    struct wpipe_server *s = host_of(a);
+    unsigned at;
+
+    if (s->refusal_count == WPIPE__REFUSALS)
+        return; /* nobody reads them, and facts count them all */
+    at = (s->refusal_first + s->refusal_count) % WPIPE__REFUSALS;
+    s->refusals[at] = *why;
+    s->refusal_count++;
+    wpipe__loop_attend(&s->loop);
+}
+
+/* A link that cannot be kept after all. */
+static void send_away(struct wpipe_server *s, uint32_t uid, int error)
+{
+    struct wpipe__refusal why = { .reason = WPIPE_REASON_MEMORY,
+                                  .error = error };
+
+    if (error == WPIPE_ELIMIT)
+        why.reason = WPIPE_REASON_FULL;
+    else if (error == WPIPE_ENOTSUP)
+        why.reason = WPIPE_REASON_DENIED;
+    wpipe__seats_give(s->acceptor.seats, uid);
+    s->acceptor.refused++;
+    on_refused(&s->acceptor, &why);
+}
+
+static int keep(struct wpipe_server *s, struct wpipe__conn *conn)
+{
+    int r = wpipe__table_add(&s->clients, conn, &conn->id);
+
+    if (r < 0)
+        return r;
+    r = wpipe__loop_join(&s->loop, conn);
+    if (r < 0)
+        (void)wpipe__table_remove(&s->clients, conn->id);
+    return r;
+}
+
+static void on_admitted(struct wpipe__acceptor *a, struct wpipe__link *link)
+{
+    struct wpipe_server *s = host_of(a);
+    uint32_t uid = link->peer.uid;
+    struct wpipe__conn *conn;
+    int r = wpipe__conn_make(link, &s->options, &conn);
+
+    if (r < 0) {
+        send_away(s, uid, r);
+        return;
+    }
+    if (s->options.shared_memory == WPIPE_SHARED_REQUIRED &&
+        link->transport->shared(link) < 0)
+        r = WPIPE_ENOTSUP;
+    if (r == 0)
+        r = keep(s, conn);
+    if (r < 0) {
+        wpipe__conn_end(conn, &s->loop.budget, WPIPE__STATE_DISCONNECTED,
+                        WPIPE_REASON_DENIED, r);
+        wpipe__conn_free(conn, &s->loop.budget);
+        send_away(s, uid, r);
+        return;
+    }
+    s->connected++;
+    wpipe__loop_tell(&s->loop, conn, WPIPE__TELL_CONNECTED);
+}
+
+static int describe_client(const struct wpipe__conn *conn,
+                           struct wpipe__buffer *ret)
+{
+    struct wpipe__link *link = conn->link;
+    int shared = link->transport->shared(link);
+    struct wpipe__link_fact fact = {
+        .id = conn->id,
+        .uid = link->peer.uid,
+        .gid = link->peer.gid,
+        .pid = link->peer.pid,
+        .shared = shared > 0 ? (uint32_t)shared : 0,
+        .messages_in = conn->messages_in,
+        .messages_out = conn->messages_out,
+        .bytes_in = conn->bytes_in,
+        .bytes_out = conn->bytes_out,
+        .queued = conn->outbox.bytes,
+    };
+
+    return wpipe__facts_add(ret, &fact);
+}
+
+static int on_describe(struct wpipe__acceptor *a, struct wpipe__buffer *ret)
+{
+    struct wpipe_server *s = host_of(a);
+    wpipe_pipe_facts facts = { .size = sizeof(facts) };
+    struct wpipe__conn *conn;
+    size_t cursor = 0;
+    unsigned left = WPIPE__FACTS_LINKS;
+    int r;
+
+    facts.type = s->options.type;
+    facts.access = s->options.access;
+    facts.clients = (uint32_t)s->connected;
+    facts.max_clients = s->options.max_clients;
+    facts.total_clients = a->total;
+    facts.refused = a->refused;
+    r = wpipe__facts_begin(ret, &facts);
+    while (r == 0 && left > 0 &&
+           (conn = wpipe__table_next(&s->clients, &cursor)) != NULL) {
+        if (conn->link == NULL)
+            continue;
+        r = describe_client(conn, ret);
+        left--;
+    }
+    return r;
+}
+
+const struct wpipe__acceptor_owner wpipe__server_acceptor_owner = {
+    .admitted = on_admitted,
+    .refused = on_refused,
+    .describe = on_describe,
+};
+
+/* ---- the next event ---------------------------------------------------------- */
+
+static int next_refusal(struct wpipe_server *s, wpipe_event *ret_event)
+{
+    const struct wpipe__refusal *why;
+
+    if (s->refusal_count == 0)
+        return 0;
+    why = &s->refusals[s->refusal_first];
+    memset(ret_event, 0, sizeof(*ret_event));
+    ret_event->type = WPIPE_EVENT_REFUSED;
+    ret_event->reason = why->reason;
+    ret_event->error = why->error;
+    ret_event->os_error = why->os_error;
+    s->refusal_first = (s->refusal_first + 1) % WPIPE__REFUSALS;
+    s->refusal_count--;
+    return 1;
+}
+
+static int next_notice(struct wpipe_server *s, wpipe_event *ret_event)
+{
+    struct wpipe__conn *conn;
+
+    if (!wpipe__loop_notice(&s->loop, ret_event, &conn))
+        return 0;
+    if (ret_event->type != WPIPE_EVENT_DISCONNECTED)
+        return 1;
+    /* a client cannot kick a server: it left, saying that it threw away what
+     * we sent */
+    if (conn->error == WPIPE_EDISCONNECTED)
+        ret_event->reason = WPIPE_REASON_CLOSED;
+    (void)wpipe__table_remove(&s->clients, conn->id);
+    wpipe__conn_free(conn, &s->loop.budget);
+    return 1;
+}
+
+/* Clients never answer calls, since servers make none. */
+static int check_letter(struct wpipe_server *s, struct wpipe__conn *conn)
+{
+    if (s->letter.kind != WPIPE__RECORD_REPLY)
+        return 0;
+    wpipe__loop_end(&s->loop, conn, WPIPE__STATE_DISCONNECTED,
+                    WPIPE_REASON_PROTOCOL, WPIPE_EPROTO);
+    return WPIPE_EPROTO;
+}
+
+static int next_message(struct wpipe_server *s, wpipe_event *ret_event)
+{
+    struct wpipe__conn *conn;
+    int r = wpipe__loop_take(&s->loop, &s->letter, &conn);
+
+    if (r != 1)
+        return r;
+    if (check_letter(s, conn) < 0)
+        return 2;
+    memset(ret_event, 0, sizeof(*ret_event));
+    ret_event->type = WPIPE_EVENT_MESSAGE;
+    ret_event->from = conn->id;
+    ret_event->data = wpipe__letter_data(&s->letter);
+    ret_event->size = wpipe__letter_size(&s->letter);
+    ret_event->request = s->letter.request;
+    return 1;
+}
+
+/* 1 an event; 0 none; 2 none yet, but there is more to look at. */
+static int find_event(struct wpipe_server *s, wpipe_event *ret_event)
+{
+    int r;
+
+    wpipe__loop_glance(&s->loop);
+    r = next_notice(s, ret_event);
+    if (r == 0)
+        r = next_refusal(s, ret_event);
+    if (r == 0)
+        r = next_message(s, ret_event);
+    return r;
+}
+
+int wpipe__server_next(struct wpipe_server *s, wpipe_event *ret_event,
+                       int timeout_ms, int own)
+{
+    struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
+    struct wpipe__loop *loop = &s->loop;
+    int r = wpipe__loop_enter(loop);
+
+    if (r < 0)
+        return r;
+    do {
+        r = 0;
+        if (loop->stopped)
+            break;
+        if (!own && s->thread_state != WPIPE__THREAD_NONE) {
+            r = WPIPE_ESTATE; /* its handlers get the events */
+            break;
+        }
+        if (loop->woken) {
+            loop->woken = 0;
+            break;
+        }
+        r = find_event(s, ret_event);
+        if (r == 1)
+            break;
+        r = wpipe__loop_rest(loop, &rest, r == 2);
+    } while (r == 0);
+    wpipe__loop_exit(loop, r == 1);
+    return r;
+}
+
+int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
+                      int timeout_ms)
+{
+    if (server == NULL || ret_event == NULL)
+        return WPIPE_EINVAL;
+    return wpipe__server_next(server, ret_event, timeout_ms, 0);
+}

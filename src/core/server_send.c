@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A server's sending: to one, to all, the answer to a call; and the end of
+ * one client. Any thread.
+ */
+#include "core/server.h"
+
+#include "base/ring.h"
+
+/* ---- to one ---------------------------------------------------------------- */
+
+static int send_now(struct wpipe_server *s, wpipe_id to,
+                    const struct wpipe__post *post, int wish)
+{
+    struct wpipe__conn *conn = wpipe__server_client(s, to);
+
+    if (conn == NULL)
+        return WPIPE_ENOTCONN;
+    return wpipe__loop_send(&s->loop, conn, post, wish);
+}
+
+static int send_post(wpipe_server *server, wpipe_id to,
+                     const struct wpipe__post *post)
+{
+    int r;
+
+    if (server == NULL || (post->data == NULL && post->size > 0))
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&server->loop);
+    if (r < 0)
+        return r;
+    r = send_now(server, to, post, 1);
+    wpipe__loop_unlock(&server->loop);
+    return r;
+}
+
+int wpipe_server_send(wpipe_server *server, wpipe_id to, const void *data,
+                      size_t size)
+{
+    struct wpipe__post post = { .data = data, .size = size };
+
+    return send_post(server, to, &post);
+}
+
+int wpipe_server_reply(wpipe_server *server, const wpipe_event *event,
+                       const void *data, size_t size)
+{
+    struct wpipe__post post = { .data = data, .size = size };
+
+    if (event == NULL || event->type != WPIPE_EVENT_MESSAGE ||
+        event->request == 0)
+        return WPIPE_EINVAL;
+    post.kind = WPIPE__RECORD_REPLY;
+    post.request = event->request;
+    return send_post(server, event->from, &post);
+}
+
+int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
+                           size_t size, int timeout_ms)
+{
+    struct wpipe__post post = { .data = data, .size = size };
+    struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
+    int r;
+
+    if (server == NULL || (data == NULL && size > 0))
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&server->loop);
+    if (r < 0)
+        return r;
+    while ((r = send_now(server, to, &post, 0)) == WPIPE_EAGAIN) {
+        r = wpipe__loop_follow(&server->loop, &rest);
+        if (r < 0)
+            break;
+    }
+    wpipe__loop_unlock(&server->loop);
+    return r;
+}
+
+/* ---- to all ---------------------------------------------------------------- */
+
+/* It did not take the message: drop it or leave it out, and say so. */
+static void too_slow(struct wpipe_server *s, struct wpipe__conn *conn,
+                     int error)
+{
+    if (error == WPIPE_ENOTCONN)
+        return; /* its end is told anyhow */
+    if (error != WPIPE_EMSGSIZE && s->options.slow_reader == WPIPE_SLOW_DROP) {
+        wpipe__loop_end(&s->loop, conn, WPIPE__STATE_DISCONNECTED,
+                        WPIPE_REASON_SLOW, error);
+        return;
+    }
+    conn->skip_reason = WPIPE_REASON_SLOW;
+    if (error == WPIPE_EMSGSIZE)
+        conn->skip_reason = WPIPE_REASON_TOO_BIG;
+    else if (error == WPIPE_ENOMEM)
+        conn->skip_reason = WPIPE_REASON_MEMORY;
+    wpipe__loop_tell(&s->loop, conn, WPIPE__TELL_SKIPPED);
+}
+
+int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
+{
+    struct wpipe__post post = { .data = data, .size = size };
+    struct wpipe__conn *conn;
+    size_t cursor = 0;
+    int sent = 0;
+    int refused = 0;
+    int r;
+
+    if (server == NULL || (data == NULL && size > 0))
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&server->loop);
+    if (r < 0)
+        return r;
+    while ((conn = wpipe__table_next(&server->clients, &cursor)) != NULL) {
+        if (conn->link == NULL)
+            continue;
+        r = wpipe__loop_send(&server->loop, conn, &post, 0);
+        if (r == 0) {
+            sent++;
+            continue;
+        }
+        if (r == WPIPE_EMSGSIZE || r == WPIPE_ESTATE)
+            refused = r;
+        if (r != WPIPE_ESTATE)
+            too_slow(server, conn, r);
+    }
+    wpipe__loop_unlock(&server->loop);
+    return sent == 0 && refused < 0 ? refused : sent;
+}
+
+/* ---- the end of one --------------------------------------------------------- */
+
+int wpipe_server_kick(wpipe_server *server, wpipe_id who)
+{
+    struct wpipe__conn *conn;
+    int r;
+
+    if (server == NULL)
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&server->loop);
+    if (r < 0)
+        return r;
+    conn = wpipe__server_client(server, who);
+    if (conn == NULL)
+        r = WPIPE_ENOTCONN;
+    else
+        wpipe__loop_end(&server->loop, conn, WPIPE__STATE_DISCONNECTED,
+                        WPIPE_REASON_KICKED, 0);
+    wpipe__loop_unlock(&server->loop);
+    return r;
+}
