@@ -38,7 +38,7 @@ void wpipe__acceptor_init(struct wpipe__acceptor *a)
     wpipe__list_init(&a->queue);
 }
 
-/* ---- open ---------------------------------------------------------------- */
+/* ---- open --------------------------------------------------------------- */
 
 static int choose_name(const char *name, const wpipe_options *options,
                        char ret_name[WPIPE_NAME_MAX + 1])
@@ -132,7 +132,7 @@ void wpipe__acceptor_close(struct wpipe__acceptor *a)
     wpipe__acceptor_init(a);
 }
 
-/* ---- accepting ----------------------------------------------------------- */
+/* ---- accepting ---------------------------------------------------------- */
 
 static void unpoll_door(struct wpipe__acceptor *a)
 {
@@ -252,7 +252,7 @@ static void limit_lobby(struct wpipe__acceptor *a)
     }
 }
 
-/* ---- turns --------------------------------------------------------------- */
+/* ---- turns -------------------------------------------------------------- */
 
 static void expire(struct wpipe__acceptor *a)
 {

@@ -13,7 +13,7 @@
 #include "base/ring.h"
 #include "core/connect.h"
 
-/* ---- open -------------------------------------------------------------------- */
+/* ---- open --------------------------------------------------------------- */
 
 /* Wait for the connection, as wpipe_connect does. */
 static int connect_now(struct wpipe_client *c)
@@ -104,7 +104,7 @@ fail:
     return r;
 }
 
-/* ---- close ------------------------------------------------------------------- */
+/* ---- close -------------------------------------------------------------- */
 
 static void close_in_order(struct wpipe_client *c)
 {
@@ -141,7 +141,7 @@ void wpipe_client_close(wpipe_client *client)
     wpipe__free(client);
 }
 
-/* ---- sending ------------------------------------------------------------------ */
+/* ---- sending ------------------------------------------------------------ */
 
 /* The connection, or NULL. Locked. */
 static struct wpipe__conn *connection(struct wpipe_client *c)
@@ -247,7 +247,7 @@ int wpipe_client_drain(wpipe_client *client, int timeout_ms)
     return r;
 }
 
-/* ---- asking ------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------- */
 
 int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer)
 {

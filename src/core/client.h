@@ -45,7 +45,7 @@ struct wpipe_client {
     struct wpipe__list kept;      /* what came during a call */
 };
 
-/* ---- client_connect.c: all locked ----------------------------------------- */
+/* ---- client_connect.c: all locked --------------------------------------- */
 
 extern const struct wpipe__loop_owner wpipe__client_loop_owner;
 
@@ -59,7 +59,7 @@ void wpipe__client_lost(struct wpipe_client *c);
 /* Close what is half connected. */
 void wpipe__client_stop_trying(struct wpipe_client *c);
 
-/* ---- client_wait.c --------------------------------------------------------- */
+/* ---- client_wait.c ------------------------------------------------------ */
 
 void wpipe__client_drop_kept(struct wpipe_client *c);
 

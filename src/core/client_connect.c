@@ -26,7 +26,7 @@ static void set_timer(struct wpipe_client *c)
     c->loop.timer = wpipe__min_u64(c->retry_at, c->give_up);
 }
 
-/* ---- the knock -------------------------------------------------------------- */
+/* ---- the knock ---------------------------------------------------------- */
 
 static void poll_knock(struct wpipe_client *c)
 {
@@ -60,7 +60,7 @@ static void listen_up(struct wpipe_client *c)
         poll_knock(c);
 }
 
-/* ---- one try ---------------------------------------------------------------- */
+/* ---- one try ------------------------------------------------------------ */
 
 static void drop_greeting(struct wpipe_client *c)
 {
@@ -193,7 +193,7 @@ static void try_now(struct wpipe_client *c)
     go_on_greeting(c);
 }
 
-/* ---- the loop's owner -------------------------------------------------------- */
+/* ---- the loop's owner --------------------------------------------------- */
 
 static void on_timer(struct wpipe_client *c)
 {
@@ -235,7 +235,7 @@ const struct wpipe__loop_owner wpipe__client_loop_owner = {
     .ended = on_ended,
 };
 
-/* ---- up and down ------------------------------------------------------------- */
+/* ---- up and down -------------------------------------------------------- */
 
 void wpipe__client_try(struct wpipe_client *c)
 {

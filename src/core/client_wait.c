@@ -62,7 +62,7 @@ static void fill_message(const struct wpipe__letter *letter, wpipe_event *event)
     event->size = wpipe__letter_size(letter);
 }
 
-/* ---- what comes ---------------------------------------------------------------- */
+/* ---- what comes --------------------------------------------------------- */
 
 static int next_notice(struct wpipe_client *c, wpipe_event *ret_event)
 {
@@ -134,7 +134,7 @@ static int take_wake(struct wpipe_client *c)
     return woken;
 }
 
-/* ---- wait ---------------------------------------------------------------------- */
+/* ---- wait --------------------------------------------------------------- */
 
 static int next_kept(struct wpipe_client *c, wpipe_event *ret_event)
 {
@@ -198,7 +198,7 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
     return r;
 }
 
-/* ---- call ----------------------------------------------------------------------- */
+/* ---- call --------------------------------------------------------------- */
 
 /* One call. */
 struct call {

@@ -31,7 +31,7 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
     return 0;
 }
 
-/* ---- messages ------------------------------------------------------------ */
+/* ---- messages ----------------------------------------------------------- */
 
 /* Bytes that the peer has not read, in the link and not yet in it. */
 static uint64_t unread_bytes(const struct wpipe__conn *conn)
@@ -98,7 +98,7 @@ int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
     return r;
 }
 
-/* ---- sleeping ------------------------------------------------------------ */
+/* ---- sleeping ----------------------------------------------------------- */
 
 unsigned wpipe__conn_wants(const struct wpipe__conn *conn)
 {
@@ -121,7 +121,7 @@ void wpipe__conn_arm(struct wpipe__conn *conn, unsigned wants)
     conn->armed = (uint8_t)wants;
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 int wpipe__conn_reason(int error)
 {

@@ -31,7 +31,7 @@ struct attempt {
     int listening; /* the knock is: else it is null, or rests */
 };
 
-/* ---- the server's word ----------------------------------------------------- */
+/* ---- the server's word -------------------------------------------------- */
 
 /* Wait on the socket until `deadline`. 0; WPIPE_EWOKEN; WPIPE_ETIMEDOUT. */
 static int wait_socket(const struct attempt *a, struct wpipe__link *link)
@@ -109,7 +109,7 @@ static int greet(struct attempt *a, wpipe__handle socket,
     return 0;
 }
 
-/* ---- dialing --------------------------------------------------------------- */
+/* ---- dialing ------------------------------------------------------------ */
 
 int wpipe__connect_may_retry(int error)
 {
@@ -193,7 +193,7 @@ static int dial(struct attempt *a, struct wpipe__link **ret_link)
     }
 }
 
-/* ---- telling --------------------------------------------------------------- */
+/* ---- telling ------------------------------------------------------------ */
 
 /* What the end of the time means. */
 static int late_error(const struct attempt *a)
@@ -324,7 +324,7 @@ int wpipe__connect_link(const char *name, const wpipe_options *options,
     return r;
 }
 
-/* ---- wpipe_connect --------------------------------------------------------- */
+/* ---- wpipe_connect ------------------------------------------------------ */
 
 /* To close a watch takes longer than to connect: left to the stream's end. */
 static void on_closed(void *user)

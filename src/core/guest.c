@@ -13,7 +13,7 @@ enum {
     QUEUE = 1024 /* guests told to wait for a seat */
 };
 
-/* ---- going --------------------------------------------------------------- */
+/* ---- going -------------------------------------------------------------- */
 
 void wpipe__guest_refused(struct wpipe__acceptor *a,
                           const struct wpipe__refusal *why)
@@ -82,7 +82,7 @@ void wpipe__guest_expire(struct wpipe__acceptor *a, struct wpipe__guest *guest)
     wpipe__guest_refused(a, &why);
 }
 
-/* ---- who may come in ----------------------------------------------------- */
+/* ---- who may come in ---------------------------------------------------- */
 
 /* The kernel let it connect; is it one of those that we serve? Root can
  * connect to anything, and is served only by itself, unless others are. */
@@ -207,7 +207,7 @@ int wpipe__guest_add(struct wpipe__acceptor *a, struct wpipe__link *link)
     return 0;
 }
 
-/* ---- seats --------------------------------------------------------------- */
+/* ---- seats -------------------------------------------------------------- */
 
 /* A seat is taken for it: let it in. */
 static void admit(struct wpipe__acceptor *a, struct wpipe__guest *guest)

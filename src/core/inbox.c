@@ -32,7 +32,7 @@ void wpipe__budget_give(struct wpipe__budget *budget, uint64_t n)
     budget->used -= wpipe__min_u64(n, budget->used);
 }
 
-/* ---- letters ------------------------------------------------------------- */
+/* ---- letters ------------------------------------------------------------ */
 
 const void *wpipe__letter_data(const struct wpipe__letter *letter)
 {
@@ -76,7 +76,7 @@ static int letter_fill(struct wpipe__letter *letter,
     return 0;
 }
 
-/* ---- records ------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------ */
 
 /* 0 when this record may come now. */
 static int check_record(const struct wpipe__inbox *inbox,

@@ -16,7 +16,7 @@
 #include "core/facts.h"
 #include "transport/door.h"
 
-/* ---- asking ---------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------- */
 
 /* Wait for the answer: 0 and its bytes, which are the link's. */
 static int wait_facts(struct wpipe__link *link, uint64_t deadline,
@@ -80,7 +80,7 @@ int wpipe__inspect_pipe(const char *name, const wpipe_options *options,
     return r < 0 ? r : 0;
 }
 
-/* ---- answers for the caller ------------------------------------------------ */
+/* ---- answers for the caller --------------------------------------------- */
 
 static void fill_link(const struct wpipe__link_fact *fact, size_t size,
                       wpipe_link_facts *ret)
@@ -154,7 +154,7 @@ int wpipe_inspect(const char *name, wpipe_pipe_facts *ret_pipe,
     return r;
 }
 
-/* ---- names ----------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 int wpipe_list(int (*each)(const char *name, const char *where, void *user),
                void *user)

@@ -35,7 +35,7 @@ struct seat {
     uint32_t uid;
 };
 
-/* ---- the acceptor's owner ------------------------------------------------- */
+/* ---- the acceptor's owner ----------------------------------------------- */
 
 static struct wpipe_listener *listener_of(struct wpipe__acceptor *a)
 {
@@ -65,7 +65,7 @@ static const struct wpipe__acceptor_owner owner = {
     .describe = on_describe,
 };
 
-/* ---- open and close ------------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------- */
 
 static int open_poller(struct wpipe_listener *l)
 {
@@ -137,7 +137,7 @@ void wpipe_listener_close(wpipe_listener *listener)
     wpipe__free(listener);
 }
 
-/* ---- accept ---------------------------------------------------------------- */
+/* ---- accept ------------------------------------------------------------- */
 
 static void on_stream_closed(void *user)
 {
@@ -238,7 +238,7 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
     return r;
 }
 
-/* ---- the rest -------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------- */
 
 const char *wpipe_listener_name(const wpipe_listener *listener)
 {

@@ -15,7 +15,7 @@ enum {
                          are busy */
 };
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 int wpipe__loop_init(struct wpipe__loop *loop,
                      const struct wpipe__loop_owner *owner,
@@ -73,7 +73,7 @@ void wpipe__loop_done(struct wpipe__loop *loop)
     loop->generation = 0;
 }
 
-/* ---- the lock ------------------------------------------------------------ */
+/* ---- the lock ----------------------------------------------------------- */
 
 void wpipe__loop_lock(struct wpipe__loop *loop)
 {
@@ -120,7 +120,7 @@ static void tell_followers(struct wpipe__loop *loop)
         wpipe__condition_wake_all(&loop->changed);
 }
 
-/* ---- connections --------------------------------------------------------- */
+/* ---- connections -------------------------------------------------------- */
 
 int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
@@ -198,7 +198,7 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
     tell_followers(loop);
 }
 
-/* ---- sending ------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------ */
 
 /* Grows when something was taken off the socket: by whoever needed to know how
  * far the peer has read, and then the poller does not tell of it. */
@@ -291,7 +291,7 @@ int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
     return r;
 }
 
-/* ---- telling ------------------------------------------------------------- */
+/* ---- telling ------------------------------------------------------------ */
 
 static void fill_event(const struct wpipe__conn *conn, uint8_t what,
                        wpipe_event *event)
@@ -340,7 +340,7 @@ int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
     return 1;
 }
 
-/* ---- taking -------------------------------------------------------------- */
+/* ---- taking ------------------------------------------------------------- */
 
 /* The link told its end to the reader. */
 static void reader_ended(struct wpipe__loop *loop, struct wpipe__conn *conn,

@@ -90,7 +90,7 @@ int wpipe__loop_use(struct wpipe__loop *loop);
  * poller readable. */
 void wpipe__loop_attend(struct wpipe__loop *loop);
 
-/* ---- connections --------------------------------------------------------- */
+/* ---- connections -------------------------------------------------------- */
 
 /* Poll its socket, under conn->id. 0; WPIPE_ELIMIT, WPIPE_ESYSTEM. */
 int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn);
@@ -135,7 +135,7 @@ int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
  * was not. */
 int wpipe__loop_settle(struct wpipe__loop *loop);
 
-/* ---- waiting ------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------ */
 
 /* How far one wait is on its way to sleep; begin with { .timer = { timeout_ms,
  * 0 } }. */

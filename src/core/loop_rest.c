@@ -24,7 +24,7 @@ enum {
     SLEEP = YIELD + YIELDS
 };
 
-/* ---- asking the sockets -------------------------------------------------- */
+/* ---- asking the sockets ------------------------------------------------- */
 
 static void dispatch(struct wpipe__loop *loop, uint64_t tag)
 {
@@ -72,7 +72,7 @@ void wpipe__loop_glance(struct wpipe__loop *loop)
     (void)ask_sockets(loop, 0);
 }
 
-/* ---- before sleeping ----------------------------------------------------- */
+/* ---- before sleeping ---------------------------------------------------- */
 
 /* Can memory show that something comes? 2: from another core. */
 static int hot_in_memory(struct wpipe__loop *loop)
@@ -201,7 +201,7 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
     return WPIPE_ETIMEDOUT;
 }
 
-/* ---- who drives ---------------------------------------------------------- */
+/* ---- who drives --------------------------------------------------------- */
 
 int wpipe__loop_enter(struct wpipe__loop *loop)
 {

@@ -28,7 +28,7 @@ static uint64_t charge_of(size_t size)
     return wpipe__max_u64(size, WPIPE__OUTBOX_LEAST);
 }
 
-/* ---- into the link ------------------------------------------------------- */
+/* ---- into the link ------------------------------------------------------ */
 
 /* One message on its way: `done` of `total` bytes are in the link. */
 struct journey {
@@ -94,7 +94,7 @@ static int put_all(struct journey *j, struct wpipe__link *link)
     return 1;
 }
 
-/* ---- what is kept -------------------------------------------------------- */
+/* ---- what is kept ------------------------------------------------------- */
 
 static int keep(struct wpipe__outbox *outbox, struct wpipe__budget *budget,
                 const struct journey *j)

@@ -11,7 +11,7 @@
 #include "base/options.h"
 #include "base/ring.h"
 
-/* ---- open and close ------------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------- */
 
 static int open_acceptor(struct wpipe_server *s, const char *name)
 {
@@ -107,7 +107,7 @@ void wpipe_server_close(wpipe_server *server)
     wpipe__free(server);
 }
 
-/* ---- asking ---------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------- */
 
 struct wpipe__conn *wpipe__server_client(struct wpipe_server *s, wpipe_id id)
 {
@@ -159,7 +159,7 @@ void wpipe_server_wake(wpipe_server *server)
         wpipe__loop_wake(&server->loop);
 }
 
-/* ---- the callback form ------------------------------------------------------ */
+/* ---- the callback form -------------------------------------------------- */
 
 static void dispatch(struct wpipe_server *s, const wpipe_event *e)
 {

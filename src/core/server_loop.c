@@ -14,7 +14,7 @@ static struct wpipe_server *server_of(struct wpipe__loop *loop)
     return wpipe__container_of(loop, struct wpipe_server, loop);
 }
 
-/* ---- the loop's owner ------------------------------------------------------- */
+/* ---- the loop's owner --------------------------------------------------- */
 
 /* Clients that come, go or say nothing change when we have to look again. */
 static void set_timer(struct wpipe_server *s)
@@ -52,7 +52,7 @@ const struct wpipe__loop_owner wpipe__server_loop_owner = {
     .ended = on_ended,
 };
 
-/* ---- the acceptor's owner --------------------------------------------------- */
+/* ---- the acceptor's owner ----------------------------------------------- */
 
 static struct wpipe_server *host_of(struct wpipe__acceptor *a)
 {
@@ -180,7 +180,7 @@ const struct wpipe__acceptor_owner wpipe__server_acceptor_owner = {
     .describe = on_describe,
 };
 
-/* ---- the next event ---------------------------------------------------------- */
+/* ---- the next event ----------------------------------------------------- */
 
 static int next_refusal(struct wpipe_server *s, wpipe_event *ret_event)
 {

@@ -7,7 +7,7 @@
 
 #include "base/ring.h"
 
-/* ---- to one ---------------------------------------------------------------- */
+/* ---- to one ------------------------------------------------------------- */
 
 static int send_now(struct wpipe_server *s, wpipe_id to,
                     const struct wpipe__post *post, int wish)
@@ -76,7 +76,7 @@ int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
     return r;
 }
 
-/* ---- to all ---------------------------------------------------------------- */
+/* ---- to all ------------------------------------------------------------- */
 
 /* It did not take the message: drop it or leave it out, and say so. */
 static void too_slow(struct wpipe_server *s, struct wpipe__conn *conn,
@@ -128,7 +128,7 @@ int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
     return sent == 0 && refused < 0 ? refused : sent;
 }
 
-/* ---- the end of one --------------------------------------------------------- */
+/* ---- the end of one ----------------------------------------------------- */
 
 int wpipe_server_kick(wpipe_server *server, wpipe_id who)
 {
