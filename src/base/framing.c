@@ -218,7 +218,7 @@ static int take_header_line(struct wpipe__decoder *d)
     }
     if (colon == 0)
         return refuse(d, WPIPE_EPROTO,
-                      "the header line at byte %zu has no colon", at);
+                      "the header line at byte %u has no colon", (unsigned)at);
     if (!is_content_length(line, colon - 1 - at))
         return 0;
     return take_content_length(d, d->header + colon, end - colon);

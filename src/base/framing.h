@@ -20,7 +20,7 @@
 #define WPIPE__FRAMING_OWN_HEADER 48u  /* the longest that we write */
 #define WPIPE__FRAMING_WHY_MAX    128u /* the longest sentence, terminated */
 
-/* What a decoder gives: a part of one message. */
+/* What a decoder gives: a part of one message, empty only when it is last. */
 struct wpipe__chunk {
     const uint8_t *data; /* points into what was fed or, for a CR that was held
                             back, to a constant; never NULL */

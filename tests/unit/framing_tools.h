@@ -55,6 +55,7 @@ static inline void book_chunk(struct book *book,
 
     assert_non_null(chunk->data);
     assert_int_equal(chunk->first, !book->open);
+    assert_true(chunk->size > 0 || chunk->last);
     assert_true(i < MESSAGES_MAX && chunk->size <= BYTES_MAX - book->size);
     if (chunk->first) {
         book->sizes[i] = 0;

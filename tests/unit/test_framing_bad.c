@@ -91,6 +91,8 @@ static const struct bad bad[] = {
       "Content-Length \"-1\" is no number" },
     { WPIPE_FRAMING_HEADERS, TEXT("Content-Length: 5,\t5\r\n"), 22,
       WPIPE_EPROTO, "Content-Length \"5,?5\" is no number" },
+    { WPIPE_FRAMING_HEADERS, TEXT("Content-Length: 5:6\r\n"), 21, WPIPE_EPROTO,
+      "Content-Length \"5:6\" is no number" },
     { WPIPE_FRAMING_HEADERS, TEXT("Content-Length:  \r\n"), 19, WPIPE_EPROTO,
       "Content-Length \"\" is no number" },
     { WPIPE_FRAMING_HEADERS,
