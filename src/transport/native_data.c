@@ -139,15 +139,22 @@ int wpipe__native_streams(struct wpipe__native *n)
 
 /* ---- reading, framed ------------------------------------------------------ */
 
+#define REFILL_ROUNDS 16
+
 /* Bring what has come to the reader. 1: the queue has more than `have` bytes,
  * or the peer writes into its ring; 0; < 0 the end. */
 static int refill(struct wpipe__native *n, size_t have)
 {
+    int i;
     int r;
 
     wpipe__mutex_lock(&n->link.lock);
-    if (wpipe__queue_arrived(&n->queue) == 0 && !n->peer_moved)
-        (void)wpipe__native_pump(n);
+    /* What came before the end is seen first: one receive may stop short of
+     * it, behind a descriptor. Bounded, should a peer say CLOSED and go on. */
+    for (i = 0; i < REFILL_ROUNDS; i++)
+        if (wpipe__queue_arrived(&n->queue) > 0 || n->peer_moved ||
+            wpipe__native_pump(n) <= 0 || wpipe__native_end(n, 0) == 0)
+            break;
     r = voided(n);
     if (r == 0 && wpipe__queue_arrived(&n->queue) > 0) {
         r = wpipe__queue_take_over(&n->queue);
