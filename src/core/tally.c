@@ -105,13 +105,15 @@ static uint32_t first_unread(const struct wpipe__tally *tally, uint64_t unread,
 /* Messages in the last `part` bytes of a run, a begun one included. */
 static uint64_t part_of(const struct wpipe__tally_run *run, uint64_t part)
 {
-    uint64_t average;
+    uint64_t size;
 
     if (part == 0 || run->messages == 0)
         return 0;
-    average = wpipe__max_u64(run->bytes / run->messages, 1);
-    return wpipe__min_u64(part / average + (part % average != 0),
-                          run->messages);
+    if (run->bytes % run->messages != 0) /* joined: as many as their share */
+        return 1 + (uint64_t)((double)part / (double)run->bytes *
+                              (double)(run->messages - 1));
+    size = run->bytes / run->messages;
+    return part / size + (part % size != 0);
 }
 
 uint64_t wpipe__tally_messages(const struct wpipe__tally *tally,
