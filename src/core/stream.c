@@ -30,6 +30,7 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
     s->complete = 1;
     s->poller = WPIPE__NO_HANDLE;
     s->watch = WPIPE__NO_HANDLE;
+    s->client = WPIPE__NO_HANDLE;
     *ret = s;
     return 0;
 }
@@ -236,6 +237,9 @@ void wpipe_stream_close(wpipe_stream *stream)
         if (stream->closed)
             stream->closed(stream->closed_user);
     }
+    /* nor close an end whose number it has, and may want to open */
+    if (link->generation == wpipe__os_generation() || !stream->client_told)
+        wpipe__anonymous_release(stream);
     link->transport->free(link);
     wpipe__os_close(stream->poller);
     wpipe__os_close(stream->watch);

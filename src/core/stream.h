@@ -21,6 +21,13 @@ struct wpipe_stream {
     void (*closed)(void *user);
     void *closed_user;
 
+    /* anonymous pipes, in the process that made them */
+    int anonymous;
+    wpipe__handle client;        /* the child's end, until it is released */
+    int client_told;             /* its number was given away */
+    uint64_t client_device;      /* what it is, to know it again */
+    uint64_t client_inode;
+
     /* the reader's; what both read must not share a line with it */
     uint8_t pad_reader[128];
     int begun;                   /* a message is partly read */
@@ -55,6 +62,9 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
 /* Called once, when the stream is closed. */
 void wpipe__stream_on_close(struct wpipe_stream *stream,
                             void (*closed)(void *user), void *user);
+
+/* Close our copy of the child's end of an anonymous pipe (anonymous.c). */
+void wpipe__anonymous_release(struct wpipe_stream *stream);
 
 /* ---- between stream*.c --------------------------------------------------- */
 

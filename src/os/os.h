@@ -140,7 +140,8 @@ enum {
     WPIPE__FILE_REGULAR = 1,
     WPIPE__FILE_DIRECTORY = 2,
     WPIPE__FILE_SOCKET = 3,
-    WPIPE__FILE_LINK = 4
+    WPIPE__FILE_LINK = 4,
+    WPIPE__FILE_FIFO = 5
 };
 
 /* Open a directory, not following a link in its last part. With `create` it
@@ -158,6 +159,64 @@ int wpipe__os_file_facts(wpipe__handle directory, const char *name,
 int wpipe__os_file_rename(wpipe__handle directory, const char *from,
                           const char *to);
 int wpipe__os_file_unlink(wpipe__handle directory, const char *name);
+
+/* ---- between two directories (posix_place.c) ---------------------------- */
+
+/*
+ * Open a directory that belongs to others, too, to look names up in it: as
+ * every program gets there, following links, and without asking for the right
+ * to list it. WPIPE_ENOTFOUND, WPIPE_EACCES (also: not a directory).
+ */
+int wpipe__os_directory_follow(const char *path, wpipe__handle *ret_directory,
+                               struct wpipe__file_facts *ret_facts);
+/* Make the directory `name` with mode 0700, or take the one that is there, and
+ * open it. The facts tell whose it is: whoever makes it first in a directory
+ * of others need not be us. WPIPE_EACCES (also: a link, or no directory). */
+int wpipe__os_directory_make(wpipe__handle directory, const char *name,
+                             wpipe__handle *ret_directory,
+                             struct wpipe__file_facts *ret_facts);
+/* Remove an empty one. */
+int wpipe__os_directory_remove(wpipe__handle directory, const char *name);
+
+/* A place for one file: a name in a directory. */
+struct wpipe__file {
+    wpipe__handle directory;
+    const char *name;
+};
+
+/* Give a file (not a directory) a second name, which nobody has: else
+ * WPIPE_EINUSE. Both are of one file system. */
+int wpipe__os_file_link(struct wpipe__file from, struct wpipe__file to);
+/* Give it another name; a file that has that name is gone. */
+int wpipe__os_file_move(struct wpipe__file from, struct wpipe__file to);
+/* Let two names change their files in one step. WPIPE_ENOTSUP where the
+ * system or the file system cannot. */
+int wpipe__os_file_exchange(struct wpipe__file one, struct wpipe__file other);
+
+/* ---- who has a socket file (linux_diag.c) ------------------------------- */
+
+/* A stream socket, as the kernel's list of them has it. */
+struct wpipe__socket_facts {
+    uint64_t number; /* the socket's, for socket_process */
+    int listening;   /* 0: bound, but it does not listen (yet) */
+};
+
+/*
+ * Which socket is bound to the socket file of this device and inode? Asked of
+ * the kernel: the server hears nothing of it. What is not found may all the
+ * same be there: in another network namespace, or on a file system that shows
+ * other numbers than it has (Btrfs).
+ *
+ * Returns 0. Errors: WPIPE_ENOTFOUND, WPIPE_ENOTSUP (there is no such list),
+ * WPIPE_ELIMIT, WPIPE_ESYSTEM.
+ */
+int wpipe__os_socket_find(uint64_t device, uint64_t inode,
+                          struct wpipe__socket_facts *ret_facts);
+/* A process that holds the socket, 0 if unknown: only those of our own user
+ * tell. Reads a directory of each, so it is for error texts and lists. */
+int64_t wpipe__os_socket_process(uint64_t number);
+
+/* ---- locks (posix_file.c) ------------------------------------------------ */
 
 /*
  * Take the lock file `name` in `directory`, creating it with `mode`. An
@@ -263,8 +322,21 @@ enum {
     WPIPE__KIND_PIPE = 2
 };
 
-/* What an inherited descriptor is; WPIPE_EINVAL when it is none at all. */
+/* What an inherited descriptor is; WPIPE_EINVAL when it is none at all. A
+ * socket of another type, or one that listens, is KIND_OTHER. */
 int wpipe__os_kind(wpipe__handle handle);
+
+enum {
+    WPIPE__CAN_READ = 1,
+    WPIPE__CAN_WRITE = 2
+};
+
+/* What a handle was opened for: WPIPE__CAN_*. */
+int wpipe__os_access(wpipe__handle handle);
+/* Who made it, and its inode: the same for both ends of a pipe, another one
+ * for everything else that is open. */
+int wpipe__os_handle_facts(wpipe__handle handle,
+                           struct wpipe__file_facts *ret_facts);
 
 /* A pipe: [0] to read, [1] to write; `size` bytes, 0 the system's default. */
 int wpipe__os_pipe(wpipe__handle ret_ends[2], uint32_t size);
@@ -282,6 +354,8 @@ int64_t wpipe__os_stream_write(wpipe__handle handle, int kind,
 int wpipe__os_adopt(wpipe__handle handle);
 /* Let children inherit it. */
 int wpipe__os_inherit(wpipe__handle handle, int on);
+/* 1 when they do; 0 when they do not, or it is closed. */
+int wpipe__os_inherited(wpipe__handle handle);
 
 /* Half of a socket: we will not write (or read) any more. */
 void wpipe__os_shutdown_write(wpipe__handle socket);
@@ -294,16 +368,20 @@ int wpipe__os_hung_up(wpipe__handle handle);
 /* 1 when the other end has read all that was written (or thrown it away). */
 int wpipe__os_all_read(wpipe__handle handle, int kind);
 
+/* What the first of the handles is called in the child. */
+#define WPIPE__SPAWN_FIRST 3
+
 /*
- * Start a program with `handles` inherited as they are numbered (and stdin,
- * stdout, stderr); nothing else is. `path` is looked up in PATH. Returns 0
- * and the process id.
+ * Start a program with `handles`, which are its descriptors SPAWN_FIRST + i,
+ * and stdin, stdout, stderr; nothing else is inherited. `path` is looked up in
+ * PATH. Returns 0 and the process id; WPIPE_ENOTFOUND, WPIPE_EACCES,
+ * WPIPE_ELIMIT, WPIPE_ENOMEM.
  */
 int wpipe__os_spawn(const char *path, char *const *arguments,
                     const wpipe__handle *handles, int count,
                     int64_t *ret_pid);
 /* Wait for it: its exit status, 128 + n when signal n ended it;
- * WPIPE_ETIMEDOUT. */
+ * WPIPE_ETIMEDOUT; WPIPE_EINVAL (not a child of ours). */
 int wpipe__os_reap(int64_t pid, uint64_t deadline);
 
 /* ---- waiting (linux.c) -------------------------------------------------- */

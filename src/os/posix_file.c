@@ -41,6 +41,8 @@ static int file_kind(mode_t mode)
         return WPIPE__FILE_SOCKET;
     if (S_ISLNK(mode))
         return WPIPE__FILE_LINK;
+    if (S_ISFIFO(mode))
+        return WPIPE__FILE_FIFO;
     return WPIPE__FILE_OTHER;
 }
 
@@ -53,6 +55,17 @@ static void read_facts(const struct stat *status,
     ret_facts->gid = (uint32_t)status->st_gid;
     ret_facts->mode = (uint32_t)status->st_mode & 07777;
     ret_facts->kind = file_kind(status->st_mode);
+}
+
+int wpipe__os_handle_facts(wpipe__handle handle,
+                           struct wpipe__file_facts *ret_facts)
+{
+    struct stat status;
+
+    if (fstat(handle, &status) < 0)
+        return wpipe__os_fail("fstat", errno);
+    read_facts(&status, ret_facts);
+    return 0;
 }
 
 /* ---- directories --------------------------------------------------------- */

@@ -6,6 +6,7 @@
  */
 #include "os/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -17,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,15 +30,46 @@
 
 extern char **environ;
 
+/* Connected, or ready to be: neither datagrams nor a listening socket. */
+static int is_stream(int fd)
+{
+    int type = 0;
+    int listens = 0;
+    socklen_t size = sizeof type;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
+        type != SOCK_STREAM)
+        return 0;
+    size = sizeof listens;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
+           !listens;
+}
+
 int wpipe__os_kind(wpipe__handle handle)
 {
     struct stat st;
 
     if (fstat(handle, &st) < 0)
         return WPIPE_EINVAL;
-    if (S_ISSOCK(st.st_mode))
+    if (S_ISSOCK(st.st_mode) && is_stream(handle))
         return WPIPE__KIND_SOCKET;
     return S_ISFIFO(st.st_mode) ? WPIPE__KIND_PIPE : WPIPE__KIND_OTHER;
+}
+
+int wpipe__os_access(wpipe__handle handle)
+{
+    int flags = fcntl(handle, F_GETFL);
+
+    if (flags < 0)
+        return wpipe__os_fail("fcntl", errno);
+    switch (flags & O_ACCMODE) {
+    case O_RDONLY:
+        return WPIPE__CAN_READ;
+    case O_WRONLY:
+        return WPIPE__CAN_WRITE;
+    default:
+        return WPIPE__CAN_READ | WPIPE__CAN_WRITE;
+    }
 }
 
 /* ---- pipes --------------------------------------------------------------- */
@@ -163,6 +196,13 @@ int wpipe__os_inherit(wpipe__handle handle, int on)
     return 0;
 }
 
+int wpipe__os_inherited(wpipe__handle handle)
+{
+    int flags = fcntl(handle, F_GETFD);
+
+    return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
 void wpipe__os_shutdown_write(wpipe__handle socket)
 {
     shutdown(socket, SHUT_WR);
@@ -195,25 +235,77 @@ int wpipe__os_all_read(wpipe__handle handle, int kind)
     return r == 0 && queued == 0;
 }
 
-/* ---- children --------------------------------------------------------------- */
+/* ---- children ------------------------------------------------------------ */
 
-/* The child shares our descriptors as they are marked; those it is to have
- * are duplicated onto themselves, which takes close-on-exec off in the child
- * alone. */
-static int file_actions(posix_spawn_file_actions_t *actions,
+#if defined(__GLIBC__) && !defined(WPIPE__OS_NO_CLOSEFROM)
+#if __GLIBC_PREREQ(2, 34)
+#define HAS_CLOSEFROM
+#endif
+#endif
+
+/* Close everything from `first` on, in the child. */
+static int close_from(posix_spawn_file_actions_t *actions, int first)
+{
+#ifdef HAS_CLOSEFROM
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+#else
+    /* What is open here is what the child has; one that is closed in the
+     * meantime does no harm. */
+    DIR *directory = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    int r = 0;
+
+    if (directory == NULL)
+        return errno;
+    while (r == 0 && (entry = readdir(directory)) != NULL) {
+        long fd = strtol(entry->d_name, NULL, 10);
+
+        if (fd >= first && fd != dirfd(directory))
+            r = posix_spawn_file_actions_addclose(actions, (int)fd);
+    }
+    closedir(directory);
+    return r;
+#endif
+}
+
+/*
+ * Handle i is to be SPAWN_FIRST + i in the child. Those numbers may be taken
+ * by other handles of the list, so all go through numbers above them; this
+ * also takes close-on-exec off, in the child alone.
+ */
+static int move_handles(posix_spawn_file_actions_t *actions,
                         const wpipe__handle *handles, int count)
 {
+    int above = WPIPE__SPAWN_FIRST + count;
+    int r = 0;
     int i;
 
-    if (posix_spawn_file_actions_init(actions) != 0)
-        return WPIPE_ENOMEM;
     for (i = 0; i < count; i++)
-        if (posix_spawn_file_actions_adddup2(actions, handles[i],
-                                             handles[i]) != 0) {
-            posix_spawn_file_actions_destroy(actions);
-            return WPIPE_ENOMEM;
-        }
-    return 0;
+        if (handles[i] >= above)
+            above = handles[i] + 1;
+    for (i = 0; i < count && r == 0; i++)
+        r = posix_spawn_file_actions_adddup2(actions, handles[i], above + i);
+    for (i = 0; i < count && r == 0; i++)
+        r = posix_spawn_file_actions_adddup2(actions, above + i,
+                                             WPIPE__SPAWN_FIRST + i);
+    return r != 0 ? r : close_from(actions, WPIPE__SPAWN_FIRST + count);
+}
+
+static int spawn_code(int number)
+{
+    int r = wpipe__os_fail("spawn", number);
+
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+        return WPIPE_ENOTFOUND;
+    case EBADF: /* no number above ours is left */
+    case E2BIG: /* the arguments are too long */
+    case EAGAIN:
+        return WPIPE_ELIMIT;
+    default:
+        return r;
+    }
 }
 
 int wpipe__os_spawn(const char *path, char *const *arguments,
@@ -222,39 +314,76 @@ int wpipe__os_spawn(const char *path, char *const *arguments,
 {
     posix_spawn_file_actions_t actions;
     pid_t pid = 0;
-    int r = file_actions(&actions, handles, count);
+    int number = posix_spawn_file_actions_init(&actions);
 
-    if (r < 0)
-        return r;
-    r = posix_spawnp(&pid, path, &actions, NULL, arguments, environ);
+    if (number != 0)
+        return spawn_code(number);
+    number = move_handles(&actions, handles, count);
+    if (number == 0)
+        number = posix_spawnp(&pid, path, &actions, NULL, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (r == ENOENT || r == ENOTDIR) {
-        (void)wpipe__os_fail("spawn", r);
-        return WPIPE_ENOTFOUND;
-    }
-    if (r != 0)
-        return wpipe__os_fail("spawn", r);
+    if (number != 0)
+        return spawn_code(number);
     *ret_pid = pid;
     return 0;
 }
 
-int wpipe__os_reap(int64_t pid, uint64_t deadline)
+/* Readable when the process has ended; -1 where there is no such thing. */
+static int open_process(pid_t pid)
+{
+#ifdef SYS_pidfd_open
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+#else
+    (void)pid;
+    return -1;
+#endif
+}
+
+/* Until it has ended, maybe, or `deadline`. */
+static void wait_process(int process, uint64_t deadline)
 {
     const struct timespec step = {0, 2000000};
+    struct pollfd fd = {.fd = process, .events = POLLIN};
+
+    if (process >= 0)
+        (void)poll(&fd, 1, wpipe__os_left_ms(deadline));
+    else
+        nanosleep(&step, NULL); /* there is no wait with a deadline */
+}
+
+/* Its exit status if it has ended; WPIPE_EAGAIN; < 0. */
+static int reap_now(pid_t pid)
+{
     int status = 0;
     pid_t r;
 
-    do {
-        int flags = deadline == UINT64_MAX ? 0 : WNOHANG;
+    do
+        r = waitpid(pid, &status, WNOHANG);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return WPIPE_EAGAIN;
+    if (r < 0) {
+        (void)wpipe__os_fail("waitpid", errno);
+        return errno == ECHILD ? WPIPE_EINVAL : WPIPE_ESYSTEM;
+    }
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
 
-        r = waitpid((pid_t)pid, &status, flags);
-        if (r == (pid_t)pid)
-            return WIFSIGNALED(status) ? 128 + WTERMSIG(status)
-                                       : WEXITSTATUS(status);
-        if (r < 0 && errno != EINTR)
-            return wpipe__os_fail("waitpid", errno);
-        if (r == 0 && wpipe__os_left_ms(deadline) > 0)
-            nanosleep(&step, NULL); /* there is no wait with a deadline */
-    } while (wpipe__os_left_ms(deadline) != 0);
-    return WPIPE_ETIMEDOUT;
+int wpipe__os_reap(int64_t pid, uint64_t deadline)
+{
+    int process;
+    int r;
+
+    if (pid <= 0 || pid > INT32_MAX) /* 0 and less are not one process */
+        return WPIPE_EINVAL;
+    r = reap_now((pid_t)pid);
+    if (r != WPIPE_EAGAIN || deadline == 0)
+        return r == WPIPE_EAGAIN ? WPIPE_ETIMEDOUT : r;
+    process = open_process((pid_t)pid);
+    do {
+        wait_process(process, deadline);
+        r = reap_now((pid_t)pid);
+    } while (r == WPIPE_EAGAIN && wpipe__os_left_ms(deadline) != 0);
+    wpipe__os_close(process);
+    return r == WPIPE_EAGAIN ? WPIPE_ETIMEDOUT : r;
 }

@@ -185,6 +185,19 @@ static int receive(struct foreign *f)
 
 /* ---- going out ------------------------------------------------------------- */
 
+/* The peer is to see our end. A pipe has no other way to say so than to be
+ * closed: its only user is the writer, who has finished. */
+static void end_writing(struct foreign *f)
+{
+    f->finish = 2;
+    if (f->kind == WPIPE__KIND_SOCKET) {
+        wpipe__os_shutdown_write(f->link.socket);
+    } else if (f->link.terms.direction == WPIPE_OUT) {
+        wpipe__os_close(f->link.socket);
+        f->link.socket = WPIPE__NO_HANDLE;
+    }
+}
+
 /* Hand `pending` to the kernel. 1 it is gone; 0 not all; < 0. */
 static int flush(struct foreign *f)
 {
@@ -203,10 +216,8 @@ static int flush(struct foreign *f)
         }
         wpipe__buffer_drop(&f->pending, (size_t)n);
     }
-    if (f->finish == 1 && f->kind == WPIPE__KIND_SOCKET) {
-        f->finish = 2;
-        wpipe__os_shutdown_write(f->link.socket);
-    }
+    if (f->finish == 1)
+        end_writing(f);
     return 1;
 }
 
@@ -549,6 +560,8 @@ static int foreign_drained(struct wpipe__link *link)
 
     wpipe__mutex_lock(&link->lock);
     r = atomic_load(&f->over) ? atomic_load(&f->over) : flush(f);
+    if (link->socket == WPIPE__NO_HANDLE)
+        r = WPIPE_ESTATE; /* there is nothing left to ask */
     if (r == 1) {
         up = wpipe__os_hung_up(link->socket);
         r = up == 2 ? WPIPE_EPIPE

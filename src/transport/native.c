@@ -165,6 +165,51 @@ int wpipe__native_admit(struct wpipe__link *link)
     return r;
 }
 
+/* As admit, of one who may be gone: it is not told then, but what it wrote is
+ * read all the same. */
+static int inherit(struct wpipe__native *n)
+{
+    int r;
+
+    n->ours.type = n->theirs_greeting.type == WPIPE_MESSAGE ? WPIPE_MESSAGE
+                                                            : WPIPE_BYTE;
+    r = fits(&n->ours, &n->theirs_greeting);
+    if (n->theirs_greeting.direction != WPIPE_DUPLEX &&
+        n->ours.direction == WPIPE_DUPLEX)
+        r = WPIPE_ESTATE; /* half of it would lead nowhere */
+    if (r < 0) {
+        n->ours.code = wpipe__verdict_code(r);
+        (void)send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);
+        n->left = 1;
+        return r;
+    }
+    n->ours.code = WPIPE__VERDICT_ACCEPTED;
+    r = send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);
+    if (r < 0 && !atomic_load(&n->hung_up))
+        return r;
+    agree(n);
+    return 0;
+}
+
+int wpipe__native_inherit(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int r;
+
+    wpipe__mutex_lock(&link->lock);
+    r = wpipe__native_pump(n);
+    if (atomic_load(&n->over))
+        r = atomic_load(&n->over);
+    else if (n->greeted == WPIPE__GREET_HELLO)
+        r = inherit(n);
+    else
+        r = r < 0 ? r : wpipe__native_end(n, 0);
+    if (r == 0)
+        r = n->greeted == WPIPE__GREET_DONE;
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
 void wpipe__native_queue(struct wpipe__link *link)
 {
     wpipe__mutex_lock(&link->lock);

@@ -220,6 +220,13 @@ int wpipe__native_may_queue(struct wpipe__link *link);
 /* Server: let it in. 0, or < 0 when the hello does not fit the options
  * (WPIPE_ESTATE, WPIPE_EVERSION): refuse it then. */
 int wpipe__native_admit(struct wpipe__link *link);
+/*
+ * The inherited end of a pair (anonymous pipes): greeted and admit in one, of
+ * somebody who may have written, closed and died by now; what it wrote is
+ * still to be read. The pipe's type is what it says. 1 it is done; 0 its hello
+ * is not here yet; < 0 (WPIPE_ESTATE: the directions).
+ */
+int wpipe__native_inherit(struct wpipe__link *link);
 /* Server: tell it that it is queued; or that it is not let in. */
 void wpipe__native_queue(struct wpipe__link *link);
 void wpipe__native_refuse(struct wpipe__link *link, int error);
