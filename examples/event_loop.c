@@ -6,6 +6,7 @@
  *
  *     event_loop [NAME]
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,12 +21,12 @@ static int on_server(wpipe_server *server)
 
     while ((r = wpipe_server_wait(server, &e, 0)) > 0) {
         if (e.type == WPIPE_EVENT_CONNECTED)
-            printf("%u came\n", (unsigned)e.from);
+            printf("%" PRIu64 " came\n", e.from);
         else if (e.type == WPIPE_EVENT_MESSAGE)
-            printf("%u says: %.*s\n", (unsigned)e.from, (int)e.size,
+            printf("%" PRIu64 " says: %.*s\n", e.from, (int)e.size,
                    (const char *)e.data);
         else if (e.type == WPIPE_EVENT_DISCONNECTED)
-            printf("%u went\n", (unsigned)e.from);
+            printf("%" PRIu64 " went\n", e.from);
     }
     fflush(stdout);
     return r == WPIPE_ETIMEDOUT ? 0 : -1; /* nothing is left: go and poll */

@@ -1,0 +1,438 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A second implementation of the wire, a client, written from docs/wire.md
+alone: if the page and the library part ways, this notices. Talks to the echo
+server at the door that is named, in both phases, and says what it did.
+
+Usage: wire_peer.py DOOR
+"""
+import fcntl
+import mmap
+import os
+import select
+import socket
+import struct
+import sys
+
+HELLO, VERDICT, WAIT, DATA, CREDIT, WANT, STATE = range(1, 8)
+SWITCH, MOVED, STAY, FACTS = range(8, 12)
+BELL = 0xbe
+MAGIC = int.from_bytes(b"WINDPIPE", "little")
+MORE, TOTAL, REQUEST, REPLY, ABORT, FIN, PAD = (1 << i for i in range(7))
+CLOSED = 1
+WANT_DATA, WANT_ROOM, WANT_DRAINED = 1, 2, 4
+GREETING = struct.Struct("<HHIIHHIIQQ")
+CONTROL_MAGIC = 0x31305057
+HEAD, TAIL, CONSUMED, WANTS, ENDED = 128, 256, 264, 384, 392
+F_GET_SEALS = 1034
+SEALS = 0x01 | 0x02 | 0x04 | 0x10  # seal, shrink, grow, future write
+
+
+def up8(n):
+    return (n + 7) & ~7
+
+
+def charge(body):
+    return max(1024, up8(8 + body))
+
+
+def window(ring):
+    return min(max(ring, 16384), 65536)
+
+
+def extra_of(flags):
+    return 8 * bool(flags & TOTAL) + 8 * bool(flags & (REQUEST | REPLY))
+
+
+class Refused(Exception):
+    pass
+
+
+class Peer:
+    def __init__(self, door, shared=True, kind=0, reads=2, ring=65536):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(10)
+        self.socket.connect(door)
+        self.partial = b""
+        self.passed = []
+        self.head = self.tail = self.consumed = 0
+        self.their_tail = 0      # as told by frames
+        self.told = 0
+        self.received = 0
+        self.queue = []
+        self.epoch = self.bells = self.rung = 0
+        self.out = self.inn = None
+        self.moved = self.state = self.facts = None
+        self.ring_in = self.ring_out = 0
+        self.flags = 2 if shared else 0
+        self.ring = ring
+        self.terms = None
+        self.frame(HELLO, MAGIC, GREETING.pack(
+            1, 1, kind, self.flags, reads, 0, ring, ring, 16 << 20, 0))
+        self.until(lambda: self.terms or self.facts is not None)
+
+    # --- the socket ----------------------------------------------------------
+
+    def frame(self, kind, value=0, body=b"", flags=0, descriptors=()):
+        data = struct.pack("<BBHIQ", kind, 0, flags, len(body), value) + body
+        if socket.send_fds(self.socket, [data], descriptors) != len(data):
+            raise AssertionError("the socket takes no whole frame")
+
+    def until(self, done):
+        while not done():
+            self.pump()
+
+    def pump(self):
+        data, passed, _, _ = socket.recv_fds(self.socket, 65536, 4)
+        self.passed += passed
+        if not data:
+            raise Refused("the server left, state %s" % self.state)
+        self.partial += data
+        while self.partial:
+            if self.partial[0] == BELL:
+                self.partial = self.partial[1:]
+                self.bells += 1
+                assert self.bells <= self.epoch, "more bells than epochs"
+                continue
+            if len(self.partial) < 16:
+                return
+            kind, zero, flags, size, value = struct.unpack(
+                "<BBHIQ", self.partial[:16])
+            assert zero == 0 and (kind == DATA or flags == 0)
+            if len(self.partial) < 16 + size:
+                return
+            body = self.partial[16:16 + size]
+            self.partial = self.partial[16 + size:]
+            self.act(kind, flags, value, body)
+
+    def act(self, kind, flags, value, body):
+        if kind == VERDICT:
+            self.on_verdict(value, body)
+        elif kind == FACTS:
+            self.facts = body
+        elif kind == DATA:
+            assert self.moved is None
+            self.received += charge(len(body))
+            extra = extra_of(flags)
+            self.queue.append((flags, body[:extra], body[extra:]))
+            self.their_tail = value
+        elif kind == CREDIT:
+            self.their_tail = value
+        elif kind == WANT:
+            self.credit()
+        elif kind == STATE:
+            self.state = value
+        elif kind == SWITCH:
+            self.on_switch(body)
+        elif kind == MOVED:
+            assert value == self.received
+            self.moved = value
+        else:
+            raise AssertionError("frame of type %d" % kind)
+
+    def on_verdict(self, value, body):
+        greeting = GREETING.unpack(body)
+        assert value == MAGIC and greeting[:2] == (1, 1)
+        if greeting[2] != 0:
+            raise Refused("verdict %d" % greeting[2])
+        self.terms = greeting
+        self.ring_in = min(greeting[7], self.ring)
+        self.ring_out = min(self.ring, greeting[6])
+        room = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 2
+        self.window = min(window(self.ring_out), room) - 2048
+
+    def credit(self):
+        self.frame(CREDIT, self.tail, struct.pack("<Q", self.consumed))
+        self.told = self.tail
+
+    # --- shared memory -------------------------------------------------------
+
+    def on_switch(self, body):
+        ring, size = struct.unpack("<II", body)
+        assert ring == self.ring_in and size == ring + 4096
+        descriptor = self.passed.pop(0)
+        assert fcntl.fcntl(descriptor, F_GET_SEALS) & SEALS == SEALS
+        facts = os.fstat(descriptor)
+        assert facts.st_size == size and facts.st_blocks * 512 >= size
+        self.inn = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
+        os.close(descriptor)
+        assert struct.unpack("<III", self.inn[:12]) == (CONTROL_MAGIC, 1, ring)
+        if self.out is None:
+            self.offer()
+        self.frame(MOVED, self.head)
+
+    def offer(self):
+        size = self.ring_out + 4096
+        descriptor = os.memfd_create(
+            "second", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.fchmod(descriptor, 0o400)
+        os.posix_fallocate(descriptor, 0, size)
+        self.out = mmap.mmap(descriptor, size)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+        struct.pack_into("<IIIIQ", self.out, 0, CONTROL_MAGIC, 1,
+                         self.ring_out, 0, self.head)
+        self.put(HEAD, self.head)
+        self.tell()
+        self.put(WANTS, self.epoch << 8)
+        self.frame(SWITCH, 0, struct.pack("<II", self.ring_out, size),
+                   descriptors=[descriptor])
+        os.close(descriptor)
+
+    def put(self, at, value):
+        struct.pack_into("<Q", self.out, at, value)
+
+    def theirs(self, at):
+        return struct.unpack_from("<Q", self.inn, at)[0]
+
+    def shared(self):
+        return self.inn is not None
+
+    def tell(self):
+        self.put(CONSUMED, self.consumed)
+        self.put(TAIL, self.tail)
+
+    def ring_for(self, what):
+        """Wake the server, once for each of its sleeps. Python has no fence;
+        a system call on either side of the look is as good on x86 and Arm."""
+        select.select([], [], [], 0)
+        want = self.theirs(WANTS)
+        if want & what and want >> 8 != self.rung:
+            self.rung = want >> 8
+            self.socket.send(bytes([BELL]))
+
+    def sleep(self, what, ready):
+        while not ready():
+            self.epoch += 1
+            self.put(WANTS, self.epoch << 8 | what)
+            select.select([], [], [], 0)
+            if not ready():
+                self.pump()
+            self.put(WANTS, self.epoch << 8)
+
+    # --- records out ---------------------------------------------------------
+
+    def fragment(self):
+        ring = min(self.ring_out // 4 - 64, 65536)
+        return ring if self.shared() else min(ring, 16384)
+
+    def put_framed(self, flags, body):
+        """False when the phase ended meanwhile."""
+        cost = charge(len(body))
+        while self.head - self.their_tail + cost > self.window:
+            before = self.their_tail
+            self.epoch += 1
+            self.frame(WANT, self.epoch << 8 | WANT_ROOM)
+            self.until(lambda: self.their_tail != before or self.shared())
+            if self.shared():
+                return False
+        self.frame(DATA, self.tail, body, flags)
+        self.told = self.tail
+        self.head += cost
+        return True
+
+    def put_shared(self, flags, size, body):
+        ring = self.ring_out
+        space = up8(8 + len(body))
+        left = ring - (self.head & (ring - 1))
+        pad = left if left < space else 0
+        self.sleep(WANT_ROOM, lambda: self.head - self.theirs(TAIL) + space +
+                   pad + 16 <= ring)
+        if pad:
+            struct.pack_into("<II", self.out, 4096 + (self.head & (ring - 1)),
+                             pad - 8, PAD)
+            self.head += pad
+        at = 4096 + (self.head & (ring - 1))
+        self.out[at + 8:at + 8 + len(body)] = body
+        struct.pack_into("<II", self.out, at, size, flags)
+        self.head += space
+        self.put(HEAD, self.head)
+        self.ring_for(WANT_DATA)
+
+    def send(self, message, call=0):
+        at = 0
+        while at == 0 or at < len(message):
+            part = message[at:at + self.fragment()]
+            flags, extra = 0, b""
+            if at + len(part) < len(message):
+                flags = MORE
+                if at == 0:
+                    flags |= TOTAL
+                    extra = struct.pack("<Q", len(message))
+            if call and at == 0:
+                flags |= REQUEST
+                extra += struct.pack("<Q", call)
+            if self.shared() or not self.put_framed(flags, extra + part):
+                self.put_shared(flags, len(part), extra + part)
+            at += max(len(part), 1)
+
+    # --- records in ----------------------------------------------------------
+
+    def next_framed(self):
+        flags, extra, payload = self.queue.pop(0)
+        self.tail += charge(len(extra) + len(payload))
+        self.consumed += len(payload)
+        if self.out is not None:
+            self.tell()
+        if self.tail - self.told >= window(self.ring_in) // 4:
+            self.credit()
+        return flags, extra, payload
+
+    def next_shared(self):
+        while True:
+            self.sleep(WANT_DATA, lambda: self.theirs(HEAD) != self.tail)
+            at = 4096 + (self.tail & (self.ring_in - 1))
+            size, flags = struct.unpack_from("<II", self.inn, at)
+            extra = extra_of(flags)
+            at += 8
+            words = self.inn[at:at + extra]
+            payload = self.inn[at + extra:at + extra + size]
+            self.tail += up8(8 + extra + size)
+            if flags != PAD:
+                break
+        self.consumed += size
+        self.tell()
+        self.ring_for(WANT_ROOM | WANT_DRAINED)
+        return flags, words, payload
+
+    def receive(self):
+        """(message, id of the call that it answers or 0)"""
+        message, total, call = b"", None, 0
+        while True:
+            self.until(lambda: self.queue or self.moved is not None)
+            flags, words, payload = (self.next_framed() if self.queue
+                                     else self.next_shared())
+            assert not flags & (ABORT | FIN)
+            if flags & TOTAL:
+                total = struct.unpack("<Q", words[:8])[0]
+            if flags & REPLY:
+                call = struct.unpack("<Q", words[-8:])[0]
+            message += payload
+            if not flags & MORE:
+                assert total is None or total == len(message)
+                return message, call
+
+    def close(self):
+        if self.out is not None:
+            struct.pack_into("<I", self.out, ENDED, CLOSED)
+        if not self.shared() or self.moved is None:
+            self.credit()
+            self.frame(STATE, CLOSED)
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+# --- what is tried -----------------------------------------------------------
+
+def pattern(size):
+    return bytes((i * 7 + size) & 255 for i in range(size))
+
+
+def echo(peer, sizes):
+    for size in sizes:
+        message = pattern(size)
+        peer.send(message)
+        assert peer.receive() == (message, 0), size
+
+
+def moves_to_shared_memory(door):
+    peer = Peer(door)
+    echo(peer, [0, 1, 1000])
+    assert not peer.shared()
+    echo(peer, [40000] * 4)
+    echo(peer, list(range(0, 400, 13)) * 20)
+    echo(peer, [200000, 1 << 20, 0, 3])
+    assert peer.shared() and peer.moved is not None
+    peer.close()
+
+
+def stays_on_its_socket(door):
+    peer = Peer(door, shared=False)
+    echo(peer, [10] * 300 + [0, 16384, 100000, 1 << 20])
+    assert not peer.shared()
+    peer.close()
+
+
+def sends_ahead_of_the_reader(door):
+    peer = Peer(door)
+    for size in [3000] * 40:
+        peer.send(pattern(size))
+    for size in [3000] * 40:
+        assert peer.receive() == (pattern(size), 0)
+    peer.close()
+
+
+def gets_replies_to_calls(door):
+    peer = Peer(door)
+    for call in range(1, 60):
+        peer.send(b"what?", call)
+        assert peer.receive() == (b"what?", call)
+    peer.send(pattern(200000), 1 << 40)
+    assert peer.receive() == (pattern(200000), 1 << 40)
+    peer.close()
+
+
+def asks_for_facts(door):
+    peer = Peer(door)
+    asker = Peer(door, kind=1)
+    version, each, kind, access, clients, most, total, refused = struct.unpack(
+        "<IIIIIIQQ", asker.facts[:40])
+    assert (version, each, kind, access) == (1, 72, 2, 0)
+    assert clients == 1 and most == 65536 and total >= 1 and refused == 0
+    assert len(asker.facts) == 40 + clients * each
+    uid, _, pid = struct.unpack_from("<IIQ", asker.facts, 40 + 8)
+    assert (uid, pid) == (os.geteuid(), os.getpid())
+    peer.close()
+
+
+def is_refused_what_does_not_fit(door):
+    greeting = [1, 1, 0, 0, 2, 0, 65536, 65536, 1 << 20, 0]
+    for field, value, verdict in ((0, 2, 4), (1, 9, None)):
+        wanted = list(greeting)
+        wanted[field] = value
+        wanted[1] = max(wanted[0], wanted[1])
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(10)
+            client.connect(door)
+            client.send(struct.pack("<BBHIQ", HELLO, 0, 0, 40, MAGIC) +
+                        GREETING.pack(*wanted))
+            answer = client.recv(1000)
+            assert answer[0] == VERDICT
+            code = GREETING.unpack(answer[16:56])[2]
+            assert code == (verdict or 0), (field, value, code)
+
+
+def ends_alone_when_it_breaks_the_rules(door):
+    good = Peer(door)
+    wrong = [
+        b"\xee" + bytes(15),                                    # no such type
+        struct.pack("<BBHIQ", DATA, 1, 0, 0, 0),                # byte 1
+        struct.pack("<BBHIQ", DATA, 0, 0, 1 << 30, 0),          # too large
+        struct.pack("<BBHIQ", DATA, 0, MORE, 0, 0),             # rule 4
+        struct.pack("<BBHIQ", DATA, 0, PAD, 0, 0),              # rule 5
+        struct.pack("<BBHIQ", DATA, 0, 0, 0, 1 << 20),          # tail > head
+        struct.pack("<BBHIQ", MOVED, 0, 0, 0, 0),               # no segment
+        struct.pack("<BBHIQ", HELLO, 0, 0, 40, MAGIC) + bytes(40),
+        bytes([BELL]) * 8,                                      # not asked for
+    ]
+    for frame in wrong:
+        bad = Peer(door)
+        bad.socket.send(frame)
+        try:
+            bad.until(lambda: False)
+        except (Refused, ConnectionResetError):
+            pass
+        echo(good, [5])
+    good.close()
+
+
+def main(door):
+    tries = (moves_to_shared_memory, stays_on_its_socket,
+             sends_ahead_of_the_reader, gets_replies_to_calls, asks_for_facts,
+             is_refused_what_does_not_fit, ends_alone_when_it_breaks_the_rules)
+    for one in tries:
+        one(door)
+        print("ok", one.__name__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
