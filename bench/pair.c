@@ -198,6 +198,8 @@ static void row_fill(const struct bench_case *self, struct samples *samples,
     row->ours = field_median(samples, OURS, offset);
     row->yardstick = field_median(samples, YARDSTICK, offset);
     row->ratio = median(samples->ratios, samples->rounds);
+    if (self->placement == PLACE_SPLIT)
+        row->line_ns = median(samples->lines, samples->rounds);
     row->buffered = field_median(samples, BUFFERED, offset);
     row->control = field_median(samples, CONTROL, offset);
     if (self->bytes >= 16384) { /* people think of these in bytes */

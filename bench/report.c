@@ -77,7 +77,7 @@ void table_head(FILE *file)
 void table_row(FILE *file, const struct row *row)
 {
     char ours[24], yardstick[24], plain[24], ratio[32], target[24];
-    char buffered[24], control[24];
+    char buffered[24], control[24], line[24];
 
     number_text(ours, sizeof(ours), row->ours, row->failed);
     number_text(yardstick, sizeof(yardstick), row->yardstick,
@@ -89,9 +89,10 @@ void table_row(FILE *file, const struct row *row)
                 row->failed || row->buffered <= 0);
     number_text(control, sizeof(control), row->control,
                 row->failed || row->control <= 0);
+    number_text(line, sizeof(line), row->line_ns, row->line_ns <= 0);
     target_text(target, sizeof(target), row);
-    fprintf(file, "%-23s %8s %9s %-7s %6s %-12s %-6s %8s %9s\n", row->name,
+    fprintf(file, "%-23s %8s %9s %-7s %6s %-12s %-6s %8s %9s %7s\n", row->name,
             ours, yardstick, row->unit, ratio, target, verdict(row), buffered,
-            control);
+            control, line);
     fflush(file);
 }

@@ -38,6 +38,7 @@ struct row {
     double ratio;     /* gain or cost, whichever the target is about */
     double buffered;  /* the socket with a better reader; 0: not measured */
     double control;   /* the bare ring; 0: not measured */
+    double line_ns;   /* of a cache line between the two ends; 0: one core */
     enum target target;
     double limit;
     int failed; /* it could not be measured */
