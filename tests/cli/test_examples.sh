@@ -86,6 +86,10 @@ example unique_name
 same 'one message of 100000 bytes in 98 parts' "$out" \
     'unique_name puts a message together again'
 
+example anonymous 'letters for a shell
+'
+same 'LETTERS FOR A SHELL' "$out" 'anonymous writes to a child'
+
 if "$WINDPIPE_SOURCE/tools/error-table" --check; then
     pass
 else

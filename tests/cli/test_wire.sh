@@ -18,6 +18,8 @@ started+=("$pid")
 timeout "$patience" "$windpipe" wait wire || fail 'the server does not come up'
 out=$(timeout 60 python3 "$here/wire_peer.py" "$WINDPIPE_DIR/wire.pipe" 2>&1)
 status=$?
+kill -TERM "$pid"
+wait "$pid"
 while read -r line; do
     [ "$line" = "${line#ok }" ] || pass
 done <<<"$out"
