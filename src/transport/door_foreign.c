@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking the path of a foreign door and giving it back, in a directory where
+ * others come and go without asking. door_foreign.h has the rules; here they
+ * are kept by never acting on what was seen a moment ago: names change files
+ * in one step, and what was got is looked at afterwards.
+ */
+#include "transport/door_foreign.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/name.h"
+#include "base/options.h"
+#include "transport/door_place.h"
+
+/* Between two looks at a socket that nobody seems to have. */
+enum {
+    DEAD_MS = 100
+};
+
+/* How often the path may change hands while we take it before we call it
+ * busy. */
+enum {
+    ROUNDS = 32
+};
+
+enum {
+    MODE_ALL = 0777,
+    MODE_PRIVATE = 0700,
+    MODE_STICKY = 01000
+};
+
+/* ---- where --------------------------------------------------------------- */
+
+const char *wpipe__foreign_temp(void)
+{
+    const char *value = wpipe__os_environment("TMPDIR");
+
+    return value == NULL || value[0] == '\0' ? "/tmp" : value;
+}
+
+static int fail_long(const char *directory, const char *prefix,
+                     const char *name, const wpipe_options *options)
+{
+    wpipe__options_explain(options,
+                           "the path of a foreign pipe may have %d bytes at "
+                           "the most; this one has %zu: %s%s%s",
+                           WPIPE__FOREIGN_PATH_MAX,
+                           strlen(directory) + strlen(prefix) + strlen(name),
+                           directory, prefix, name);
+    return WPIPE_ENAME;
+}
+
+/* Put the path together. */
+static int join(char *ret_path, size_t size, const char *name,
+                const wpipe_options *options)
+{
+    const char *directory = name[0] == '/' ? "" : wpipe__foreign_temp();
+    const char *prefix = "";
+    size_t length = strlen(directory);
+
+    if (length > 0)
+        prefix = directory[length - 1] == '/' ? WPIPE__FOREIGN_PREFIX
+                                              : "/" WPIPE__FOREIGN_PREFIX;
+    length += strlen(prefix) + strlen(name);
+    if (length > WPIPE__FOREIGN_PATH_MAX)
+        return fail_long(directory, prefix, name, options);
+    if (length >= size)
+        return WPIPE_EINVAL;
+    (void)snprintf(ret_path, size, "%s%s%s", directory, prefix, name);
+    return 0;
+}
+
+int wpipe__foreign_path(const char *name, char *ret_path, size_t size,
+                        const wpipe_options *options)
+{
+    char parsed[WPIPE_NAME_MAX + 1];
+    const char *why = NULL;
+    int r = wpipe__name_parse(name, parsed, &why);
+
+    if (r == 0)
+        return join(ret_path, size, parsed, options);
+    if (name != NULL && name[0] == '/') {
+        if (name[strlen(name) - 1] != '/')
+            return join(ret_path, size, name, options);
+        why = "the path of a foreign pipe ends with '/'";
+    } else if (name != NULL && strlen(name) > WPIPE_NAME_MAX) {
+        return join(ret_path, size, name, options); /* too long: says so */
+    }
+    wpipe__options_explain(options, "%s", why);
+    return r;
+}
+
+const char *wpipe__foreign_file(const char *path)
+{
+    return strrchr(path, '/') + 1;
+}
+
+int wpipe__foreign_directory(const char *path, wpipe__handle *ret_directory,
+                             struct wpipe__file_facts *ret_facts)
+{
+    char directory[WPIPE__FOREIGN_PATH_MAX + 1];
+
+    (void)snprintf(directory, sizeof(directory), "%.*s",
+                   (int)(wpipe__foreign_file(path) - path), path);
+    return wpipe__os_directory_follow(directory, ret_directory, ret_facts);
+}
+
+/* ---- who else has the path ----------------------------------------------- */
+
+const char *wpipe__foreign_kind(int kind)
+{
+    switch (kind) {
+    case WPIPE__FILE_REGULAR:
+        return "a regular file";
+    case WPIPE__FILE_DIRECTORY:
+        return "a directory";
+    case WPIPE__FILE_LINK:
+        return "a symbolic link";
+    case WPIPE__FILE_SOCKET:
+        return "a socket of another kind";
+    case WPIPE__FILE_FIFO:
+        return "a FIFO";
+    default:
+        return "something else";
+    }
+}
+
+/* Explain a system call that failed with `r`. */
+static int fail_call(const struct wpipe__foreign_door *d, const char *verb,
+                     int r, const wpipe_options *options)
+{
+    wpipe__options_explain(options, "cannot %s %s: %s", verb, d->path,
+                           wpipe__os_error_text());
+    /* the directory has gone: not what "no such pipe" means */
+    return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
+}
+
+/* Say that process `pid` (0: not known) has the path. */
+static int fail_in_use(const struct wpipe__foreign_door *d, int64_t pid,
+                       const wpipe_options *options)
+{
+    char program[64] = "";
+
+    if (pid > 0)
+        wpipe__os_program(pid, program, sizeof(program));
+    if (pid <= 0)
+        wpipe__options_explain(options, "%s is in use by another process",
+                               d->path);
+    else if (program[0] == '\0')
+        wpipe__options_explain(options,
+                               "%s is in use by process %lld or a child of it",
+                               d->path, (long long)pid);
+    else
+        wpipe__options_explain(options, "%s is in use by process %lld (%s)",
+                               d->path, (long long)pid, program);
+    return WPIPE_EINUSE;
+}
+
+/* What is there is not ours to remove. */
+static int fail_in_the_way(const struct wpipe__foreign_door *d, int kind,
+                           const wpipe_options *options)
+{
+    wpipe__options_explain(options,
+                           "%s is %s, not a pipe: it stays untouched and the "
+                           "name cannot be used",
+                           d->path, wpipe__foreign_kind(kind));
+    return WPIPE_EACCES;
+}
+
+/* Another user's: `dead` when nobody listens there any more. */
+static int fail_other_user(const struct wpipe__foreign_door *d, uint32_t uid,
+                           int dead, const wpipe_options *options)
+{
+    char user[64];
+
+    wpipe__os_user(uid, user, sizeof(user));
+    wpipe__options_explain(options,
+                           dead ? "%s is a socket that user %s (%u) has left "
+                                  "behind: it stays untouched and the name "
+                                  "cannot be used"
+                                : "%s is a socket of user %s (%u)",
+                           d->path, user, (unsigned)uid);
+    return dead ? WPIPE_EACCES : WPIPE_EINUSE;
+}
+
+/*
+ * Is somebody behind this socket, in the kernel's list? It may not be in
+ * there for reasons of ours, or there may be no list: that proves nothing.
+ */
+static int check_list(const struct wpipe__foreign_door *d,
+                      const struct wpipe__file_facts *facts,
+                      const wpipe_options *options)
+{
+    struct wpipe__socket_facts socket;
+    int64_t pid;
+
+    if (wpipe__os_socket_find(facts->device, facts->inode, &socket) < 0)
+        return 0;
+    pid = wpipe__os_socket_process(socket.number);
+    if (pid == 0 && facts->uid != wpipe__os_uid())
+        return fail_other_user(d, facts->uid, 0, options);
+    return fail_in_use(d, pid, options);
+}
+
+/* Knock at a socket. 1: nobody is there, and it is ours; < 0: any other. */
+static int check_socket(const struct wpipe__foreign_door *d,
+                        const struct wpipe__file_facts *facts,
+                        const wpipe_options *options)
+{
+    wpipe__handle socket;
+    wpipe_peer peer;
+    int r;
+
+    r = check_list(d, facts, options);
+    if (r < 0)
+        return r;
+    r = wpipe__os_connect(d->directory, wpipe__foreign_file(d->path), &socket);
+    if (r == 0) {
+        if (wpipe__os_peer(socket, 0, &peer) < 0)
+            peer.pid = 0;
+        wpipe__os_close(socket);
+        return fail_in_use(d, peer.pid, options);
+    }
+    if (r == WPIPE_EAGAIN)
+        return fail_in_use(d, 0, options);
+    if (r == WPIPE_ENOTSUP)
+        return fail_in_the_way(d, WPIPE__FILE_SOCKET, options);
+    if (facts->uid != wpipe__os_uid() &&
+        (r == WPIPE_ENOTFOUND || r == WPIPE_EACCES))
+        return fail_other_user(d, facts->uid, r == WPIPE_ENOTFOUND, options);
+    return r == WPIPE_ENOTFOUND ? 1 : fail_call(d, "connect to", r, options);
+}
+
+/* Look once: 0 nothing is there; 1 a socket of ours that refuses; < 0. */
+static int look(const struct wpipe__foreign_door *d,
+                struct wpipe__file_facts *ret_facts,
+                const wpipe_options *options)
+{
+    int r = wpipe__os_file_facts(d->directory, wpipe__foreign_file(d->path),
+                                 ret_facts);
+
+    if (r == WPIPE_ENOTFOUND)
+        return 0;
+    if (r < 0)
+        return fail_call(d, "look at", r, options);
+    if (ret_facts->kind != WPIPE__FILE_SOCKET)
+        return fail_in_the_way(d, ret_facts->kind, options);
+    return check_socket(d, ret_facts, options);
+}
+
+static int is_same(const struct wpipe__file_facts *one,
+                   const struct wpipe__file_facts *other)
+{
+    return one->device == other->device && one->inode == other->inode;
+}
+
+/*
+ * 0: nothing is there. 1: a dead socket of ours, these facts. < 0: the path
+ * is not to be had. A server that is about to listen refuses, too, so a socket
+ * is not dead at the first look.
+ */
+static int judge(const struct wpipe__foreign_door *d,
+                 struct wpipe__file_facts *ret_dead,
+                 const wpipe_options *options)
+{
+    struct wpipe__file_facts before;
+    int r = look(d, &before, options);
+    int i;
+
+    for (i = 0; r == 1 && i < ROUNDS; i++) {
+        (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(DEAD_MS));
+        r = look(d, ret_dead, options);
+        if (r == 1 && is_same(&before, ret_dead))
+            return 1;
+        before = *ret_dead;
+    }
+    return r == 1 ? fail_in_use(d, 0, options) : r;
+}
+
+/* ---- a directory of our own beside the door ------------------------------ */
+
+struct workshop {
+    wpipe__handle directory;
+    char name[64];
+};
+
+/* Is this the directory that we made, or made once? */
+static int is_ours(const struct wpipe__file_facts *facts)
+{
+    return facts->uid == wpipe__os_uid() &&
+           (facts->mode & MODE_ALL) == MODE_PRIVATE;
+}
+
+static int workshop_try(const struct wpipe__foreign_door *d,
+                        struct workshop *ret)
+{
+    struct wpipe__file_facts facts;
+    int r = wpipe__os_directory_make(d->directory, ret->name, &ret->directory,
+                                     &facts);
+
+    if (r == 0 && !is_ours(&facts)) {
+        wpipe__os_close(ret->directory);
+        ret->directory = WPIPE__NO_HANDLE;
+        r = WPIPE_EACCES;
+    }
+    return r;
+}
+
+/*
+ * It is named after the lock, which only we hold, so that a successor finds
+ * what a killed server has left in it. Somebody else may have put something
+ * there to be in our way: then it has any other name.
+ */
+static int workshop_open(const struct wpipe__foreign_door *d,
+                         struct workshop *ret)
+{
+    struct wpipe__file_facts lock;
+    uint64_t random = 0;
+    int r = wpipe__os_file_facts(d->home, d->lock_file, &lock);
+
+    ret->directory = WPIPE__NO_HANDLE;
+    if (r == 0) {
+        (void)snprintf(ret->name, sizeof(ret->name), ".windpipe-%llx-%llx",
+                       (unsigned long long)lock.device,
+                       (unsigned long long)lock.inode);
+        r = workshop_try(d, ret);
+    }
+    if (r == 0 || (r != WPIPE_EACCES && r != WPIPE_ENOTFOUND))
+        return r;
+    r = wpipe__os_random(&random, sizeof(random));
+    if (r < 0)
+        return r;
+    (void)snprintf(ret->name, sizeof(ret->name), ".windpipe-%016llx",
+                   (unsigned long long)random);
+    return workshop_try(d, ret);
+}
+
+/* A socket that we left: under the door's name, or bound with a short one.
+ * Whatever else is in there is not ours to remove. */
+static int sweep_file(const char *name, void *user)
+{
+    static const char ending[] = ".bind";
+    const struct wpipe__file *own = user;
+    struct wpipe__file_facts facts;
+    size_t length = strlen(name);
+
+    if (strcmp(name, own->name) != 0 &&
+        (length < sizeof(ending) ||
+         strcmp(name + length - (sizeof(ending) - 1), ending) != 0))
+        return 0;
+    if (wpipe__os_file_facts(own->directory, name, &facts) == 0 &&
+        facts.kind == WPIPE__FILE_SOCKET)
+        (void)wpipe__os_file_unlink(own->directory, name);
+    return 0;
+}
+
+/* What a killed server has left. */
+static void workshop_sweep(const struct wpipe__foreign_door *d,
+                           const struct workshop *w)
+{
+    struct wpipe__file own = { w->directory, wpipe__foreign_file(d->path) };
+
+    (void)wpipe__os_directory_each(w->directory, sweep_file, &own);
+}
+
+/* Without listing it, which takes a descriptor that we may not get. */
+static void workshop_close(const struct wpipe__foreign_door *d,
+                           struct workshop *w)
+{
+    struct wpipe__file own = { w->directory, wpipe__foreign_file(d->path) };
+
+    (void)sweep_file(own.name, &own);
+    wpipe__os_close(w->directory);
+    (void)wpipe__os_directory_remove(d->directory, w->name);
+}
+
+/* ---- taking the path ----------------------------------------------------- */
+
+static int open_directory(struct wpipe__foreign_door *d,
+                          struct wpipe__file_facts *ret_facts,
+                          const wpipe_options *options)
+{
+    int r = wpipe__foreign_directory(d->path, &d->directory, ret_facts);
+
+    if (r < 0)
+        wpipe__options_explain(options, "cannot use the directory of %s: %s",
+                               d->path, wpipe__os_error_text());
+    return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
+}
+
+/* One directory may have many paths, but has one number: so the lock is
+ * called by that. */
+static int take_lock(struct wpipe__foreign_door *d,
+                     const struct wpipe__file_facts *directory,
+                     const wpipe_options *options)
+{
+    struct wpipe__place place;
+    int64_t pid = 0;
+    int r;
+
+    r = wpipe__place_open(&place, WPIPE__PLACE_PRIVATE, 1, options);
+    if (r < 0)
+        return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
+    d->home = place.directory;
+    (void)snprintf(d->lock_file, sizeof(d->lock_file), "%llx-%llx-%s.foreign",
+                   (unsigned long long)directory->device,
+                   (unsigned long long)directory->inode,
+                   wpipe__foreign_file(d->path));
+    r = wpipe__os_lock_take(d->home, d->lock_file, 0600, &d->lock, &pid);
+    if (r == WPIPE_EINUSE)
+        return fail_in_use(d, pid, options);
+    if (r < 0)
+        wpipe__options_explain(options, "cannot lock %s/%s: %s", place.path,
+                               d->lock_file, wpipe__os_error_text());
+    return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
+}
+
+/* A socket in the workshop, with the name it is to have outside: lists of
+ * sockets show that name for ever. */
+static int listen_inside(struct wpipe__foreign_door *d,
+                         const struct workshop *w, const wpipe_options *options)
+{
+    static const uint32_t modes[] = {
+        [WPIPE_ACCESS_USER] = 0600 | MODE_STICKY,
+        [WPIPE_ACCESS_GROUP] = 0660 | MODE_STICKY,
+        [WPIPE_ACCESS_ANYONE] = 0666 | MODE_STICKY,
+    };
+    const char *file = wpipe__foreign_file(d->path);
+    int access = options == NULL ? WPIPE_ACCESS_USER : options->access;
+    uint32_t gid = wpipe__os_gid();
+    struct wpipe__file_facts facts;
+    int r;
+
+    if (access == WPIPE_ACCESS_GROUP && options->group != 0)
+        gid = options->group;
+    r = wpipe__os_listen(w->directory, file, modes[access], gid, &d->listener);
+    if (r == 0)
+        r = wpipe__os_file_facts(w->directory, file, &facts);
+    if (r < 0)
+        return fail_call(d, "listen on", r, options);
+    d->device = facts.device;
+    d->inode = facts.inode;
+    return 0;
+}
+
+/* Is this file ours, the one that listens? */
+static int is_door(const struct wpipe__foreign_door *d,
+                   struct wpipe__file place)
+{
+    struct wpipe__file_facts facts;
+
+    return wpipe__os_file_facts(place.directory, place.name, &facts) == 0 &&
+           facts.device == d->device && facts.inode == d->inode;
+}
+
+/*
+ * Somebody came between our looks, and his file is in the workshop now. Put it
+ * back: in exchange for ours, or in place of nothing when ours is gone. If
+ * what comes for it is not ours, a second one has put himself in our place:
+ * then that one has to stay, and the first was displaced by him.
+ */
+static int put_back(const struct wpipe__foreign_door *d,
+                    struct wpipe__file inside, struct wpipe__file outside,
+                    const wpipe_options *options)
+{
+    int r = wpipe__os_file_exchange(inside, outside);
+
+    if (r == 0 && is_door(d, inside))
+        return WPIPE_EAGAIN;
+    if (r == 0)
+        (void)wpipe__os_file_exchange(inside, outside);
+    else
+        (void)wpipe__os_file_link(inside, outside);
+    return fail_in_use(d, 0, options);
+}
+
+/* Where names cannot be exchanged. For a moment it could be another file that
+ * is unlinked. */
+static int remove_dead(const struct wpipe__foreign_door *d,
+                       const struct wpipe__file_facts *dead,
+                       const wpipe_options *options)
+{
+    struct wpipe__file_facts facts;
+    const char *file = wpipe__foreign_file(d->path);
+    int r = wpipe__os_file_facts(d->directory, file, &facts);
+
+    if (r == 0 && is_same(&facts, dead))
+        r = wpipe__os_file_unlink(d->directory, file);
+    if (r == 0 || r == WPIPE_ENOTFOUND)
+        return WPIPE_EAGAIN;
+    return fail_call(d, "remove", r, options);
+}
+
+/* Take the place of a dead socket. 0; WPIPE_EAGAIN: it was not there any
+ * more; < 0. */
+static int replace(const struct wpipe__foreign_door *d,
+                   struct wpipe__file inside,
+                   const struct wpipe__file_facts *dead,
+                   const wpipe_options *options)
+{
+    struct wpipe__file outside = { d->directory, inside.name };
+    struct wpipe__file_facts facts;
+    int r = wpipe__os_file_exchange(inside, outside);
+
+    if (r == WPIPE_ENOTFOUND)
+        return WPIPE_EAGAIN;
+    if (r == WPIPE_ENOTSUP)
+        return remove_dead(d, dead, options);
+    if (r < 0)
+        return fail_call(d, "replace", r, options);
+    if (wpipe__os_file_facts(inside.directory, inside.name, &facts) == 0 &&
+        is_same(&facts, dead))
+        return 0;
+    return put_back(d, inside, outside, options);
+}
+
+/* Let the socket in the workshop appear as the door; `r` and `dead` are of
+ * the first judge. */
+static int appear(const struct wpipe__foreign_door *d, const struct workshop *w,
+                  int r, struct wpipe__file_facts *dead,
+                  const wpipe_options *options)
+{
+    struct wpipe__file inside = { w->directory, wpipe__foreign_file(d->path) };
+    struct wpipe__file outside = { d->directory, inside.name };
+    int i;
+
+    for (i = 0; i < ROUNDS; i++) {
+        if (r == 1) {
+            r = replace(d, inside, dead, options);
+            if (r != WPIPE_EAGAIN)
+                return r;
+        } else {
+            r = wpipe__os_file_link(inside, outside);
+            if (r != WPIPE_EINUSE)
+                return r < 0 ? fail_call(d, "publish", r, options) : 0;
+        }
+        r = judge(d, dead, options);
+        if (r < 0)
+            return r;
+    }
+    return fail_in_use(d, 0, options);
+}
+
+/* Only with the lock. */
+static int publish(struct wpipe__foreign_door *d, const wpipe_options *options)
+{
+    struct wpipe__file_facts dead;
+    struct workshop w;
+    int found;
+    int r;
+
+    found = judge(d, &dead, options);
+    if (found < 0)
+        return found;
+    r = workshop_open(d, &w);
+    if (r < 0)
+        return fail_call(d, "make a directory beside", r, options);
+    workshop_sweep(d, &w);
+    r = listen_inside(d, &w, options);
+    if (r == 0)
+        r = appear(d, &w, found, &dead, options);
+    workshop_close(d, &w);
+    if (r < 0)
+        d->inode = 0;
+    return r;
+}
+
+int wpipe__foreign_door_open(struct wpipe__foreign_door *d, const char *name,
+                             const wpipe_options *options)
+{
+    static const struct wpipe__foreign_door null = WPIPE__FOREIGN_DOOR_NULL;
+    struct wpipe__file_facts directory;
+    int r;
+
+    *d = null;
+    r = wpipe__foreign_path(name, d->path, sizeof(d->path), options);
+    if (r < 0)
+        goto fail;
+    d->generation = wpipe__os_generation();
+    r = open_directory(d, &directory, options);
+    if (r < 0)
+        goto fail;
+    r = take_lock(d, &directory, options);
+    if (r < 0)
+        goto fail;
+    r = publish(d, options);
+    if (r < 0)
+        goto fail;
+    return 0;
+
+fail:
+    wpipe__foreign_door_close(d);
+    return r;
+}
+
+/* ---- giving it back ------------------------------------------------------ */
+
+/*
+ * Remove the door, but no other file that takes its name in this moment: it is
+ * moved to where only we are, looked at, and put back if it is not ours.
+ */
+static void unpublish(const struct wpipe__foreign_door *d)
+{
+    struct wpipe__file outside = { d->directory, wpipe__foreign_file(d->path) };
+    struct wpipe__file inside = outside;
+    struct workshop w;
+
+    if (d->inode == 0 || !is_door(d, outside))
+        return;
+    if (workshop_open(d, &w) < 0) {
+        (void)wpipe__os_file_unlink(outside.directory, outside.name);
+        return;
+    }
+    inside.directory = w.directory;
+    if (wpipe__os_file_move(outside, inside) == 0 && !is_door(d, inside) &&
+        wpipe__os_file_link(inside, outside) == WPIPE_EACCES)
+        (void)wpipe__os_file_move(inside, outside); /* a directory */
+    workshop_close(d, &w);
+}
+
+void wpipe__foreign_door_close(struct wpipe__foreign_door *d)
+{
+    static const struct wpipe__foreign_door null = WPIPE__FOREIGN_DOOR_NULL;
+
+    if (d == NULL)
+        return;
+    if (d->lock != WPIPE__NO_HANDLE &&
+        d->generation == wpipe__os_generation()) {
+        unpublish(d);
+        wpipe__os_lock_release(d->home, d->lock_file, d->lock);
+        d->lock = WPIPE__NO_HANDLE; /* closed with the release */
+    }
+    wpipe__os_close(d->lock);
+    wpipe__os_close(d->listener);
+    wpipe__os_close(d->home);
+    wpipe__os_close(d->directory);
+    *d = null;
+}

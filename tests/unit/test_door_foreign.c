@@ -1,0 +1,969 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One process and the foreign door: which path a name means, the file that
+ * stands there and goes again, everything that may be in the way, and what a
+ * client meets. Rows are those of .NET's own tests. Races are in
+ * fault/test_door_foreign_races.c, other users in
+ * fault/test_door_foreign_attacks.c.
+ */
+#include "support.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "transport/door_foreign.h"
+#include "unit/door_foreign_tools.h"
+
+enum {
+    STICKY = 01000
+};
+
+/* ---- the path ------------------------------------------------------------ */
+
+static void assert_path(const char *name, const char *expected)
+{
+    char path[WPIPE__FOREIGN_PATH_MAX + 1] = "";
+    wpipe_options options = plain();
+
+    if (wpipe__foreign_path(name, path, sizeof(path), &options) < 0)
+        fail_msg("\"%s\": %s", name, error_text);
+    assert_string_equal(path, expected);
+    assert_string_equal(error_text, "");
+}
+
+static void path_of_a_name_is_in_the_temporary_directory(void **state)
+{
+    (void)state;
+    setenv("TMPDIR", "/var/tmp", 1);
+    assert_path("echo", "/var/tmp/CoreFxPipe_echo");
+    assert_path("Echo", "/var/tmp/CoreFxPipe_Echo");
+    setenv("TMPDIR", "/var/tmp/", 1);
+    assert_path("echo", "/var/tmp/CoreFxPipe_echo");
+    setenv("TMPDIR", "/", 1);
+    assert_path("echo", "/CoreFxPipe_echo");
+    setenv("TMPDIR", "relative", 1);
+    assert_path("echo", "relative/CoreFxPipe_echo");
+    setenv("TMPDIR", "", 1);
+    assert_path("echo", "/tmp/CoreFxPipe_echo");
+    unsetenv("TMPDIR");
+    assert_path("echo", "/tmp/CoreFxPipe_echo");
+    /* what Windows has no use for is no matter here */
+    assert_path("a b\\c:*?", "/tmp/CoreFxPipe_a b\\c:*?");
+    assert_path("gr\xc3\xbc\xc3\x9f", "/tmp/CoreFxPipe_gr\xc3\xbc\xc3\x9f");
+}
+
+static void path_of_a_prefixed_name_has_no_prefix(void **state)
+{
+    (void)state;
+    unsetenv("TMPDIR");
+    assert_path("\\\\.\\pipe\\echo", "/tmp/CoreFxPipe_echo");
+    assert_path("\\\\?\\PIPE\\echo", "/tmp/CoreFxPipe_echo");
+    assert_path("//./pipe/echo", "/tmp/CoreFxPipe_echo");
+}
+
+/* Test CreateServer_ConnectClient_UsingUnixAbsolutePath. */
+static void path_that_is_absolute_is_taken_as_it_is(void **state)
+{
+    (void)state;
+    assert_path("/run/some/where", "/run/some/where");
+    assert_path("/x", "/x");
+    assert_path("/tmp/../tmp/x.sock", "/tmp/../tmp/x.sock");
+    assert_path("/tmp/anonymous", "/tmp/anonymous");
+}
+
+static void assert_no_path(const char *name, const char *said)
+{
+    char path[WPIPE__FOREIGN_PATH_MAX + 1] = "as before";
+    wpipe_options options = plain();
+
+    assert_int_equal(wpipe__foreign_path(name, path, sizeof(path), &options),
+                     WPIPE_ENAME);
+    assert_int_equal(wpipe__foreign_path(name, path, sizeof(path), NULL),
+                     WPIPE_ENAME);
+    assert_string_equal(path, "as before");
+    assert_said(said);
+    assert_foreign_open(name, NULL, WPIPE_ENAME);
+    assert_foreign_dial(name, NULL, WPIPE_ENAME);
+}
+
+/* Rows 1, 2, 3, 31, 33, 38; control characters are a rule of ours. */
+static void path_of_a_bad_name_is_refused_with_its_rule(void **state)
+{
+    (void)state;
+    assert_no_path(NULL, "there is no name");
+    assert_no_path("", "the name is empty");
+    assert_no_path("anonymous", "reserved");
+    assert_no_path("ANONYMOUS", "reserved");
+    assert_no_path("a/b", "'/'");
+    assert_no_path("../x", "'/'");
+    assert_no_path("\\\\.\\pipe\\", "the name is empty");
+    assert_no_path("\\\\.\\pipe\\/tmp/x", "'/'");
+    assert_no_path("a\nb", "control");
+    assert_no_path("/", "ends with '/'");
+    assert_no_path("/tmp/x/", "ends with '/'");
+}
+
+/* Fills `name` so that its path has `length` bytes. */
+static void name_for_path(char *name, size_t length)
+{
+    size_t used = strlen(door_path(""));
+
+    memset(name, 'n', length - used);
+    name[length - used] = '\0';
+}
+
+/* Row 30: 108 is the first length that fails on Linux, and the full path is
+ * told. */
+static void path_over_107_bytes_is_refused_with_limit_and_path(void **state)
+{
+    char name[512];
+    char path[512];
+
+    (void)state;
+    name_for_path(name, 107);
+    snprintf(path, sizeof(path), "%s", door_path(name));
+    assert_int_equal(strlen(path), 107);
+    assert_path(name, path);
+    name_for_path(name, 108);
+    snprintf(path, sizeof(path), "%s", door_path(name));
+    assert_no_path(name, "107 bytes");
+    assert_no_path(name, "has 108");
+    assert_no_path(name, path);
+    assert_no_path(path, path); /* the same, as an absolute one */
+    name_for_path(name, 400);   /* longer than any name may be */
+    assert_no_path(name, "107 bytes");
+    assert_no_path(name, "has 400");
+    /* in /tmp there are 91 bytes for a name */
+    unsetenv("TMPDIR");
+    memset(name, 'n', 92);
+    name[92] = '\0';
+    assert_no_path(name, "107 bytes");
+    name[91] = '\0';
+    assert_int_equal(wpipe__foreign_path(name, path, sizeof(path), NULL), 0);
+}
+
+static void path_for_a_small_buffer_is_refused(void **state)
+{
+    char path[64] = "as before";
+
+    (void)state;
+    setenv("TMPDIR", "/t", 1);
+    assert_int_equal(wpipe__foreign_path("e", path, 15, NULL), WPIPE_EINVAL);
+    assert_string_equal(path, "as before");
+    assert_int_equal(wpipe__foreign_path("e", path, 16, NULL), 0);
+    assert_string_equal(path, "/t/CoreFxPipe_e");
+}
+
+/* ---- taking and giving back ---------------------------------------------- */
+
+/* Rows 4, 29, 55: there while it is open, gone afterwards, and any plain
+ * client is served. */
+static void door_open_is_reached_and_leaves_nothing(void **state)
+{
+    struct wpipe__foreign_door d = WPIPE__FOREIGN_DOOR_NULL;
+    wpipe_options options = plain();
+    struct stat status;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", &options), 0);
+    assert_string_equal(error_text, "");
+    assert_string_equal(d.path, door_path("echo"));
+    assert_int_equal(lstat(d.path, &status), 0);
+    assert_true(S_ISSOCK(status.st_mode));
+    assert_int_equal(status.st_nlink, 1);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    /* for systemd-tmpfiles */
+    assert_int_equal(status.st_mode & 07000, STICKY);
+    /* the lock is not where the others are */
+    assert_int_equal(count_all(temp_dir()), 1);
+    assert_int_equal(count_all(support_runtime_dir()), 1);
+    assert_foreign_reaches(&d, "echo");
+    wpipe__foreign_door_close(&d);
+    assert_nothing_left();
+    wpipe__foreign_door_close(&d);
+    wpipe__foreign_door_close(NULL);
+}
+
+static void door_at_an_absolute_path_is_reached(void **state)
+{
+    const char *path = below(support_dir(), "any.sock");
+    struct wpipe__foreign_door d;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, path, NULL), 0);
+    assert_string_equal(d.path, path);
+    assert_foreign_reaches(&d, path);
+    wpipe__foreign_door_close(&d);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_nothing_left();
+}
+
+static void door_names_of_every_length_reach_their_own(void **state)
+{
+    static struct wpipe__foreign_door doors[128];
+    static char names[128][256];
+    size_t first = strlen(door_path("")) + 1;
+    size_t length;
+
+    (void)state;
+    for (length = first; length <= WPIPE__FOREIGN_PATH_MAX; length++) {
+        name_for_path(names[length], length);
+        assert_int_equal(
+            wpipe__foreign_door_open(&doors[length], names[length], NULL), 0);
+    }
+    for (length = first; length <= WPIPE__FOREIGN_PATH_MAX; length++)
+        assert_foreign_reaches(&doors[length], names[length]);
+    for (length = first; length <= WPIPE__FOREIGN_PATH_MAX; length++)
+        wpipe__foreign_door_close(&doors[length]);
+    assert_nothing_left();
+}
+
+/* Nothing that a program has set may change who can connect; .NET's mode is
+ * whatever the umask leaves. */
+static void door_under_any_umask_has_its_mode(void **state)
+{
+    static const mode_t masks[] = { 0, 0022, 0077, 0777 };
+    static const struct {
+        int access;
+        mode_t mode;
+    } table[] = {
+        { WPIPE_ACCESS_USER, 0600 },
+        { WPIPE_ACCESS_GROUP, 0660 },
+        { WPIPE_ACCESS_ANYONE, 0666 },
+    };
+    wpipe_options options = plain();
+    struct wpipe__foreign_door d;
+    size_t i;
+    size_t k;
+
+    (void)state;
+    for (i = 0; i < sizeof(masks) / sizeof(*masks); i++)
+        for (k = 0; k < sizeof(table) / sizeof(*table); k++) {
+            mode_t before = umask(masks[i]);
+
+            options.access = table[k].access;
+            assert_int_equal(wpipe__foreign_door_open(&d, "echo", &options), 0);
+            assert_int_equal(umask(before), masks[i]);
+            assert_int_equal(mode_of(d.path), table[k].mode | STICKY);
+            wpipe__foreign_door_close(&d);
+            assert_nothing_left();
+        }
+}
+
+static void door_for_a_group_belongs_to_it(void **state)
+{
+    wpipe_options options = plain();
+    struct wpipe__foreign_door d;
+    struct stat status;
+
+    (void)state;
+    if (geteuid() != 0)
+        support_skip("only root may give files to any group");
+    options.access = WPIPE_ACCESS_GROUP;
+    options.group = 12345;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", &options), 0);
+    assert_int_equal(lstat(d.path, &status), 0);
+    assert_int_equal(status.st_gid, 12345);
+    wpipe__foreign_door_close(&d);
+}
+
+/* With a small backlog .NET's Connect hangs beyond its timeout. */
+static void door_unserved_takes_hundreds_of_clients(void **state)
+{
+    enum {
+        COUNT = 400
+    };
+    static int clients[COUNT];
+    struct wpipe__foreign_door d;
+    int i;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    for (i = 0; i < COUNT; i++) {
+        clients[i] = plain_client(d.path);
+        assert_int_not_equal(clients[i], -1);
+    }
+    for (i = 0; i < COUNT; i++)
+        close(clients[i]);
+    wpipe__foreign_door_close(&d);
+}
+
+/* TMPDIR may be a link, or be spelled in many ways: one directory, one
+ * lock. */
+static void door_behind_a_linked_directory_is_the_same(void **state)
+{
+    const char *directory = temp_dir();
+    char path[PATH_MAX];
+    struct wpipe__foreign_door d;
+    wpipe_options options = plain();
+    wpipe__handle client;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/CoreFxPipe_echo", directory);
+    assert_int_equal(symlink(directory, below(support_dir(), "linked")), 0);
+    setenv("TMPDIR", below(support_dir(), "linked"), 1);
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    assert_foreign_reaches(&d, "echo");
+    /* with the door gone the lock alone has to tell */
+    assert_int_equal(unlink(path), 0);
+    assert_foreign_open(path, &options, WPIPE_EINUSE);
+    assert_foreign_open(below(support_dir(), "linked/.//CoreFxPipe_echo"),
+                        &options, WPIPE_EINUSE);
+    assert_int_equal(wpipe__foreign_door_dial(path, NULL, &client),
+                     WPIPE_ENOTFOUND);
+    wpipe__foreign_door_close(&d);
+}
+
+static void door_in_no_directory_is_an_error(void **state)
+{
+    wpipe_options options = plain();
+
+    (void)state;
+    assert_foreign_open(below(support_dir(), "none/x"), &options,
+                        WPIPE_ESYSTEM);
+    assert_said("none/x");
+    assert_said("No such file or directory");
+    write_file(below(support_dir(), "file"), "");
+    assert_foreign_open(below(support_dir(), "file/x"), &options, WPIPE_EACCES);
+    assert_said("Not a directory");
+    assert_foreign_dial(below(support_dir(), "file/x"), &options, WPIPE_EACCES);
+    assert_said("Not a directory");
+    assert_nothing_left();
+}
+
+static void door_under_file_size_limit_raises_no_signal(void **state)
+{
+    const struct rlimit none = { 0, RLIM_INFINITY };
+    struct wpipe__foreign_door d;
+    struct rlimit before;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    wpipe__foreign_door_close(&d);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+}
+
+/* At each descriptor that can be missing, nothing is left behind; also not of
+ * a dead socket's successor. */
+static void door_without_descriptors_leaves_nothing(void **state)
+{
+    struct rlimit before;
+    struct rlimit few;
+    struct wpipe__foreign_door d;
+    wpipe_options options;
+    int refused = 0;
+    int r;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    for (few.rlim_cur = 3;; few.rlim_cur++) {
+        options = plain();
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        r = wpipe__foreign_door_open(&d, "echo", &options);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        if (r == 0)
+            break;
+        assert_int_equal(r, WPIPE_ELIMIT);
+        assert_said("Too many open files");
+        assert_nothing_left();
+        refused++;
+    }
+    assert_in_range(refused, 4, 20);
+    wpipe__foreign_door_close(&d);
+    assert_nothing_left();
+}
+
+static int close_in_child(int fd, void *argument)
+{
+    struct wpipe__foreign_door *d = argument;
+
+    wpipe__foreign_door_close(d);
+    event_send(fd, 1);
+    return 0;
+}
+
+static void door_closed_by_forked_child_still_serves(void **state)
+{
+    struct helper child = HELPER_NONE;
+    struct wpipe__foreign_door d;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    helper_fork(&child, close_in_child, &d);
+    event_expect(child.fd, 1);
+    assert_int_equal(helper_join(&child), 0);
+    assert_foreign_open("echo", NULL, WPIPE_EINUSE);
+    assert_foreign_reaches(&d, "echo");
+    wpipe__foreign_door_close(&d);
+    assert_nothing_left();
+}
+
+/* A .NET server that starts later unlinks our door and binds its own: when we
+ * leave, that one stays. .NET itself removes it then. */
+static void door_replaced_is_not_unlinked_by_close(void **state)
+{
+    struct wpipe__foreign_door d;
+    const char *path = door_path("echo");
+    int thief;
+    int client;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    assert_int_equal(unlink(path), 0);
+    thief = plain_server(path, SOCK_STREAM, 1);
+    wpipe__foreign_door_close(&d);
+    client = plain_client(path);
+    assert_int_not_equal(client, -1);
+    close(client);
+    close(thief);
+    assert_int_equal(count_all(temp_dir()), 1);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void door_removed_by_others_closes_quietly(void **state)
+{
+    struct wpipe__foreign_door d;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    assert_int_equal(unlink(d.path), 0);
+    wpipe__foreign_door_close(&d);
+    assert_nothing_left();
+}
+
+/* ---- somebody lives there ------------------------------------------------ */
+
+static void door_taken_here_names_this_process(void **state)
+{
+    struct wpipe__foreign_door d;
+    wpipe_options options = plain();
+    char pid[32];
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    assert_foreign_open("echo", &options, WPIPE_EINUSE);
+    snprintf(pid, sizeof(pid), "by process %ld (", (long)getpid());
+    assert_said(door_path("echo"));
+    assert_said(pid);
+    /* cleaners of temporary files may take a lock from under a server */
+    assert_int_equal(unlink(below(support_runtime_dir(), d.lock_file)), 0);
+    assert_foreign_open("echo", &options, WPIPE_EINUSE);
+    assert_said(pid);
+    assert_foreign_reaches(&d, "echo");
+    wpipe__foreign_door_close(&d);
+    assert_nothing_left();
+}
+
+/* A server that knows nothing of us. It does not even notice, where the
+ * kernel tells. Row 27 asks for the flag FirstPipeInstance; we always do. */
+static void door_of_plain_server_is_not_displaced(void **state)
+{
+    const char *path = door_path("echo");
+    int server = plain_server(path, SOCK_STREAM, 1);
+    ino_t inode = inode_of(path);
+    wpipe_options options = plain();
+    char pid[32];
+
+    (void)state;
+    assert_foreign_open("echo", &options, WPIPE_EINUSE);
+    snprintf(pid, sizeof(pid), "by process %ld (", (long)getpid());
+    assert_said(pid);
+    if (has_socket_list())
+        assert_int_equal(accept(server, NULL, NULL), -1);
+    assert_int_equal(inode_of(path), inode);
+    assert_int_equal(count_all(temp_dir()), 1);
+    assert_int_equal(count_all(support_runtime_dir()), 0);
+    close(server);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* Its backlog is full: it lives, but does not answer. */
+static void door_of_busy_server_is_not_displaced(void **state)
+{
+    const char *path = door_path("echo");
+    int server = plain_server(path, SOCK_STREAM, 1);
+    int clients[2] = { plain_client(path), plain_client(path) };
+
+    (void)state;
+    assert_foreign_dial("echo", NULL, WPIPE_EAGAIN);
+    assert_foreign_open("echo", NULL, WPIPE_EINUSE);
+    assert_int_equal(access(path, F_OK), 0);
+    close(clients[0]);
+    close(clients[1]);
+    close(server);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* Bound, but it does not listen yet: it refuses as a dead one does, for as
+ * long as it likes. */
+static void door_of_starting_server_is_not_displaced(void **state)
+{
+    const char *path = door_path("echo");
+    int server;
+    int client;
+
+    (void)state;
+    if (!has_socket_list())
+        support_skip("this kernel does not list local sockets");
+    server = plain_server(path, SOCK_STREAM, 0);
+    assert_foreign_open("echo", NULL, WPIPE_EINUSE);
+    assert_int_equal(listen(server, 1), 0);
+    client = plain_client(path);
+    assert_int_not_equal(client, -1);
+    close(client);
+    close(server);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* ---- nobody lives there -------------------------------------------------- */
+
+/* Rows 28 and C 41: a killed server's socket is no server, and no obstacle. */
+static void door_of_dead_server_is_replaced(void **state)
+{
+    struct wpipe__foreign_door d;
+    const char *path = door_path("echo");
+    int64_t start;
+    ino_t inode;
+
+    (void)state;
+    leave_socket(path, SOCK_STREAM);
+    inode = inode_of(path);
+    assert_foreign_dial("echo", NULL, WPIPE_ENOTFOUND);
+    start = support_now_ms();
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    /* not before the second look */
+    assert_true(support_now_ms() - start >= 99);
+    assert_int_not_equal(inode_of(path), inode);
+    assert_int_equal(mode_of(path), 0600 | STICKY);
+    assert_int_equal(count_all(temp_dir()), 1);
+    assert_foreign_reaches(&d, "echo");
+    wpipe__foreign_door_close(&d);
+    assert_nothing_left();
+}
+
+static int killed_server(int fd, void *argument)
+{
+    struct wpipe__foreign_door d;
+
+    (void)argument;
+    event_send(fd, wpipe__foreign_door_open(&d, "echo", NULL) == 0);
+    (void)support_wait_readable(fd, SUPPORT_WAIT_MS);
+    return 0;
+}
+
+static void door_of_killed_server_is_taken_over(void **state)
+{
+    struct helper helper = HELPER_NONE;
+    struct wpipe__foreign_door d;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 5; i++) {
+        helper_start(&helper, killed_server, NULL);
+        event_expect(helper.fd, 1);
+        assert_foreign_open("echo", NULL, WPIPE_EINUSE);
+        helper_kill(&helper);
+        assert_int_equal(count_all(temp_dir()), 1);
+    }
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    assert_foreign_reaches(&d, "echo");
+    wpipe__foreign_door_close(&d);
+    assert_nothing_left();
+}
+
+/* ---- something else is there --------------------------------------------- */
+
+enum thing {
+    FILE_THERE,
+    DIRECTORY_THERE,
+    LINK_NOWHERE,
+    LINK_TO_SERVER,
+    FIFO_THERE,
+    DATAGRAM_DEAD,
+    SEQUENCED_LIVING
+};
+
+static int make_thing(const char *path, enum thing thing)
+{
+    const char *target = below(support_dir(), "target");
+
+    switch (thing) {
+    case FILE_THERE:
+        write_file(path, "mine");
+        return -1;
+    case DIRECTORY_THERE:
+        assert_int_equal(mkdir(path, 0700), 0);
+        return -1;
+    case LINK_NOWHERE:
+        assert_int_equal(symlink(target, path), 0);
+        return -1;
+    case LINK_TO_SERVER:
+        assert_int_equal(symlink(target, path), 0);
+        return plain_server(target, SOCK_STREAM, 1);
+    case FIFO_THERE:
+        assert_int_equal(mkfifo(path, 0600), 0);
+        return -1;
+    case DATAGRAM_DEAD:
+        return plain_server(path, SOCK_DGRAM, 0);
+    case SEQUENCED_LIVING:
+        return plain_server(path, SOCK_SEQPACKET, 1);
+    }
+    return -1;
+}
+
+struct meeting {
+    enum thing thing;
+    const char *said;
+    int dialed; /* what a client gets */
+};
+
+/* Refused by name, and as it was afterwards. .NET removes even a regular
+ * file. */
+static void thing_at_the_door_is_refused_untouched(void **state)
+{
+    const struct meeting *meeting = *state;
+    const char *path = door_path("echo");
+    wpipe_options options = plain();
+    struct stat before;
+    struct stat after;
+    int held;
+
+    held = make_thing(path, meeting->thing);
+    assert_int_equal(lstat(path, &before), 0);
+    assert_foreign_open("echo", &options, WPIPE_EACCES);
+    assert_said(path);
+    assert_said(meeting->said);
+    assert_foreign_dial("echo", &options, meeting->dialed);
+    assert_said(path);
+    assert_said(meeting->said);
+    assert_int_equal(lstat(path, &after), 0);
+    assert_memory_equal(&before.st_mtim, &after.st_mtim, sizeof(after.st_mtim));
+    assert_int_equal(before.st_ino, after.st_ino);
+    assert_int_equal(before.st_mode, after.st_mode);
+    assert_int_equal(before.st_nlink, after.st_nlink);
+    assert_int_equal(count_all(temp_dir()), 1);
+    assert_int_equal(count_all(support_runtime_dir()), 0);
+    if (meeting->thing == FILE_THERE)
+        assert_file_holds(path, "mine");
+    if (meeting->thing == LINK_NOWHERE)
+        assert_int_equal(access(below(support_dir(), "target"), F_OK), -1);
+    wpipe__os_close(held);
+    assert_int_equal(remove(path), 0);
+}
+
+static const struct meeting meetings[] = {
+    { FILE_THERE, "is a regular file", WPIPE_ENOTFOUND },
+    { DIRECTORY_THERE, "is a directory", WPIPE_ENOTFOUND },
+    { LINK_NOWHERE, "is a symbolic link", WPIPE_ENOTFOUND },
+    { LINK_TO_SERVER, "is a symbolic link", WPIPE_ENOTFOUND },
+    { FIFO_THERE, "is a FIFO", WPIPE_ENOTFOUND },
+    { DATAGRAM_DEAD, "is a socket of another kind", WPIPE_ENOTSUP },
+    { SEQUENCED_LIVING, "is a socket of another kind", WPIPE_ENOTSUP },
+};
+
+/* A lock file that somebody linked to a precious one is never written. */
+static void lock_with_second_name_is_not_written(void **state)
+{
+    const char *precious = below(support_dir(), "precious");
+    struct wpipe__foreign_door d;
+    char lock[WPIPE__FOREIGN_LOCK_MAX];
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    snprintf(lock, sizeof(lock), "%s", d.lock_file);
+    wpipe__foreign_door_close(&d);
+    write_file(precious, "do not touch");
+    assert_int_equal(link(precious, below(support_runtime_dir(), lock)), 0);
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+    assert_foreign_reaches(&d, "echo");
+    wpipe__foreign_door_close(&d);
+    assert_file_holds(precious, "do not touch");
+}
+
+/* ---- clients ------------------------------------------------------------- */
+
+static void dial_where_nobody_is_says_so(void **state)
+{
+    wpipe_options options = plain();
+
+    (void)state;
+    assert_foreign_dial("echo", &options, WPIPE_ENOTFOUND);
+    assert_said("no server has the pipe");
+    assert_said(door_path("echo"));
+    assert_foreign_dial("/no/such/directory/x", &options, WPIPE_ENOTFOUND);
+    assert_said("no server has the pipe /no/such/directory/x");
+    leave_socket(door_path("echo"), SOCK_STREAM);
+    assert_foreign_dial("echo", &options, WPIPE_ENOTFOUND);
+    assert_said("nobody listens at");
+    assert_int_equal(unlink(door_path("echo")), 0);
+    assert_nothing_left();
+}
+
+/* Row 56: a plain listener with listen(1), at a name and at a path. */
+static void dial_reaches_a_plain_server(void **state)
+{
+    const char *path = door_path("echo");
+    int server = plain_server(path, SOCK_STREAM, 1);
+    wpipe_options options = plain();
+    wpipe__handle client = WPIPE__NO_HANDLE;
+    int accepted;
+
+    (void)state;
+    assert_int_equal(
+        wpipe__foreign_door_dial("\\\\.\\pipe\\echo", &options, &client), 0);
+    assert_string_equal(error_text, "");
+    accepted = accept(server, NULL, NULL);
+    assert_int_not_equal(accepted, -1);
+    close(accepted);
+    wpipe__os_close(client);
+    assert_int_equal(wpipe__foreign_door_dial(path, NULL, &client), 0);
+    assert_int_equal(fcntl(client, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    assert_int_equal(fcntl(client, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    wpipe__os_close(client);
+    close(server);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void dial_leaves_no_descriptor(void **state)
+{
+    size_t before = support_count_descriptors();
+
+    (void)state;
+    leave_socket(door_path("dead"), SOCK_STREAM);
+    assert_foreign_dial("dead", NULL, WPIPE_ENOTFOUND);
+    assert_foreign_dial("none", NULL, WPIPE_ENOTFOUND);
+    assert_foreign_dial("/none/none", NULL, WPIPE_ENOTFOUND);
+    assert_int_equal(support_count_descriptors(), before);
+    assert_int_equal(unlink(door_path("dead")), 0);
+}
+
+/* ---- waiting for it ------------------------------------------------------ */
+
+static void assert_watch(const char *name, const char *expected, int result)
+{
+    char path[WPIPE__FOREIGN_PATH_MAX + 1];
+
+    assert_int_equal(wpipe__foreign_watch_path(name, path, sizeof(path)),
+                     result);
+    assert_string_equal(path, expected);
+}
+
+static void watch_is_on_the_nearest_directory_there_is(void **state)
+{
+    char deep[PATH_MAX];
+    char path[8] = "before";
+
+    (void)state;
+    snprintf(deep, sizeof(deep), "%s/a/b/c", temp_dir());
+    assert_watch("echo", temp_dir(), 0);
+    assert_watch(deep, temp_dir(), 0);
+    assert_int_equal(mkdir(below(temp_dir(), "a"), 0700), 0);
+    assert_watch(deep, below(temp_dir(), "a"), 0);
+    assert_watch("/none-such", "/", 0);
+    assert_watch("/none/such", "/", 0);
+    assert_int_equal(chdir(temp_dir()), 0);
+    setenv("TMPDIR", "a", 1);
+    assert_watch("echo", "a", 0);
+    setenv("TMPDIR", "none/either", 1);
+    assert_watch("echo", ".", 0);
+    assert_int_equal(wpipe__foreign_watch_path("a/b", path, sizeof(path)),
+                     WPIPE_ENAME);
+    assert_int_equal(wpipe__foreign_watch_path("e", path, 1), WPIPE_EINVAL);
+    assert_string_equal(path, "before");
+    assert_int_equal(rmdir("a"), 0);
+}
+
+/* A door of ours appears complete; a plain one may begin to listen without a
+ * sign, and then one has to look again. */
+static void watch_tells_of_a_door_that_appears(void **state)
+{
+    char path[WPIPE__FOREIGN_PATH_MAX + 1];
+    struct wpipe__foreign_door d;
+    wpipe__handle watch;
+    wpipe__handle client;
+    int i;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_watch_path("echo", path, sizeof(path)), 0);
+    assert_int_equal(wpipe__os_watch_open(path, &watch), 0);
+    for (i = 0; i < 2; i++) {
+        /* the second time it takes a dead one's place */
+        if (i == 1)
+            leave_socket(door_path("echo"), SOCK_STREAM);
+        wpipe__os_watch_drain(watch);
+        assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+        assert_true(support_wait_readable(watch, 0));
+        assert_int_equal(wpipe__foreign_door_dial("echo", NULL, &client), 0);
+        wpipe__os_close(client);
+        assert_watch("echo", temp_dir(), 1);
+        wpipe__foreign_door_close(&d);
+        assert_watch("echo", temp_dir(), 0);
+    }
+    wpipe__os_close(watch);
+}
+
+/* ---- the list ------------------------------------------------------------ */
+
+struct seen {
+    char names[16][256];
+    size_t count;
+    size_t stop_at;
+};
+
+static int see(const char *name, const char *where, void *user)
+{
+    struct seen *seen = user;
+
+    assert_string_equal(where, temp_dir());
+    assert_true(seen->count < 16);
+    snprintf(seen->names[seen->count++], 256, "%s", name);
+    return seen->count == seen->stop_at;
+}
+
+static bool has_seen(const struct seen *seen, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < seen->count; i++)
+        if (strcmp(seen->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void list_has_every_socket_with_a_good_name(void **state)
+{
+    static const char *const bad[] = { "anonymous", "x\x1b[31m", "", "\xff" };
+    struct seen seen = { .count = 0 };
+    struct wpipe__foreign_door d;
+    int server;
+    size_t i;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_each(see, &seen), 0);
+    assert_int_equal(wpipe__foreign_door_open(&d, "ours", NULL), 0);
+    server = plain_server(door_path("plain"), SOCK_STREAM, 1);
+    leave_socket(door_path("dead"), SOCK_STREAM);
+    write_file(door_path("file"), "");
+    leave_socket(below(temp_dir(), "other.sock"), SOCK_STREAM);
+    for (i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        leave_socket(door_path(bad[i]), SOCK_STREAM);
+    assert_int_equal(wpipe__foreign_door_each(see, &seen), 3);
+    assert_int_equal(seen.count, 3);
+    assert_true(has_seen(&seen, "ours"));
+    assert_true(has_seen(&seen, "plain"));
+    assert_true(has_seen(&seen, "dead"));
+    seen.count = 0;
+    seen.stop_at = 2;
+    assert_int_equal(wpipe__foreign_door_each(see, &seen), 2);
+    wpipe__foreign_door_close(&d);
+    close(server);
+    for (i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(unlink(door_path(bad[i])), 0);
+    unlink(door_path("plain"));
+    unlink(door_path("dead"));
+    unlink(door_path("file"));
+    unlink(below(temp_dir(), "other.sock"));
+    setenv("TMPDIR", "/none/such", 1);
+    assert_int_equal(wpipe__foreign_door_each(see, &seen), 0);
+}
+
+static void facts_tell_of_servers_that_do_not_notice(void **state)
+{
+    struct wpipe__foreign_facts facts;
+    struct wpipe__foreign_door d;
+    wpipe_options options = plain();
+    wpipe__handle accepted;
+    int server;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_facts("echo", &facts),
+                     WPIPE_ENOTFOUND);
+    assert_int_equal(wpipe__foreign_door_facts("a/b", &facts), WPIPE_ENAME);
+    options.access = WPIPE_ACCESS_ANYONE;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", &options), 0);
+    assert_int_equal(wpipe__foreign_door_facts("echo", &facts), 0);
+    assert_string_equal(facts.path, door_path("echo"));
+    assert_int_equal(facts.uid, geteuid());
+    assert_int_equal(facts.mode & 0777, 0666);
+    assert_int_equal(wpipe__os_accept(d.listener, &accepted), WPIPE_EAGAIN);
+    if (has_socket_list()) {
+        assert_int_equal(facts.listening, 1);
+        assert_int_equal(facts.pid, getpid());
+    } else {
+        assert_int_equal(facts.listening, -1);
+        assert_int_equal(facts.pid, 0);
+    }
+    wpipe__foreign_door_close(&d);
+    if (!has_socket_list())
+        support_skip("this kernel does not list local sockets");
+    server = plain_server(door_path("echo"), SOCK_STREAM, 0);
+    assert_int_equal(wpipe__foreign_door_facts("echo", &facts), 0);
+    assert_int_equal(facts.listening, 0);
+    assert_int_equal(facts.pid, getpid());
+    assert_int_equal(listen(server, 1), 0);
+    assert_int_equal(wpipe__foreign_door_facts("echo", &facts), 0);
+    assert_int_equal(facts.listening, 1);
+    close(server);
+    assert_int_equal(wpipe__foreign_door_facts("echo", &facts), 0);
+    assert_int_equal(facts.listening, 0);
+    assert_int_equal(facts.pid, 0);
+    assert_int_equal(unlink(door_path("echo")), 0);
+}
+
+#define MEETING(thing, variant)                       \
+    TEST_WITH(thing_at_the_door_is_refused_untouched, \
+              (void *)(intptr_t)&meetings[thing], variant)
+
+static const struct support_case cases[] = {
+    TEST(path_of_a_name_is_in_the_temporary_directory),
+    TEST(path_of_a_prefixed_name_has_no_prefix),
+    TEST(path_that_is_absolute_is_taken_as_it_is),
+    TEST(path_of_a_bad_name_is_refused_with_its_rule),
+    TEST(path_over_107_bytes_is_refused_with_limit_and_path),
+    TEST(path_for_a_small_buffer_is_refused),
+    TEST(door_open_is_reached_and_leaves_nothing),
+    TEST(door_at_an_absolute_path_is_reached),
+    TEST(door_names_of_every_length_reach_their_own),
+    TEST(door_under_any_umask_has_its_mode),
+    TEST(door_for_a_group_belongs_to_it),
+    TEST(door_unserved_takes_hundreds_of_clients),
+    TEST(door_behind_a_linked_directory_is_the_same),
+    TEST(door_in_no_directory_is_an_error),
+    TEST(door_under_file_size_limit_raises_no_signal),
+    TEST(door_without_descriptors_leaves_nothing),
+    TEST(door_closed_by_forked_child_still_serves),
+    TEST(door_replaced_is_not_unlinked_by_close),
+    TEST(door_removed_by_others_closes_quietly),
+    TEST(door_taken_here_names_this_process),
+    TEST(door_of_plain_server_is_not_displaced),
+    TEST(door_of_busy_server_is_not_displaced),
+    TEST(door_of_starting_server_is_not_displaced),
+    TEST(door_of_dead_server_is_replaced),
+    TEST(door_of_killed_server_is_taken_over),
+    MEETING(FILE_THERE, "file"),
+    MEETING(DIRECTORY_THERE, "directory"),
+    MEETING(LINK_NOWHERE, "link"),
+    MEETING(LINK_TO_SERVER, "link to a server"),
+    MEETING(FIFO_THERE, "fifo"),
+    MEETING(DATAGRAM_DEAD, "datagram"),
+    MEETING(SEQUENCED_LIVING, "seqpacket"),
+    TEST(lock_with_second_name_is_not_written),
+    TEST(dial_where_nobody_is_says_so),
+    TEST(dial_reaches_a_plain_server),
+    TEST(dial_leaves_no_descriptor),
+    TEST(watch_is_on_the_nearest_directory_there_is),
+    TEST(watch_tells_of_a_door_that_appears),
+    TEST(list_has_every_socket_with_a_good_name),
+    TEST(facts_tell_of_servers_that_do_not_notice),
+};
+
+TEST_MAIN(cases)
