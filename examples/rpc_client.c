@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     wpipe_options options = { .size = sizeof(options), .connect_ms = 5000 };
     wpipe_client *client;
     int64_t numbers[2];
-    int64_t sum;
+    int64_t sum = 0;
     int r;
 
     if (argc < 3) {
