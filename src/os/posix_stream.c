@@ -94,7 +94,7 @@ uint32_t wpipe__os_pipe_size(wpipe__handle end)
     return size < 0 ? 0 : (uint32_t)size;
 }
 
-/* ---- reading and writing -------------------------------------------------- */
+/* ---- reading and writing ------------------------------------------------- */
 
 static int64_t code_of(const char *what)
 {
@@ -178,7 +178,7 @@ int64_t wpipe__os_stream_write(wpipe__handle handle, int kind,
     return n < 0 ? code_of("write") : n;
 }
 
-/* ---- taking over and handing on ------------------------------------------- */
+/* ---- taking over and handing on ------------------------------------------ */
 
 int wpipe__os_adopt(wpipe__handle handle)
 {

@@ -17,8 +17,8 @@ struct mode {
     int closed; /* what a reader sees of an end that was closed */
 };
 
-static struct mode native = { WPIPE_FOREIGN_DEFAULT, WPIPE_EOF };
-static struct mode pipes = { WPIPE_FOREIGN_ONLY, WPIPE_EOF };
+extern struct mode native;
+extern struct mode pipes;
 
 struct pair {
     wpipe_stream *parent;
@@ -83,6 +83,45 @@ static inline bool is_open(int fd)
 {
     return fcntl(fd, F_GETFD) >= 0;
 }
+
+static inline wpipe_stream *make_end(const struct mode *mode, int direction)
+{
+    wpipe_options o = options_of(mode);
+    wpipe_stream *stream;
+
+    assert_int_equal(wpipe_anonymous(&stream, direction, &o), 0);
+    return stream;
+}
+
+static inline void expect_exit(int64_t pid, int status)
+{
+    assert_int_equal(wpipe_reap(pid, SUPPORT_WAIT_MS), status);
+}
+
+/* ---- this program as a child (roles.c) ----------------------------------- */
+
+enum {
+    ROLES_BYTES = 20 /* the role "sum": bytes * this - error is its status */
+};
+
+/* Open the end that the string names. */
+wpipe_stream *roles_open(int direction, const char *string, int framing);
+/* This executable. */
+const char *roles_program(void);
+/* Start it in a role, with the child's ends as the arguments. */
+int64_t roles_start(const char *role, wpipe_stream *const *ends, int count);
+/* A mebibyte each way at the same time; the role "exchange" does the same. */
+void roles_exchange(wpipe_stream *stream);
+/* The child's main, behind the word "child". Returns the exit status. */
+int roles_main(char **argv);
+
+#define ROLES_MAIN(cases)                                                     \
+    int main(int argc, char **argv)                                           \
+    {                                                                         \
+        if (argc > 2 && strcmp(argv[1], "child") == 0)                        \
+            return roles_main(argv + 2);                                      \
+        return support_main(argc, argv, cases, sizeof cases / sizeof *cases); \
+    }
 
 #define BOTH(function) \
     TEST_WITH(function, &native, "native"), TEST_WITH(function, &pipes, "pipe")
