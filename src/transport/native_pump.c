@@ -103,6 +103,8 @@ static int on_tail(struct wpipe__native *n, uint64_t tail)
     if (n->out.head - tail > n->out.head - before)
         return WPIPE_EPROTO;
     atomic_store_explicit(&words->tail, tail, memory_order_release);
+    if (tail == n->out.head) /* all was read; DATA has no room to say so */
+        atomic_store_explicit(&words->consumed, n->sent, memory_order_relaxed);
     return 0;
 }
 
