@@ -158,7 +158,8 @@ static void resume_door(struct wpipe__acceptor *a)
 
 /*
  * No descriptor is left. Give up the one in reserve, take the peer in with it
- * and send it away with a word. 1 when that worked.
+ * and send it away with a word. 1 when that worked; 0 nobody was there after
+ * all, which the system tells only to who has a descriptor; < 0.
  */
 static int shed(struct wpipe__acceptor *a)
 {
@@ -181,11 +182,14 @@ static int shed(struct wpipe__acceptor *a)
         wpipe__native_refuse(link, WPIPE_EBUSY);
         link->transport->free(link);
     }
-    if (r != WPIPE_EAGAIN)
-        wpipe__guest_refused(a, &why);
     if (wpipe__os_reserve(&a->reserve) < 0)
         a->reserve = WPIPE__NO_HANDLE;
-    return r == 0 && a->reserve != WPIPE__NO_HANDLE;
+    if (r == WPIPE_EAGAIN)
+        return 0;
+    wpipe__guest_refused(a, &why);
+    if (r == 0 && a->reserve == WPIPE__NO_HANDLE)
+        return WPIPE_ELIMIT;
+    return r < 0 ? r : 1;
 }
 
 /* The oldest silent guest makes room for a new one. */
@@ -210,9 +214,12 @@ static int accept_one(struct wpipe__acceptor *a)
 
     if (r == WPIPE_EAGAIN)
         return 0;
+    if (r == WPIPE_ELIMIT) {
+        r = shed(a);
+        if (r >= 0)
+            return r;
+    }
     if (r < 0) {
-        if (r == WPIPE_ELIMIT && shed(a))
-            return 1;
         pause_door(a);
         return 0;
     }

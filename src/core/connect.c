@@ -57,7 +57,11 @@ static int wait_greeting(struct attempt *a, struct wpipe__link *link)
             return r;
         if (r == WPIPE__GREET_DONE)
             return 0;
-        a->last = r == WPIPE__GREET_QUEUED ? WPIPE_EBUSY : WPIPE_ETIMEDOUT;
+        /* once it said that it is full, that is what is in the way */
+        if (r == WPIPE__GREET_QUEUED)
+            a->last = WPIPE_EBUSY;
+        else if (a->last != WPIPE_EBUSY)
+            a->last = WPIPE_ETIMEDOUT;
         r = wait_socket(a, link);
         if (r < 0)
             return r;

@@ -224,19 +224,21 @@ static void moved(struct wpipe__loop *loop, struct wpipe__conn *conn)
 }
 
 /* Say what it waits for, unless it is looked at anyhow; what happened just
- * before is seen by the look after it. */
+ * before is seen by the look after it. A look that took a bell off the socket
+ * leaves it to the hot ones, who arm anew. */
 static void arm_again(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     unsigned wants = wpipe__conn_wants(conn);
+    uint32_t turn = turn_of(conn->link);
     int r;
 
-    if (!wpipe__list_empty(&conn->hot) || (wants & ~conn->armed) == 0)
+    if (!wpipe__list_empty(&conn->hot) || (wants & ~(unsigned)conn->armed) == 0)
         return;
     wpipe__conn_arm(conn, wants);
     r = wpipe__conn_flush(conn, &loop->budget);
     if (r > 0)
         moved(loop, conn);
-    if (r == 0 && conn->drainers == 0)
+    if (r == 0 && conn->drainers == 0 && turn == turn_of(conn->link))
         return;
     wpipe__loop_heat(loop, conn);
     wpipe__loop_attend(loop);
@@ -383,27 +385,34 @@ static void to_the_back(struct wpipe__loop *loop, struct wpipe__conn *conn)
     conn->burst = 0;
 }
 
-/*
- * Arm it and look once more: 1 there is something; 0 it is quiet and has left
- * the hot ones; 2 it is gone.
- */
+/* What settle found. */
+enum {
+    QUIET = 0,  /* nothing: it is armed, and has left the hot ones */
+    UNREAD = 1, /* something for who takes messages */
+    AGAIN = 2   /* something moved: arm it anew, and look again */
+};
+
+/* Arm it and look once more. A bell that comes for this epoch and is taken off
+ * the socket by one of the looks here will not come again. */
 static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     struct wpipe__link *link = conn->link;
     struct wpipe__record record;
     uint64_t kept = conn->outbox.bytes;
+    uint32_t turn = turn_of(link);
+    int unread;
 
     wpipe__conn_arm(conn, wpipe__conn_wants(conn));
     if (flush(loop, conn))
-        return 2;
-    if (kept != conn->outbox.bytes && !wpipe__outbox_empty(&conn->outbox))
-        return 1;
-    if (!conn->finished && link->transport->look(link, &record) != 0)
-        return 1;
-    if (wpipe__conn_wants(conn) & ~(unsigned)conn->armed)
-        return 1;
+        return AGAIN; /* that was its end */
+    unread = !conn->finished && link->transport->look(link, &record) != 0;
+    if (kept != conn->outbox.bytes || turn != turn_of(link) ||
+        (wpipe__conn_wants(conn) & ~(unsigned)conn->armed))
+        return AGAIN;
+    if (unread)
+        return UNREAD;
     cool(loop, conn);
-    return 0;
+    return QUIET;
 }
 
 /* Nothing was there. Only memory is worth to be looked at again. */
@@ -474,13 +483,15 @@ int wpipe__loop_settle(struct wpipe__loop *loop)
     unsigned left = loop->hot_count;
     struct wpipe__list *node;
     struct wpipe__conn *conn;
-    int found = 0;
+    int found = QUIET;
+    int r;
 
     while (left-- > 0 && (node = wpipe__list_first(&loop->hot)) != NULL) {
         conn = wpipe__container_of(node, struct wpipe__conn, hot);
         to_the_back(loop, conn);
-        if (settle(loop, conn) != 0)
-            found = 1;
+        r = settle(loop, conn);
+        if (r == AGAIN || (r == UNREAD && loop->waiting))
+            found = 1; /* a follower may sleep on a message */
     }
     return found;
 }

@@ -132,7 +132,7 @@ int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
                      struct wpipe__conn **ret_conn);
 
 /* Arm the hot connections, which leave if they are quiet. 1 when one of them
- * was not. */
+ * was not, and the caller must not sleep. */
 int wpipe__loop_settle(struct wpipe__loop *loop);
 
 /* ---- waiting ------------------------------------------------------------ */

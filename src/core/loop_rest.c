@@ -182,8 +182,7 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
         return 0;
     if (!busy && rest_awake(loop, rest))
         return 0;
-    /* those who wait for messages must not sleep on one; a follower may */
-    if (!busy && wpipe__loop_settle(loop) && loop->waiting)
+    if (!busy && wpipe__loop_settle(loop))
         return 0;
     deadline = wpipe__timer_deadline(&rest->timer);
     n = ask_sockets(loop, busy ? 0 : deadline);
