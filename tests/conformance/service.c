@@ -78,7 +78,7 @@ wpipe_client *service_join(void **state, wpipe_server *server,
     return client;
 }
 
-/* ---- words of the cases -------------------------------------------------- */
+/* ---- words of the cases ------------------------------------------------ */
 
 static const char *type_name(int type)
 {
@@ -181,7 +181,7 @@ void service_check(const void *buf, size_t size, uint64_t seed)
                      (unsigned long)seed);
 }
 
-/* ---- a server of its own -------------------------------------------------- */
+/* ---- a server of its own ------------------------------------------------ */
 
 void service_start(struct service_thread *thread, void *(*run)(void *),
                    void *argument)
@@ -252,7 +252,7 @@ void service_echo_end(struct service_echo *echo)
     wpipe_server_close(echo->server);
 }
 
-/* ---- raw peers ------------------------------------------------------------ */
+/* ---- raw peers ---------------------------------------------------------- */
 
 int service_dial_raw(const char *name)
 {
@@ -292,7 +292,7 @@ void service_wait_hangup(int fd)
     } while (n > 0 || (n < 0 && errno == EAGAIN));
 }
 
-/* ---- the table ------------------------------------------------------------ */
+/* ---- the table ---------------------------------------------------------- */
 
 int service_main(int argc, char **argv, const struct service_case *cases,
                  size_t count)

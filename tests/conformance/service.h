@@ -33,7 +33,7 @@ wpipe_server *service_open(void **state, const wpipe_options *options);
 wpipe_client *service_join(void **state, wpipe_server *server,
                            const wpipe_options *options, wpipe_id *ret_id);
 
-/* ---- words of the cases -------------------------------------------------- */
+/* ---- words of the cases ------------------------------------------------ */
 
 /* The next event is of this type. */
 wpipe_event server_expect(wpipe_server *server, int type);
@@ -52,7 +52,7 @@ void client_send_text(wpipe_client *client, const char *text);
 void service_fill(uint8_t *buf, size_t size, uint64_t seed);
 void service_check(const void *buf, size_t size, uint64_t seed);
 
-/* ---- a server of its own -------------------------------------------------- */
+/* ---- a server of its own ------------------------------------------------ */
 
 /* A thread of the case. */
 struct service_thread {
@@ -79,7 +79,7 @@ struct service_echo {
 void service_echo_begin(struct service_echo *echo, wpipe_server *server);
 void service_echo_end(struct service_echo *echo); /* closes the server */
 
-/* ---- raw peers ------------------------------------------------------------ */
+/* ---- raw peers ---------------------------------------------------------- */
 
 /* A socket connected to the server's door, which said nothing yet. */
 int service_dial_raw(const char *name);
@@ -88,7 +88,7 @@ void service_hello_raw(int fd);
 /* Until the other end has closed it; what came is thrown away. */
 void service_wait_hangup(int fd);
 
-/* ---- the table ------------------------------------------------------------ */
+/* ---- the table ---------------------------------------------------------- */
 
 struct service_case {
     const char *name;
