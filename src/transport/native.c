@@ -29,15 +29,16 @@ static void agree(struct wpipe__native *n)
     const struct wpipe__greeting *them = &n->theirs_greeting;
     const struct wpipe__greeting *server = n->server_end ? us : them;
     struct wpipe__terms *t = &n->link.terms;
+    int direction = us->direction;
     int in;
     int out;
 
     t->type = server->type;
-    t->direction = us->direction;
     if (server->direction != WPIPE_DUPLEX && !n->server_end)
-        t->direction = server->direction == WPIPE_IN ? WPIPE_OUT : WPIPE_IN;
-    in = t->direction != WPIPE_OUT && them->direction != WPIPE_IN;
-    out = t->direction != WPIPE_IN && them->direction != WPIPE_OUT;
+        direction = server->direction == WPIPE_IN ? WPIPE_OUT : WPIPE_IN;
+    t->direction = direction;
+    in = direction != WPIPE_OUT && them->direction != WPIPE_IN;
+    out = direction != WPIPE_IN && them->direction != WPIPE_OUT;
     t->ring_in = ring_for(them->buffer_out, us->buffer_in, in);
     t->ring_out = ring_for(us->buffer_out, them->buffer_in, out);
     t->max_in = us->max_message;
@@ -48,7 +49,7 @@ static void agree(struct wpipe__native *n)
                 WPIPE__WINDOW_RESERVE;
     n->greeted = WPIPE__GREET_DONE;
     /* an end that only reads has finished writing before it began */
-    if (t->direction == WPIPE_IN) {
+    if (direction == WPIPE_IN) {
         struct wpipe__frame fin = {.type = WPIPE__FRAME_DATA,
                                    .flags = WPIPE__RECORD_FIN};
 

@@ -25,7 +25,7 @@ struct wpipe__native {
 
     /* ---- the link as a whole: under link.lock ---- */
     int server_end;
-    int greeted;         /* WPIPE__GREET_* of transport.h */
+    _Atomic int greeted; /* WPIPE__GREET_* of transport.h; asked unlocked */
     int wishes_shared;   /* options.shared_memory */
     int willing;         /* both ends can use shared memory, so far */
     int offered;         /* our segment is on its way, or there */
@@ -77,7 +77,7 @@ struct wpipe__native {
     uint32_t run;               /* records written since we last read */
     uint64_t run_tail;          /* our tail then */
     int fenceless;              /* as in our control words */
-    uint64_t window;            /* framed: credit in bytes */
+    _Atomic uint64_t window;    /* framed: credit in bytes; asked unlocked */
     uint8_t *scratch;           /* framed: what reserve gave */
     struct wpipe__record scratch_record;
 };

@@ -26,14 +26,15 @@
 
 struct wpipe__link;
 
-/* What both ends agreed on. Sizes are in bytes. */
+/* What both ends agreed on. Sizes are in bytes. Atomic, since an early link is
+ * in use when the agreement comes: by a reader's hand while a writer asks. */
 struct wpipe__terms {
-    int type;             /* of the pipe: WPIPE_BYTE or WPIPE_MESSAGE */
-    int direction;        /* of this end */
-    uint32_t ring_in;     /* the peer's ring */
-    uint32_t ring_out;    /* ours */
-    uint64_t max_in;      /* the longest message that we take */
-    uint64_t max_out;     /* that the peer takes */
+    _Atomic int type;          /* of the pipe: WPIPE_BYTE or WPIPE_MESSAGE */
+    _Atomic int direction;     /* of this end */
+    _Atomic uint32_t ring_in;  /* the peer's ring */
+    _Atomic uint32_t ring_out; /* ours */
+    _Atomic uint64_t max_in;   /* the longest message that we take */
+    _Atomic uint64_t max_out;  /* that the peer takes */
 };
 
 /* Payload for one record: `record.size` bytes of the pieces, from `offset`. */
@@ -134,7 +135,8 @@ struct wpipe__room {
     _Atomic uint32_t turn;   /* grows whenever something came in */
     _Atomic uint32_t woken;  /* grows with each wake */
     _Atomic int wake_next;   /* a wake that found nobody waiting */
-    uint32_t no_yield;       /* waits to go before yielding is tried again */
+    _Atomic uint32_t no_yield; /* waits to go before yielding is tried again;
+                                  a guess: two threads may lose a count */
 };
 
 /* What every link has; a transport's own struct begins with it. */

@@ -139,13 +139,16 @@ static int spin(const struct wait *w, int peer_streams)
 static int yield(const struct wait *w)
 {
     struct wpipe__room *room = &w->link->room;
+    uint32_t waits;
     int r = 0;
     int i;
 
     if (w->link->spin_ns == 0)
         return 0;
-    if (room->no_yield > 0) {
-        room->no_yield--;
+    waits = atomic_load_explicit(&room->no_yield, memory_order_relaxed);
+    if (waits > 0) {
+        atomic_store_explicit(&room->no_yield, waits - 1,
+                              memory_order_relaxed);
         return 0;
     }
     for (i = 0; i < YIELDS && r == 0; i++) {
@@ -154,7 +157,8 @@ static int yield(const struct wait *w)
         wpipe__os_yield();
         r = w->ready(w->user);
         if (wpipe__os_now() - before > LONG_YIELD_NS) {
-            room->no_yield = WAITS_WITHOUT_YIELD;
+            atomic_store_explicit(&room->no_yield, WAITS_WITHOUT_YIELD,
+                                  memory_order_relaxed);
             break;
         }
     }

@@ -104,7 +104,7 @@ static void child_of_parent_without_stdin_gets_its_end(void **state)
 static void sixteen_ends_and_no_more(void **state)
 {
     const char *arguments[20] = { roles_program(), "child", "number" };
-    char holes[17][8];
+    char holes[17][16];
     wpipe_stream *ends[17];
     int64_t pid = -1;
     uint8_t byte;
