@@ -209,12 +209,12 @@ typedef struct wpipe_options {
     int handshake_ms;       /* a peer's time to say hello; 0 = 5000 */
     int connect_ms;         /* client_open: 0 = five minutes, WPIPE_FOREVER,
                                or milliseconds; 1 at the least */
+    int foreign;            /* WPIPE_FOREIGN_* */
+    int framing;            /* WPIPE_FRAMING_* of the foreign door */
     /* Called before a peer is let in: 0 lets it in, a negative code refuses
      * it. On the thread that accepts or waits; must not call this library. */
     int (*admit)(const wpipe_peer *peer, void *admit_user);
     void *admit_user;
-    int foreign;            /* WPIPE_FOREIGN_* */
-    int framing;            /* WPIPE_FRAMING_* of the foreign door */
     char *error_text;       /* buffer of the caller's: one sentence about a
                                failure, always terminated */
     size_t error_text_size;

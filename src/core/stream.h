@@ -46,6 +46,7 @@ struct wpipe_stream {
     uint8_t pad_writer[128];
     int finished;
     int parts;                   /* a message was begun with more = 1 */
+    uint64_t parts_size;         /* its bytes so far */
     int reserved;                /* write_begin without commit */
     struct wpipe__record reservation;
     _Atomic uint64_t messages_out;
@@ -73,13 +74,15 @@ void wpipe__anonymous_release(struct wpipe_stream *stream);
  * ended by us. */
 int wpipe__stream_check(const struct wpipe_stream *stream, int direction);
 
-/* The record to read next, waiting for it: 1; < 0. Skips messages that were
- * withdrawn before they were begun. */
+/* The record to read next, waiting for it: 1; < 0; without a timer it does
+ * not wait: 0. Skips messages that were withdrawn before they were begun. */
 int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
                        struct wpipe__timer *timer);
 /* `bytes` of the record were read: account, and tell if the message ended. */
 int wpipe__stream_took(struct wpipe_stream *s,
                        const struct wpipe__record *record, uint32_t bytes);
+/* Would `size` more bytes make the message begun longer than the peer takes? */
+int wpipe__stream_over_limit(const struct wpipe_stream *s, size_t size);
 /* Wait until the writer may go on, or the end. 0 or < 0. */
 int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
                             struct wpipe__timer *timer);

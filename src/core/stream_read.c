@@ -74,6 +74,8 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
 
     for (;;) {
         r = link->transport->look(link, ret);
+        if (r == 0 && timer == NULL)
+            return 0;
         if (r == 0)
             r = wpipe__link_wait(link, WPIPE__WANT_DATA, look, &looking,
                                  timer);
@@ -203,11 +205,11 @@ static int64_t read_message(struct wpipe_stream *s, struct target *t,
         if (r < 0)
             return r;
         part = (uint32_t)wpipe__min_size(record.size, t->left);
-        if (part == 0 && record.size > 0)
-            break; /* the buffer is full */
         target_put(t, record.data, part);
         ended = wpipe__stream_took(s, &record, part);
         got += part;
+        if (t->left == 0)
+            break; /* what is to come does not concern this read */
     }
     s->complete = ended;
     return got;
@@ -366,7 +368,6 @@ static void peek_record(struct wpipe_stream *s, struct peeking *p,
 int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
                    size_t *ret_available, size_t *ret_left_in_message)
 {
-    struct wpipe__timer none = {0, 0};
     struct peeking p = {0};
     struct wpipe__cursor cursor = {0};
     struct wpipe__record record;
@@ -379,8 +380,8 @@ int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
         return WPIPE_EINVAL;
     if (stream->opened)
         return WPIPE_ESTATE;
-    r = wpipe__stream_next(stream, &record, &none); /* skips the withdrawn */
-    if (r < 0 && r != WPIPE_ETIMEDOUT)
+    r = wpipe__stream_next(stream, &record, NULL); /* skips the withdrawn */
+    if (r < 0)
         return r;
     p.to = buf;
     p.room = size;

@@ -62,6 +62,12 @@ static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
     return r < 0 ? r : 0;
 }
 
+int wpipe__stream_over_limit(const struct wpipe_stream *s, size_t size)
+{
+    return s->link->terms.type == WPIPE_MESSAGE &&
+           s->parts_size + size > s->link->terms.max_out;
+}
+
 /* All of it, or nothing that the peer will ever get. */
 static int64_t write_message(struct wpipe_stream *s,
                              struct wpipe__parcel *parcel, size_t size,
@@ -89,11 +95,13 @@ static int64_t write_message(struct wpipe_stream *s,
         parcel->offset += record->size;
     } while (parcel->offset < size);
     s->parts = 0;
+    s->parts_size = 0;
     return (int64_t)size;
 fail:
     if (begun && (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN)) {
         (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
         s->parts = 0;
+        s->parts_size = 0;
     }
     return r;
 }
@@ -176,7 +184,7 @@ int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
     if (r < 0)
         return r;
     if (stream->link->terms.type == WPIPE_MESSAGE) {
-        if (size > stream->link->terms.max_out)
+        if (wpipe__stream_over_limit(stream, size))
             return WPIPE_EMSGSIZE;
         r = write_message(stream, &parcel, size, &timer);
     } else if (size == 0) {

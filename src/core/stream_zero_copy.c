@@ -30,7 +30,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
     if (stream->finished || stream->reserved)
         return WPIPE_ESTATE;
     if (size > link->transport->fragment(link) ||
-        size > link->terms.max_out)
+        wpipe__stream_over_limit(stream, size))
         return WPIPE_EMSGSIZE;
     record.size = (uint32_t)size;
     while ((r = link->transport->reserve(link, &record, &data)) == 0) {
@@ -89,6 +89,7 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
     if (r < 0)
         return r;
     stream->parts = more && (stream->parts || size > 0);
+    stream->parts_size = stream->parts ? stream->parts_size + size : 0;
     atomic_fetch_add_explicit(&stream->bytes_out, size, memory_order_relaxed);
     if (!more)
         atomic_fetch_add_explicit(&stream->messages_out, 1,
@@ -107,6 +108,7 @@ void wpipe_write_abort(wpipe_stream *stream)
                                             WPIPE__RECORD_ABORT);
     stream->reserved = 0;
     stream->parts = 0;
+    stream->parts_size = 0;
 }
 
 /* ---- reading -------------------------------------------------------------------- */

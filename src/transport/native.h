@@ -55,6 +55,8 @@ struct wpipe__native {
     const struct wpipe__control *_Atomic theirs;
     _Atomic int over;        /* WPIPE_E*: broken, or not let in */
     _Atomic int hung_up;     /* the socket has ended */
+    _Atomic uint64_t solid;  /* what the peer has to read: our head, but for
+                                FIN and what was withdrawn */
     _Atomic uint64_t rung;   /* the peer's epoch that we last answered */
 
     /* ---- the reader's ---- */
@@ -67,12 +69,16 @@ struct wpipe__native {
     uint32_t streak;            /* records read since we last wrote */
     uint64_t streak_head;       /* our head then */
     struct wpipe__queue queue;  /* framed: what came (see queue.h) */
+    int fresh;                  /* framed: the socket was asked for news, and
+                                   no record taken since */
 
     /* ---- the writer's ---- */
     uint8_t pad_writer[WPIPE__LINE];
     _Atomic int out_shared;
     struct wpipe__ring_out out; /* head also in the framed phase */
     uint64_t sent;              /* payload bytes */
+    uint64_t message_at;        /* head where the message begun begins */
+    int in_message;             /* its last record said MORE */
     uint64_t checked;           /* head when we last looked at the socket */
     uint32_t run;               /* records written since we last read */
     uint64_t run_tail;          /* our tail then */

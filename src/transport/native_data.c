@@ -141,6 +141,23 @@ int wpipe__native_streams(struct wpipe__native *n)
 
 #define REFILL_ROUNDS 16
 
+/* A record of our own is on its way. Its message may still be withdrawn. */
+static void account(struct wpipe__native *n,
+                    const struct wpipe__record *record, uint64_t at)
+{
+    uint64_t solid = n->out.head;
+
+    if (record->flags & WPIPE__RECORD_FIN)
+        return;
+    if (record->flags & WPIPE__RECORD_ABORT)
+        solid = n->message_at;
+    else if (!n->in_message)
+        n->message_at = at;
+    n->in_message = (record->flags & WPIPE__RECORD_MORE) != 0;
+    n->sent += record->size;
+    atomic_store_explicit(&n->solid, solid, memory_order_relaxed);
+}
+
 /* Bring what has come to the reader. 1: the queue has more than `have` bytes,
  * or the peer writes into its ring; 0; < 0 the end. */
 static int refill(struct wpipe__native *n, size_t have)
@@ -222,7 +239,16 @@ static int look_any(struct wpipe__native *n, struct wpipe__record *ret)
             return r;
         if (wpipe__in_shared(n))
             return look_shared(n, ret);
+    } else if (!n->fresh) {
+        /* it may have disconnected: then what we have is void */
+        wpipe__mutex_lock(&n->link.lock);
+        (void)wpipe__native_pump(n);
+        r = voided(n);
+        wpipe__mutex_unlock(&n->link.lock);
+        if (r < 0)
+            return r;
     }
+    n->fresh = 1;
     wpipe__queue_look(&n->queue, ret);
     return 1;
 }
@@ -327,6 +353,7 @@ static void take_framed(struct wpipe__native *n,
     uint64_t want;
 
     wpipe__queue_take(&n->queue, record, bytes, whole);
+    n->fresh = 0;
     if (!whole)
         return;
     n->in.tail += wpipe__frame_charge(record->flags, size);
@@ -337,8 +364,10 @@ static void take_framed(struct wpipe__native *n,
     want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
     if (want & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))
         wpipe__native_answer(n);
-    else if (n->in.tail - n->credit_sent >= quarter)
-        wpipe__native_credit(n);
+    else if (n->in.tail - n->credit_sent >= quarter ||
+             (wpipe__queue_size(&n->queue) == 0 &&
+              wpipe__queue_arrived(&n->queue) == 0))
+        wpipe__native_credit(n); /* one who drains may not have said so yet */
     wpipe__mutex_unlock(&n->link.lock);
 }
 
@@ -444,7 +473,7 @@ static int send_data(struct wpipe__native *n, const struct wpipe__parcel *p)
     n->credit_sent = f.value;
     n->out.head += wpipe__frame_charge(r->flags, r->size);
     atomic_store_explicit(&n->mine->head, n->out.head, memory_order_relaxed);
-    n->sent += r->size;
+    account(n, r, n->out.head - wpipe__frame_charge(r->flags, r->size));
     wpipe__native_earn(n, r->size);
     return 1;
 }
@@ -500,9 +529,11 @@ static int reserve_shared(struct wpipe__native *n,
 static void commit_shared(struct wpipe__native *n,
                           const struct wpipe__record *record)
 {
+    uint64_t at = n->out.head;
+
     wpipe__ring_commit(&n->out, record);
+    account(n, record, at);
     wpipe__ring_publish(&n->out, n->mine);
-    n->sent += record->size;
     ring_reader(n);
     check_peer(n);
 }
@@ -618,6 +649,7 @@ int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
     if (r < 0)
         return r;
     wpipe__ring_mark(&n->out, flag);
+    account(n, &parcel.record, n->out.head);
     wpipe__ring_publish(&n->out, n->mine);
     wpipe__native_ring(n, WPIPE__WANT_DATA);
     return 0;
@@ -648,8 +680,9 @@ int wpipe__native_drained(struct wpipe__link *link)
     if (!wpipe__out_shared(n))
         (void)wpipe__native_pump(n);
     end = wpipe__native_end(n, 1); /* before the tail: the last word counts */
-    r = atomic_load_explicit(&n->theirs->tail, memory_order_acquire) ==
-        atomic_load_explicit(&n->mine->head, memory_order_relaxed);
+    r = (int64_t)(atomic_load_explicit(&n->theirs->tail,
+                                       memory_order_acquire) -
+                  atomic_load_explicit(&n->solid, memory_order_relaxed)) >= 0;
     wpipe__mutex_unlock(&n->link.lock);
     return r && end != WPIPE_EDISCONNECTED ? 1 : end;
 }
