@@ -78,7 +78,7 @@ wpipe_client *service_join(void **state, wpipe_server *server,
     return client;
 }
 
-/* ---- words of the cases ------------------------------------------------ */
+/* ---- words of the cases ------------------------------------------------- */
 
 static const char *type_name(int type)
 {

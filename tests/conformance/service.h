@@ -33,7 +33,7 @@ wpipe_server *service_open(void **state, const wpipe_options *options);
 wpipe_client *service_join(void **state, wpipe_server *server,
                            const wpipe_options *options, wpipe_id *ret_id);
 
-/* ---- words of the cases ------------------------------------------------ */
+/* ---- words of the cases ------------------------------------------------- */
 
 /* The next event is of this type. */
 wpipe_event server_expect(wpipe_server *server, int type);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- talking ------------------------------------------------------------- */
+/* ---- talking ------------------------------------------------------------ */
 
 static void server_echo_both_ways(void **state)
 {
@@ -208,7 +208,7 @@ static void server_peer_told(void **state)
     wpipe_server_close(server);
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 static void server_client_closes_after_its_messages(void **state)
 {
@@ -326,7 +326,7 @@ static void server_half_closed_stream_answered(void **state)
     wpipe_server_close(server);
 }
 
-/* ---- types --------------------------------------------------------------- */
+/* ---- types -------------------------------------------------------------- */
 
 static void server_one_way_keeps_direction(void **state)
 {
@@ -375,7 +375,7 @@ static void server_of_bytes_gives_chunks(void **state)
     wpipe_server_close(server);
 }
 
-/* ---- misuse -------------------------------------------------------------- */
+/* ---- misuse ------------------------------------------------------------- */
 
 static void server_bad_arguments_refused(void **state)
 {

@@ -12,7 +12,7 @@
 
 #include "base/memory.h"
 
-/* ---- clients ------------------------------------------------------------- */
+/* ---- clients ------------------------------------------------------------ */
 
 static void limit_of_clients_busy(void **state)
 {
@@ -169,7 +169,7 @@ static void limit_by_callback_refused(void **state)
     wpipe_server_close(server);
 }
 
-/* ---- queues -------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------- */
 
 /* Send until it is refused; returns how many went. */
 static int fill_up(wpipe_server *server, wpipe_id id, const void *data,
@@ -350,7 +350,7 @@ static void queue_smaller_than_message_sent(void **state)
     free(data);
 }
 
-/* ---- broadcast ------------------------------------------------------------ */
+/* ---- broadcast ---------------------------------------------------------- */
 
 static void broadcast_reaches_everybody(void **state)
 {
@@ -488,7 +488,7 @@ static void broadcast_too_big_for_one_others_get_it(void **state)
     wpipe_server_close(server);
 }
 
-/* ---- memory --------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------- */
 
 /* What all clients together make the server keep is bounded. */
 static void memory_limit_over_all_clients(void **state)
@@ -629,7 +629,7 @@ static void memory_fails_anywhere_survived(void **state)
     }
 }
 
-/* ---- messages ------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------- */
 
 static void message_over_limit_refused_at_sender(void **state)
 {
@@ -649,7 +649,7 @@ static void message_over_limit_refused_at_sender(void **state)
     wpipe_server_close(server);
 }
 
-/* ---- descriptors ----------------------------------------------------------- */
+/* ---- descriptors -------------------------------------------------------- */
 
 static int connect_many(int fd, void *argument)
 {

@@ -13,7 +13,7 @@
 #include "base/frame.h"
 #include "base/record.h"
 
-/* ---- clients that die ------------------------------------------------------- */
+/* ---- clients that die --------------------------------------------------- */
 
 struct plan {
     const char *name;
@@ -133,7 +133,7 @@ static void peer_stopped_others_served(void **state)
     wpipe_server_close(server);
 }
 
-/* ---- raw peers -------------------------------------------------------------- */
+/* ---- raw peers ---------------------------------------------------------- */
 
 static void say(int fd, const void *bytes, size_t size)
 {
