@@ -154,6 +154,15 @@ int wpipe__ring_scan(struct wpipe__ring_in *in,
                      const struct wpipe__control *theirs, uint64_t *position,
                      struct wpipe__record *ret_record);
 
+/* Flags of the first unread record, of which something is known to be there;
+ * a hint: they lie in the peer's memory. */
+static inline uint32_t wpipe__ring_next_flags(const struct wpipe__ring_in *in)
+{
+    const uint8_t *at = in->bytes + (in->tail & (in->size - 1));
+
+    return ((const volatile uint32_t *)(const volatile void *)at)[1];
+}
+
 /* Take `bytes` of the first record, which ring_look gave; with `whole` the
  * record ends. */
 void wpipe__ring_take(struct wpipe__ring_in *in,

@@ -380,6 +380,8 @@ int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
         return WPIPE_EINVAL;
     if (stream->opened)
         return WPIPE_ESTATE;
+    if (!stream->link->transport->in_memory(stream->link, WPIPE__WANT_DATA))
+        (void)stream->link->transport->pump(stream->link);
     r = wpipe__stream_next(stream, &record, NULL); /* skips the withdrawn */
     if (r < 0)
         return r;
@@ -387,7 +389,7 @@ int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
     p.room = size;
     p.in_first = 1;
     p.in_message = stream->begun;
-    p.total = stream->message_total;
+    p.total = stream->begun ? stream->message_total : 0;
     while (stream->link->transport->scan(stream->link, &cursor, &record) == 1)
         peek_record(stream, &p, &record);
     wpipe__stream_refresh(stream);

@@ -22,7 +22,7 @@ static int has_room(void *user)
 {
     struct room *room = user;
     struct wpipe__link *link = room->stream->link;
-    uint32_t most = link->transport->fragment(link);
+    uint32_t most = link->transport->most(link);
 
     room->record.size = (uint32_t)wpipe__min_u64(room->record.size, most);
     return link->transport->room(link, &room->record);
@@ -62,6 +62,16 @@ static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
     return r < 0 ? r : 0;
 }
 
+/* The next part of `left` bytes when none may be over `most`: parts alike. */
+static uint32_t balanced(size_t left, uint32_t most)
+{
+    size_t parts = (left + most - 1) / most;
+
+    if (parts < 2)
+        return (uint32_t)left;
+    return (uint32_t)wpipe__min_u64((left / parts + 8) & ~(size_t)7, most);
+}
+
 int wpipe__stream_over_limit(const struct wpipe_stream *s, size_t size)
 {
     return s->link->terms.type == WPIPE_MESSAGE &&
@@ -82,7 +92,7 @@ static int64_t write_message(struct wpipe_stream *s,
         uint32_t most = link->transport->fragment(link);
         size_t left = size - parcel->offset;
 
-        record->size = (uint32_t)wpipe__min_u64(left, most);
+        record->size = balanced(left, most);
         record->flags = left > most ? WPIPE__RECORD_MORE : 0;
         if (left > most && !begun) {
             record->flags |= WPIPE__RECORD_TOTAL;
@@ -114,10 +124,8 @@ static int64_t write_bytes(struct wpipe_stream *s, struct wpipe__parcel *parcel,
     int r = 0;
 
     while (parcel->offset < size) {
-        uint32_t most = link->transport->fragment(link);
-
-        parcel->record.size =
-            (uint32_t)wpipe__min_u64(size - parcel->offset, most);
+        parcel->record.size = 
+            balanced(size - parcel->offset, link->transport->fragment(link));
         r = put(s, parcel, timer);
         if (r < 0)
             break;

@@ -29,7 +29,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
     link = stream->link;
     if (stream->finished || stream->reserved)
         return WPIPE_ESTATE;
-    if (size > link->transport->fragment(link) ||
+    if (size > link->transport->most(link) ||
         wpipe__stream_over_limit(stream, size))
         return WPIPE_EMSGSIZE;
     record.size = (uint32_t)size;

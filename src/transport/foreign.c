@@ -692,6 +692,7 @@ static const struct wpipe__transport foreign_transport = {
     .cancel = foreign_cancel,
     .mark = foreign_mark,
     .fragment = foreign_fragment,
+    .most = foreign_fragment,
     .settled = foreign_settled,
     .drained = foreign_drained,
     .gone = foreign_gone,

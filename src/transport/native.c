@@ -430,6 +430,7 @@ static const struct wpipe__transport native_transport = {
     .cancel = wpipe__native_cancel,
     .mark = wpipe__native_mark,
     .fragment = wpipe__native_fragment,
+    .most = wpipe__native_most,
     .drained = wpipe__native_drained,
     .gone = native_gone,
     .interest = native_interest,

@@ -79,7 +79,7 @@ struct wpipe__native {
     uint64_t sent;              /* payload bytes */
     uint64_t message_at;        /* head where the message begun begins */
     int in_message;             /* its last record said MORE */
-    uint64_t checked;           /* head when we last looked at the socket */
+    uint32_t unchecked;         /* records since we looked at the socket */
     uint32_t run;               /* records written since we last read */
     uint64_t run_tail;          /* our tail then */
     int fenceless;              /* as in our control words */
@@ -164,6 +164,7 @@ int wpipe__native_commit(struct wpipe__link *link,
 void wpipe__native_cancel(struct wpipe__link *link);
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag);
 uint32_t wpipe__native_fragment(struct wpipe__link *link);
+uint32_t wpipe__native_most(struct wpipe__link *link);
 int wpipe__native_drained(struct wpipe__link *link);
 
 /* Reader: 1 when the peer has been writing without hearing from us. */

@@ -19,6 +19,9 @@
 /* Records one way, and none the other, that make a stream of it. */
 #define STREAMING_WRITER 16
 #define STREAMING_READER 4
+#define RECORDS_UNCHECKED 512
+/* Both ends copy while it stays in their caches. */
+#define FRAGMENT_SHARED 65536u
 
 /* ---- ends and bells ------------------------------------------------------ */
 
@@ -344,6 +347,20 @@ int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
     return scan_end(r, ret);
 }
 
+/* Flags of a record that may be all that is left, with nothing to read in it:
+ * FIN, or a message that is withdrawn. Whoever drains does not wait for it. */
+#define MAY_BE_NOTHING (WPIPE__RECORD_FIN | WPIPE__RECORD_MORE)
+
+static int nothing_to_read(const struct wpipe__native *n)
+{
+    struct wpipe__record next;
+
+    if (wpipe__queue_size(&n->queue) == 0)
+        return 1;
+    wpipe__queue_look(&n->queue, &next);
+    return (next.flags & MAY_BE_NOTHING) != 0;
+}
+
 static void take_framed(struct wpipe__native *n,
                         const struct wpipe__record *record, uint32_t bytes,
                         int whole)
@@ -365,8 +382,7 @@ static void take_framed(struct wpipe__native *n,
     if (want & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))
         wpipe__native_answer(n);
     else if (n->in.tail - n->credit_sent >= quarter ||
-             (wpipe__queue_size(&n->queue) == 0 &&
-              wpipe__queue_arrived(&n->queue) == 0))
+             nothing_to_read(n))
         wpipe__native_credit(n); /* one who drains may not have said so yet */
     wpipe__mutex_unlock(&n->link.lock);
 }
@@ -384,8 +400,9 @@ void wpipe__native_take(struct wpipe__link *link,
     }
     wpipe__ring_take(&n->in, record, bytes, whole);
     n->streak++;
-    if (whole &&
-        (n->in.tail == n->in.head || n->in.tail - n->told >= n->in.size / 8))
+    if (whole && (n->in.tail == n->in.head ||
+                  n->in.tail - n->told >= n->in.size / 8 ||
+                  (wpipe__ring_next_flags(&n->in) & MAY_BE_NOTHING)))
         tell(n);
 }
 
@@ -496,12 +513,13 @@ static int put_framed(struct wpipe__native *n, const struct wpipe__parcel *p)
     return r;
 }
 
-/* Once a quarter of the ring: is anybody still there? */
+/* Now and then: is anybody still there? A peer that sleeps is asked by its
+ * bell, a full ring by the wait for room. */
 static void check_peer(struct wpipe__native *n)
 {
-    if (n->out.head - n->checked < n->out.size / 4)
+    if (++n->unchecked < RECORDS_UNCHECKED)
         return;
-    n->checked = n->out.head;
+    n->unchecked = 0;
     wpipe__mutex_lock(&n->link.lock);
     (void)wpipe__native_pump(n);
     wpipe__mutex_unlock(&n->link.lock);
@@ -655,19 +673,28 @@ int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
     return 0;
 }
 
-uint32_t wpipe__native_fragment(struct wpipe__link *link)
+uint32_t wpipe__native_most(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
     uint64_t most;
 
     if (wpipe__out_shared(n))
-        return (uint32_t)wpipe__min_u64(wpipe__ring_fragment(n->out.size),
-                                        65536u);
+        return wpipe__ring_fragment(n->out.size);
     /* what fits a frame must also fit the ring: the phase may end meanwhile */
     most = n->greeted == WPIPE__GREET_DONE ? n->link.terms.ring_out
                                            : WPIPE__RING_MIN;
     most = wpipe__min_u64(wpipe__ring_fragment(most), n->window / 2 - 64);
     return (uint32_t)wpipe__min_u64(WPIPE__FRAME_DATA_MAX, most);
+}
+
+uint32_t wpipe__native_fragment(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    if (wpipe__out_shared(n))
+        return (uint32_t)wpipe__min_u64(wpipe__ring_fragment(n->out.size) / 2,
+                                        FRAGMENT_SHARED);
+    return wpipe__native_most(link);
 }
 
 int wpipe__native_drained(struct wpipe__link *link)

@@ -45,7 +45,6 @@ static int move(struct wpipe__native *n)
     n->out.bytes = (uint8_t *)n->mine + WPIPE__CONTROL_SIZE;
     n->out.size = n->link.terms.ring_out;
     n->out.tail = tail;
-    n->checked = n->out.head;
     wpipe__ring_publish(&n->out, n->mine);
     atomic_store_explicit(&n->out_shared, 1, memory_order_release);
     wpipe__link_notify(&n->link);

@@ -74,7 +74,7 @@ struct wpipe__transport {
 
     /* Writer. Is there room for such a record: 1; 0; < 0 the end. */
     int (*room)(struct wpipe__link *link, const struct wpipe__record *record);
-    /* Writer. Send one record (size <= fragment()): 1; 0 no room now; < 0. */
+    /* Writer. Send one record (size <= most()): 1; 0 no room now; < 0. */
     int (*put)(struct wpipe__link *link, const struct wpipe__parcel *parcel);
     /* Writer. As put in two steps: memory for record->size bytes, to be
      * filled; then commit, with record->size maybe smaller. 1; 0; < 0. */
@@ -86,8 +86,11 @@ struct wpipe__transport {
     void (*cancel)(struct wpipe__link *link);
     /* Writer. ABORT or FIN; always has room. 0; < 0. */
     int (*mark)(struct wpipe__link *link, uint32_t flag);
-    /* Writer. The largest payload that put takes at present. */
+    /* Writer. Where to cut what is longer: so that the peer copies one part
+     * while we fill the next. */
     uint32_t (*fragment)(struct wpipe__link *link);
+    /* Writer. The largest payload that put and reserve take at present. */
+    uint32_t (*most)(struct wpipe__link *link);
     /* Writer, NULL when there is never anything: 1 all that put took is on
      * its way; 0 some of it waits in this process; < 0. */
     int (*settled)(struct wpipe__link *link);
