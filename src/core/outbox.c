@@ -61,11 +61,12 @@ static int put_next(struct journey *j, struct wpipe__link *link)
 {
     size_t size =
         wpipe__min_size(j->total - j->done, link->transport->fragment(link));
+    static const uint8_t empty[1];
     struct wpipe__parcel parcel = { .count = 1 };
     wpipe_piece piece;
     int r;
 
-    piece.data = (void *)(uintptr_t)j->data;
+    piece.data = (void *)(uintptr_t)(size > 0 ? j->data : empty);
     piece.size = size;
     parcel.pieces = &piece;
     parcel.record.size = (uint32_t)size;
