@@ -574,7 +574,7 @@ static int be_many(int fd, void *argument)
 /* An idle client on its socket costs the server at most 4 KiB. */
 static void memory_of_idle_client_small(void **state)
 {
-    wpipe_server *server = service_open(state, NULL);
+    wpipe_server *server;
     struct service_echo echo;
     struct helper helper;
     size_t before = mallinfo2().uordblks;
@@ -583,6 +583,7 @@ static void memory_of_idle_client_small(void **state)
 
     if (before == 0)
         support_skip("this heap does not tell its size");
+    server = service_open(state, NULL);
     service_echo_begin(&echo, server);
     helper_start(&helper, be_many,
                  (void *)(uintptr_t)wpipe_server_name(server));

@@ -329,7 +329,7 @@ static void acceptor_open_fails_nothing_left(void **state)
     }
 }
 
-/* ---- seats ----------------------------------------------------------------- */
+/* ---- seats -------------------------------------------------------------- */
 
 static void seats_limits_kept(void **state)
 {
