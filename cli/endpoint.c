@@ -221,6 +221,7 @@ bool endpoint_gone(struct endpoint *e)
 
     if (e->stream == NULL)
         return poll(&set, 1, 0) > 0 && set.revents != 0;
+    wpipe_peek(e->stream, NULL, 0, NULL, NULL); /* hear what came */
     r = wpipe_write_begin(e->stream, 1, &room, 0);
     if (r >= 0)
         wpipe_write_abort(e->stream);

@@ -53,7 +53,8 @@ int endpoint_write(struct endpoint *e, const char *data, size_t size,
 /* Nothing more will be written: pass the end on. */
 void endpoint_finish(struct endpoint *e);
 
-/* The thread that writes asks: can nobody read there any more? */
+/* The thread that writes asks, when reading has ended: can nobody read there
+ * any more? */
 bool endpoint_gone(struct endpoint *e);
 
 /* Wait until it is gone or endpoint_wake; only of use on descriptors. */

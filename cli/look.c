@@ -268,7 +268,7 @@ static void print_link(const wpipe_link_facts *link)
 {
     char text[200], in[24], out[24], queued[24];
 
-    printf("client %llu: ", (unsigned long long)link->id);
+    fputs("client:   ", stdout);
     output_peer(text, sizeof(text), &link->peer);
     output_escaped(stdout, text, strlen(text), false);
     printf("\n    by %s; in %llu messages, %s; out %llu messages, %s; "

@@ -12,7 +12,8 @@
 #include "trace.h"
 
 enum {
-    NUDGE_MS = 50
+    NUDGE_MS = 50,
+    PROBE_MS = 100 /* between two looks whether a half-closed pipe is closed */
 };
 
 int64_t pump_clock(void)
@@ -68,18 +69,30 @@ static int time_left(const struct pump *p)
     return left > 0 ? (int)left : 0;
 }
 
-/* Returns true when the flow is to go on reading. */
-static bool go_on(struct flow *f, int error)
+/*
+ * How long to wait for something to move. A pipe that gave its end may have
+ * been half-closed only, and nothing tells us when it is closed for good but
+ * trying to write: so we look now and then, in that state alone.
+ */
+static int patience(const struct flow *f)
+{
+    const int left = time_left(f->pump);
+
+    if (f->to->stream == NULL || !atomic_load(&f->back->ended))
+        return left;
+    return left < 0 || left > PROBE_MS ? PROBE_MS : left;
+}
+
+/* Woken, or the patience is over: is the flow to go on reading? */
+static bool go_on(struct flow *f)
 {
     struct pump *p = f->pump;
 
     if (atomic_load(&p->stop))
         return false;
-    if (error == WPIPE_EWOKEN)
-        return !endpoint_gone(f->to);
-    if (error != WPIPE_ETIMEDOUT)
+    if (atomic_load(&f->back->ended) && endpoint_gone(f->to))
         return false;
-    if (time_left(p) > 0)
+    if (time_left(p) != 0)
         return true;
     atomic_store(&p->idle, true);
     pump_stop(p);
@@ -94,9 +107,9 @@ static int move(struct flow *f)
     int r;
 
     for (;;) {
-        r = endpoint_read(f->from, &data, &size, time_left(f->pump));
+        r = endpoint_read(f->from, &data, &size, patience(f));
         if (r == WPIPE_EWOKEN || r == WPIPE_ETIMEDOUT) {
-            if (go_on(f, r))
+            if (go_on(f))
                 continue;
             return 0;
         }

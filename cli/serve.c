@@ -26,6 +26,7 @@ enum {
 /* What we remember of a client. */
 struct client {
     wpipe_id id;
+    uint64_t number;  /* what people call it: the library's are long */
     uint64_t request; /* the call it waits for an answer to, or 0 */
     bool owed;        /* it had no room for the current line of a file */
 };
@@ -44,6 +45,7 @@ struct serve {
     int bell;        /* an eventfd that stop writes to */
     struct client *clients;
     size_t count, room;
+    uint64_t clients_so_far;
     uint64_t messages;
     bool done;
     int status;
@@ -72,19 +74,29 @@ static struct client *find(struct serve *s, wpipe_id id)
     return NULL;
 }
 
-static void remember(struct serve *s, wpipe_id id)
+/* Returns its number. */
+static uint64_t remember(struct serve *s, wpipe_id id)
 {
     const size_t room = s->room == 0 ? 16 : s->room * 2;
+    const uint64_t number = ++s->clients_so_far;
     struct client *clients;
 
     if (s->count == s->room) {
         clients = realloc(s->clients, room * sizeof(*clients));
         if (clients == NULL)
-            return; /* it is served, but gets no lines of a file */
+            return number; /* it is served, but gets no lines of a file */
         s->clients = clients;
         s->room = room;
     }
-    s->clients[s->count++] = (struct client){ .id = id };
+    s->clients[s->count++] = (struct client){ .id = id, .number = number };
+    return number;
+}
+
+static uint64_t number_of(struct serve *s, wpipe_id id)
+{
+    const struct client *c = find(s, id);
+
+    return c != NULL ? c->number : 0;
 }
 
 static void forget(struct serve *s, wpipe_id id)
@@ -105,21 +117,21 @@ static bool talks(const struct serve *s)
 
 static void on_connected(struct serve *s, const wpipe_event *e)
 {
+    const uint64_t number = remember(s, e->from);
     wpipe_peer peer = { .size = sizeof(peer) };
     char text[200];
 
-    remember(s, e->from);
     if (wpipe_server_peer(s->server, e->from, &peer) < 0)
         say_verbose(s->options, "%llu left at once",
-                    (unsigned long long)e->from);
+                    (unsigned long long)number);
     if (talks(s))
-        say(s->options, "%llu connected: %s", (unsigned long long)e->from,
+        say(s->options, "%llu connected: %s", (unsigned long long)number,
             output_peer(text, sizeof(text), &peer));
     if (!s->options->json || s->plain)
         return;
     json_begin(stdout);
     json_text(stdout, "event", "connected");
-    json_number(stdout, "from", e->from);
+    json_number(stdout, "from", number);
     json_peer(stdout, &peer);
     json_end(stdout);
 }
@@ -140,7 +152,7 @@ static void echo(struct serve *s, const wpipe_event *e)
     if (r >= 0 || r == WPIPE_ENOTCONN)
         return;
     say(s->options, "%llu did not take its echo: %s",
-        (unsigned long long)e->from, wpipe_strerror(r));
+        (unsigned long long)number_of(s, e->from), wpipe_strerror(r));
     wpipe_server_kick(s->server, e->from);
 }
 
@@ -148,8 +160,7 @@ static void on_message(struct serve *s, const wpipe_event *e)
 {
     const struct output_message shown = {
         .event = e->request != 0 ? "call" : "message",
-        .from =
-            s->plain && !s->options->keep && !s->options->json ? 0 : e->from,
+        .from = number_of(s, e->from),
         .data = e->data,
         .size = e->size,
         .label = !s->plain && s->options->type == WPIPE_MESSAGE,
@@ -181,11 +192,13 @@ static int status_of_reason(int reason)
     }
 }
 
-static void json_event(const char *name, const wpipe_event *e)
+/* `number` is 0 for one that never came in. */
+static void json_event(const char *name, const wpipe_event *e, uint64_t number)
 {
     json_begin(stdout);
     json_text(stdout, "event", name);
-    json_number(stdout, "from", e->from);
+    if (number != 0)
+        json_number(stdout, "from", number);
     json_text(stdout, "reason", output_reason(e->reason));
     if (e->lost_messages != 0 || e->lost_bytes != 0) {
         json_number(stdout, "lost_messages", e->lost_messages);
@@ -210,6 +223,7 @@ static void on_disconnected(struct serve *s, const wpipe_event *e)
     const bool known = (size_t)e->reason < sizeof(words) / sizeof(words[0]);
     const bool plain_end =
         s->options->number != 0 && s->messages < s->options->number;
+    const uint64_t number = number_of(s, e->from);
     char lost[80] = "";
 
     if (e->lost_messages != 0)
@@ -217,10 +231,10 @@ static void on_disconnected(struct serve *s, const wpipe_event *e)
                  (unsigned long long)e->lost_messages,
                  (unsigned long long)e->lost_bytes);
     if (talks(s))
-        say(s->options, "%llu %s%s", (unsigned long long)e->from,
+        say(s->options, "%llu %s%s", (unsigned long long)number,
             known ? words[e->reason] : "left", lost);
     if (s->options->json && !s->plain)
-        json_event("disconnected", e);
+        json_event("disconnected", e, number);
     forget(s, e->from);
     if (s->done || (s->plain ? s->options->keep : !s->options->once))
         return;
@@ -254,7 +268,7 @@ static int offer(struct serve *s, struct client *c)
         c->request = 0;
     else if (s->terminal)
         say(s->options, "%llu was left out: it does not read",
-            (unsigned long long)c->id);
+            (unsigned long long)c->number);
     return r == WPIPE_EAGAIN || r == WPIPE_ENOTCONN ? 0 : r;
 }
 
@@ -283,6 +297,8 @@ static void spread_lines(struct serve *s)
 {
     const bool bytes = s->options->type == WPIPE_BYTE;
 
+    if (!s->terminal && s->count == 0 && s->lines.start != s->lines.end)
+        return; /* a file is kept until somebody is there */
     while (s->owed == 0 && (bytes ? lines_bytes(&s->lines, &s->line, &s->size)
                                   : lines_next(&s->lines, &s->line, &s->size)))
         spread(s);
@@ -315,10 +331,11 @@ static void on_writable(struct serve *s, const wpipe_event *e)
         c->owed = false;
 }
 
-/* Is it time to read stdin? A file is kept until somebody is there. */
+/* Is it time to read stdin? */
 static bool wants_input(const struct serve *s)
 {
-    return s->input && s->owed == 0 && (s->terminal || s->count > 0);
+    return s->input && s->owed == 0 &&
+           (s->terminal || s->count > 0 || s->lines.start == s->lines.end);
 }
 
 static void on_event(struct serve *s, const wpipe_event *e)
@@ -338,14 +355,14 @@ static void on_event(struct serve *s, const wpipe_event *e)
             say(s->options, "a client was not let in: %s",
                 output_reason(e->reason));
         if (s->options->json && !s->plain)
-            json_event("refused", e);
+            json_event("refused", e, 0);
         break;
     case WPIPE_EVENT_SKIPPED:
         if (talks(s))
             say(s->options, "%llu was left out: it does not read",
-                (unsigned long long)e->from);
+                (unsigned long long)number_of(s, e->from));
         if (s->options->json && !s->plain)
-            json_event("skipped", e);
+            json_event("skipped", e, number_of(s, e->from));
         break;
     case WPIPE_EVENT_WRITABLE:
         on_writable(s, e);
