@@ -25,12 +25,15 @@ out=
 err=
 status=0
 
+# A child that is killed before its exec would run this, too.
+main_process=$BASHPID
 cleanup() {
     local pid
+    [ "$BASHPID" -eq "$main_process" ] || return 0
     for pid in "${started[@]}"; do
         kill -KILL "$pid" 2>/dev/null
     done
-    wait
+    wait 2>/dev/null
     rm -rf "$scratch"
 }
 trap cleanup EXIT
@@ -72,7 +75,8 @@ check() {
 }
 
 show() {
-    printf '  status %s\n  stdout: %s\n  stderr: %s\n' "$status" "$out" "$err"
+    printf '  status %s\n  stdout: %.300q\n  stderr: %.300q\n' "$status" \
+        "$out" "$err"
 }
 
 # expect STATUS WHAT: of the last run.
@@ -91,7 +95,7 @@ same() {
         pass
     else
         fail "$3"
-        printf '  wanted: %q\n  got:    %q\n' "$1" "$2"
+        printf '  wanted: %.300q\n  got:    %.300q\n' "$1" "$2"
     fi
 }
 
@@ -101,7 +105,7 @@ like() {
         pass
     else
         fail "$3"
-        printf '  wanted: %s\n  got:    %q\n' "$1" "$2"
+        printf '  wanted: %s\n  got:    %.300q\n' "$1" "$2"
     fi
 }
 
@@ -109,7 +113,7 @@ like() {
 unlike() {
     if [[ $2 =~ $1 ]]; then
         fail "$3"
-        printf '  not wanted: %s\n  got:    %q\n' "$1" "$2"
+        printf '  not wanted: %s\n  got:    %.300q\n' "$1" "$2"
     else
         pass
     fi
@@ -144,12 +148,17 @@ PYTHON
 }
 
 # start ARGUMENTS...: the tool in the background. Sets `pid`, and `lines` to a
-# descriptor that its stdout and stderr are read from. Its stdin stays open as
+# descriptor that its stdout and stderr are read from (only its stderr with
+# mute=1: for one that prints more than a fifo holds). Its stdin stays open as
 # descriptor `typed` without an end.
 start() {
     local name=$scratch/start.$((${#started[@]} + 1))
     mkfifo "$name.in" "$name.out"
-    "$windpipe" "$@" <"$name.in" >"$name.out" 2>&1 &
+    if [ -n "${mute:-}" ]; then
+        "$windpipe" "$@" <"$name.in" 2>"$name.out" >/dev/null &
+    else
+        "$windpipe" "$@" <"$name.in" >"$name.out" 2>&1 &
+    fi
     pid=$!
     started+=("$pid")
     # shellcheck disable=SC2034 # typed is for the tests
@@ -186,20 +195,29 @@ saw() {
     fi
 }
 
-# ended WHAT [PID]: wait for it to end by itself; sets status. The sleep is the
-# bound, not what is waited for.
+# ends PID: wait for that, bounded.
+ends() {
+    python3 - "$1" "$patience" <<'PYTHON'
+import os, select, sys
+try:
+    process = os.pidfd_open(int(sys.argv[1]))
+except ProcessLookupError:
+    sys.exit(0)
+ended = select.poll()
+ended.register(process, select.POLLIN)
+sys.exit(not ended.poll(int(sys.argv[2]) * 1000))
+PYTHON
+}
+
+# ended WHAT [PID]: it must end by itself; sets status.
 ended() {
-    local target=${2:-$pid} watch
-    sleep "$patience" &
-    watch=$!
-    wait -n "$target" "$watch"
-    status=$?
-    if kill "$watch" 2>/dev/null; then
-        wait "$watch" 2>/dev/null
-        return
+    local target=${2:-$pid}
+    if ! ends "$target"; then
+        fail "$1: does not end"
+        kill -KILL "$target" 2>/dev/null
     fi
-    fail "$1: does not end"
-    kill -KILL "$target" 2>/dev/null
+    wait "$target" 2>/dev/null
+    status=$?
 }
 
 # stop_server [PID]: by SIGTERM, and see it end.

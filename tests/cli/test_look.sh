@@ -106,10 +106,11 @@ stop_server "$server"
 odd=$'red\302\233x'
 start_server "$odd"
 run ls --names
-same 'red\u{9b}x' "$out" "ls escapes names"
+like 'red\\u\{9b\}x' "$out" "ls escapes names"
+unlike "$odd" "$out" "all of them"
 run ls --json
 json "$scratch/out" "ls --json of an odd name"
-same "$odd" "$(member "$scratch/out" 0 "o['name']")" "ls --json: the name"
+same "$odd" "$(member "$scratch/out" -1 "o['name']")" "ls --json: the name"
 stop_server
 
 finish

@@ -35,6 +35,7 @@ run send --topic weather demo rain
 expect 0 "send --topic"
 run send --topic "$(printf '\377')" demo rain
 expect 2 "a topic that is not UTF-8"
+saw "8 left$" "and nothing was sent" "$hears"
 
 # ---- recv of typed lines; everybody gets them -------------------------------
 
@@ -66,7 +67,7 @@ stop_server "$server"
 
 # ---- call and echo ----------------------------------------------------------
 
-start_server echo --echo
+mute=1 start_server echo --echo
 run call echo ping
 expect 0 "call"
 same ping "$out" "call prints the reply"
@@ -97,11 +98,13 @@ json "$scratch/out" "connect --json"
 stop_server
 
 # A server of bytes.
-start_server bytes --echo --byte
+mute=1 start_server bytes --echo --byte
 run connect --byte bytes <"$scratch/large"
 expect 0 "connect --byte"
 check "connect --byte: content" cmp -s "$scratch/large" "$scratch/out"
-run send --byte bytes <"$scratch/large"
+stop_server
+mute=1 start_server sink --byte
+run send --byte sink <"$scratch/large"
 expect 0 "send --byte of much"
 stop_server
 
