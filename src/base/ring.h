@@ -131,7 +131,7 @@ static inline void wpipe__ring_publish(const struct wpipe__ring_out *out,
  * record and the PAD before it always fit. */
 static inline uint32_t wpipe__ring_fragment(uint64_t ring_size)
 {
-    return (uint32_t)(ring_size / 4u) - 64u;
+    return (uint32_t)(ring_size / 4u);
 }
 
 /* See how far the peer has written. 0, or WPIPE_EPROTO. */

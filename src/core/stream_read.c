@@ -79,6 +79,10 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
         if (r == 0)
             r = wpipe__link_wait(link, WPIPE__WANT_DATA, look, &looking,
                                  timer);
+        if (r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN) {
+            s->begun = 0; /* nothing more will come of it */
+            s->complete = 1;
+        }
         if (r <= 0)
             return r;
         if (ret->flags & WPIPE__RECORD_ABORT) {
@@ -220,7 +224,6 @@ static int64_t read_message(struct wpipe_stream *s, struct target *t,
 static int64_t read_bytes(struct wpipe_stream *s, struct target *t,
                           struct wpipe__timer *timer)
 {
-    struct wpipe__timer none = {0, 0};
     struct wpipe__record record;
     int64_t got = 0;
     int r;
@@ -228,8 +231,8 @@ static int64_t read_bytes(struct wpipe_stream *s, struct target *t,
     while (t->left > 0) {
         uint32_t part;
 
-        r = wpipe__stream_next(s, &record, got > 0 ? &none : timer);
-        if (r < 0 && got > 0)
+        r = wpipe__stream_next(s, &record, got > 0 ? NULL : timer);
+        if (r <= 0 && got > 0)
             break; /* an error that stays is found again */
         if (r < 0)
             return r;
@@ -246,7 +249,7 @@ static int64_t read_bytes(struct wpipe_stream *s, struct target *t,
 static int64_t read_nothing(struct wpipe_stream *s)
 {
     struct wpipe__record record;
-    int r = s->link->transport->look(s->link, &record);
+    int r = wpipe__stream_next(s, &record, NULL);
 
     if (r < 0)
         return r;

@@ -257,7 +257,9 @@ int64_t wpipe_transact(wpipe_stream *stream, const void *out, size_t out_size,
     if (!stream->reads_messages || stream->link->terms.type != WPIPE_MESSAGE ||
         stream->link->terms.direction != WPIPE_DUPLEX)
         return WPIPE_ESTATE;
-    if (stream->link->transport->look(stream->link, &record) == 1)
+    if ((out == NULL && out_size > 0) || (in == NULL && in_size > 0))
+        return WPIPE_EINVAL;
+    if (stream->begun || wpipe__stream_next(stream, &record, NULL) == 1)
         return WPIPE_EBUSY;
     r = wpipe_write(stream, out, out_size, timeout_ms);
     if (r < 0)

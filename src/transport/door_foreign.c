@@ -233,21 +233,36 @@ static int check_socket(const struct wpipe__foreign_door *d,
     return r == WPIPE_ENOTFOUND ? 1 : fail_call(d, "connect to", r, options);
 }
 
-/* Look once: 0 nothing is there; 1 a socket of ours that refuses; < 0. */
-static int look(const struct wpipe__foreign_door *d,
-                struct wpipe__file_facts *ret_facts,
+/*
+ * A dead socket. It is held, because a file system gives the number of a file
+ * that is gone to the next one that is made: a new server's may have it.
+ */
+struct dead {
+    wpipe__handle held;
+    struct wpipe__file_facts facts;
+};
+
+static void dead_clear(struct dead *dead)
+{
+    wpipe__os_close(dead->held);
+    dead->held = WPIPE__NO_HANDLE;
+}
+
+/* Look once: 0 nothing is there; 1 a socket of ours that refuses; < 0. Holds
+ * what is there. */
+static int look(const struct wpipe__foreign_door *d, struct dead *ret,
                 const wpipe_options *options)
 {
-    int r = wpipe__os_file_facts(d->directory, wpipe__foreign_file(d->path),
-                                 ret_facts);
+    int r = wpipe__os_file_hold(d->directory, wpipe__foreign_file(d->path),
+                                &ret->held, &ret->facts);
 
     if (r == WPIPE_ENOTFOUND)
         return 0;
     if (r < 0)
         return fail_call(d, "look at", r, options);
-    if (ret_facts->kind != WPIPE__FILE_SOCKET)
-        return fail_in_the_way(d, ret_facts->kind, options);
-    return check_socket(d, ret_facts, options);
+    if (ret->facts.kind != WPIPE__FILE_SOCKET)
+        return fail_in_the_way(d, ret->facts.kind, options);
+    return check_socket(d, &ret->facts, options);
 }
 
 static int is_same(const struct wpipe__file_facts *one,
@@ -257,26 +272,29 @@ static int is_same(const struct wpipe__file_facts *one,
 }
 
 /*
- * 0: nothing is there. 1: a dead socket of ours, these facts. < 0: the path
+ * 0: nothing is there. 1: a dead socket of ours, which is held. < 0: the path
  * is not to be had. A server that is about to listen refuses, too, so a socket
  * is not dead at the first look.
  */
-static int judge(const struct wpipe__foreign_door *d,
-                 struct wpipe__file_facts *ret_dead,
+static int judge(const struct wpipe__foreign_door *d, struct dead *dead,
                  const wpipe_options *options)
 {
-    struct wpipe__file_facts before;
-    int r = look(d, &before, options);
+    struct dead again = { .held = WPIPE__NO_HANDLE };
+    int same = 0;
     int i;
+    int r;
 
-    for (i = 0; r == 1 && i < ROUNDS; i++) {
+    dead_clear(dead);
+    r = look(d, dead, options);
+    for (i = 0; r == 1 && !same && i < ROUNDS; i++) {
         (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(DEAD_MS));
-        r = look(d, ret_dead, options);
-        if (r == 1 && is_same(&before, ret_dead))
-            return 1;
-        before = *ret_dead;
+        r = look(d, &again, options);
+        same = r == 1 && is_same(&dead->facts, &again.facts);
+        dead_clear(dead);
+        *dead = again;
+        again.held = WPIPE__NO_HANDLE;
     }
-    return r == 1 ? fail_in_use(d, 0, options) : r;
+    return r == 1 && !same ? fail_in_use(d, 0, options) : r;
 }
 
 /* ---- a directory of our own beside the door ------------------------------ */
@@ -293,6 +311,48 @@ static int is_ours(const struct wpipe__file_facts *facts)
            (facts->mode & MODE_ALL) == MODE_PRIVATE;
 }
 
+/* A socket that we left: under the door's name, or bound with a short one.
+ * Whatever else is in there is not ours to remove. */
+static int sweep_file(const char *name, void *user)
+{
+    static const char ending[] = ".bind";
+    const struct wpipe__file *own = user;
+    struct wpipe__file_facts facts;
+    size_t length = strlen(name);
+
+    if (strcmp(name, own->name) != 0 &&
+        (length < sizeof(ending) ||
+         strcmp(name + length - (sizeof(ending) - 1), ending) != 0))
+        return 0;
+    if (wpipe__os_file_facts(own->directory, name, &facts) == 0 &&
+        facts.kind == WPIPE__FILE_SOCKET)
+        (void)wpipe__os_file_unlink(own->directory, name);
+    return 0;
+}
+
+static int find_file(const char *name, void *user)
+{
+    (void)name;
+    (void)user;
+    return 1;
+}
+
+/*
+ * One that was there already: take away what a killed server has left. If it
+ * has anything else in it, it is no workshop, but some directory of ours that
+ * was moved there.
+ */
+static int workshop_sweep(const struct wpipe__foreign_door *d,
+                          const struct workshop *w)
+{
+    struct wpipe__file own = { w->directory, wpipe__foreign_file(d->path) };
+    int r = wpipe__os_directory_each(w->directory, sweep_file, &own);
+
+    if (r == 0)
+        r = wpipe__os_directory_each(w->directory, find_file, NULL);
+    return r > 0 ? WPIPE_EACCES : r;
+}
+
 static int workshop_try(const struct wpipe__foreign_door *d,
                         struct workshop *ret)
 {
@@ -300,12 +360,18 @@ static int workshop_try(const struct wpipe__foreign_door *d,
     int r = wpipe__os_directory_make(d->directory, ret->name, &ret->directory,
                                      &facts);
 
-    if (r == 0 && !is_ours(&facts)) {
+    if (r < 0)
+        return r;
+    if (!is_ours(&facts))
+        r = WPIPE_EACCES;
+    else if (r == 0)
+        r = workshop_sweep(d, ret);
+    if (r < 0) {
         wpipe__os_close(ret->directory);
         ret->directory = WPIPE__NO_HANDLE;
-        r = WPIPE_EACCES;
+        return r;
     }
-    return r;
+    return 0;
 }
 
 /*
@@ -335,34 +401,6 @@ static int workshop_open(const struct wpipe__foreign_door *d,
     (void)snprintf(ret->name, sizeof(ret->name), ".windpipe-%016llx",
                    (unsigned long long)random);
     return workshop_try(d, ret);
-}
-
-/* A socket that we left: under the door's name, or bound with a short one.
- * Whatever else is in there is not ours to remove. */
-static int sweep_file(const char *name, void *user)
-{
-    static const char ending[] = ".bind";
-    const struct wpipe__file *own = user;
-    struct wpipe__file_facts facts;
-    size_t length = strlen(name);
-
-    if (strcmp(name, own->name) != 0 &&
-        (length < sizeof(ending) ||
-         strcmp(name + length - (sizeof(ending) - 1), ending) != 0))
-        return 0;
-    if (wpipe__os_file_facts(own->directory, name, &facts) == 0 &&
-        facts.kind == WPIPE__FILE_SOCKET)
-        (void)wpipe__os_file_unlink(own->directory, name);
-    return 0;
-}
-
-/* What a killed server has left. */
-static void workshop_sweep(const struct wpipe__foreign_door *d,
-                           const struct workshop *w)
-{
-    struct wpipe__file own = { w->directory, wpipe__foreign_file(d->path) };
-
-    (void)wpipe__os_directory_each(w->directory, sweep_file, &own);
 }
 
 /* Without listing it, which takes a descriptor that we may not get. */
@@ -455,6 +493,18 @@ static int is_door(const struct wpipe__foreign_door *d,
            facts.device == d->device && facts.inode == d->inode;
 }
 
+/* Somebody's file is in the workshop by mistake: let it have its name again,
+ * if nobody else has that by now. */
+static void give_back(struct wpipe__file inside, struct wpipe__file outside)
+{
+    int r = wpipe__os_file_link(inside, outside);
+
+    if (r == 0)
+        (void)wpipe__os_file_unlink(inside.directory, inside.name);
+    else if (r == WPIPE_EACCES) /* a directory: it cannot replace a file */
+        (void)wpipe__os_file_move(inside, outside);
+}
+
 /*
  * Somebody came between our looks, and his file is in the workshop now. Put it
  * back: in exchange for ours, or in place of nothing when ours is gone. If
@@ -472,21 +522,20 @@ static int put_back(const struct wpipe__foreign_door *d,
     if (r == 0)
         (void)wpipe__os_file_exchange(inside, outside);
     else
-        (void)wpipe__os_file_link(inside, outside);
+        give_back(inside, outside);
     return fail_in_use(d, 0, options);
 }
 
 /* Where names cannot be exchanged. For a moment it could be another file that
  * is unlinked. */
 static int remove_dead(const struct wpipe__foreign_door *d,
-                       const struct wpipe__file_facts *dead,
-                       const wpipe_options *options)
+                       const struct dead *dead, const wpipe_options *options)
 {
     struct wpipe__file_facts facts;
     const char *file = wpipe__foreign_file(d->path);
     int r = wpipe__os_file_facts(d->directory, file, &facts);
 
-    if (r == 0 && is_same(&facts, dead))
+    if (r == 0 && is_same(&facts, &dead->facts))
         r = wpipe__os_file_unlink(d->directory, file);
     if (r == 0 || r == WPIPE_ENOTFOUND)
         return WPIPE_EAGAIN;
@@ -496,8 +545,7 @@ static int remove_dead(const struct wpipe__foreign_door *d,
 /* Take the place of a dead socket. 0; WPIPE_EAGAIN: it was not there any
  * more; < 0. */
 static int replace(const struct wpipe__foreign_door *d,
-                   struct wpipe__file inside,
-                   const struct wpipe__file_facts *dead,
+                   struct wpipe__file inside, const struct dead *dead,
                    const wpipe_options *options)
 {
     struct wpipe__file outside = { d->directory, inside.name };
@@ -511,7 +559,7 @@ static int replace(const struct wpipe__foreign_door *d,
     if (r < 0)
         return fail_call(d, "replace", r, options);
     if (wpipe__os_file_facts(inside.directory, inside.name, &facts) == 0 &&
-        is_same(&facts, dead))
+        is_same(&facts, &dead->facts))
         return 0;
     return put_back(d, inside, outside, options);
 }
@@ -519,8 +567,7 @@ static int replace(const struct wpipe__foreign_door *d,
 /* Let the socket in the workshop appear as the door; `r` and `dead` are of
  * the first judge. */
 static int appear(const struct wpipe__foreign_door *d, const struct workshop *w,
-                  int r, struct wpipe__file_facts *dead,
-                  const wpipe_options *options)
+                  int r, struct dead *dead, const wpipe_options *options)
 {
     struct wpipe__file inside = { w->directory, wpipe__foreign_file(d->path) };
     struct wpipe__file outside = { d->directory, inside.name };
@@ -543,27 +590,34 @@ static int appear(const struct wpipe__foreign_door *d, const struct workshop *w,
     return fail_in_use(d, 0, options);
 }
 
-/* Only with the lock. */
-static int publish(struct wpipe__foreign_door *d, const wpipe_options *options)
+/* Only with the lock, and after the first judge, which found `found`. */
+static int publish(struct wpipe__foreign_door *d, int found, struct dead *dead,
+                   const wpipe_options *options)
 {
-    struct wpipe__file_facts dead;
     struct workshop w;
-    int found;
     int r;
 
-    found = judge(d, &dead, options);
-    if (found < 0)
-        return found;
     r = workshop_open(d, &w);
     if (r < 0)
         return fail_call(d, "make a directory beside", r, options);
-    workshop_sweep(d, &w);
     r = listen_inside(d, &w, options);
     if (r == 0)
-        r = appear(d, &w, found, &dead, options);
+        r = appear(d, &w, found, dead, options);
     workshop_close(d, &w);
     if (r < 0)
         d->inode = 0;
+    return r;
+}
+
+static int take_path(struct wpipe__foreign_door *d,
+                     const wpipe_options *options)
+{
+    struct dead dead = { .held = WPIPE__NO_HANDLE };
+    int r = judge(d, &dead, options);
+
+    if (r >= 0)
+        r = publish(d, r, &dead, options);
+    dead_clear(&dead);
     return r;
 }
 
@@ -585,7 +639,7 @@ int wpipe__foreign_door_open(struct wpipe__foreign_door *d, const char *name,
     r = take_lock(d, &directory, options);
     if (r < 0)
         goto fail;
-    r = publish(d, options);
+    r = take_path(d, options);
     if (r < 0)
         goto fail;
     return 0;
@@ -614,9 +668,8 @@ static void unpublish(const struct wpipe__foreign_door *d)
         return;
     }
     inside.directory = w.directory;
-    if (wpipe__os_file_move(outside, inside) == 0 && !is_door(d, inside) &&
-        wpipe__os_file_link(inside, outside) == WPIPE_EACCES)
-        (void)wpipe__os_file_move(inside, outside); /* a directory */
+    if (wpipe__os_file_move(outside, inside) == 0 && !is_door(d, inside))
+        give_back(inside, outside);
     workshop_close(d, &w);
 }
 

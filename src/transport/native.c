@@ -353,6 +353,8 @@ static int native_shared(struct wpipe__link *link)
     int shared;
 
     wpipe__mutex_lock(&link->lock);
+    if (!n->left)
+        (void)wpipe__native_pump(n); /* the peer's MOVED may wait there */
     shared = wpipe__out_shared(n) ? 1 + n->peer_moved : 0;
     if (shared == 0 && !n->willing && n->greeted == WPIPE__GREET_DONE)
         shared = WPIPE_ENOTSUP; /* and it will not change */

@@ -85,7 +85,7 @@ struct wpipe__native {
     int fenceless;              /* as in our control words */
     _Atomic uint64_t window;    /* framed: credit in bytes; asked unlocked */
     uint8_t *scratch;           /* framed: what reserve gave */
-    struct wpipe__record scratch_record;
+    uint32_t scratch_sent;      /* of it, by a commit that ran out of room */
 };
 
 #define WPIPE__WINDOW_RESERVE (2u * WPIPE__FRAME_CHARGE)

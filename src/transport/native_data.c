@@ -495,6 +495,16 @@ static int send_data(struct wpipe__native *n, const struct wpipe__parcel *p)
     return 1;
 }
 
+/* The largest payload of a frame: it must also fit the ring, since the phase
+ * may end between cutting and sending. */
+static uint32_t frame_most(struct wpipe__native *n)
+{
+    uint64_t most = wpipe__native_most(&n->link);
+
+    most = wpipe__min_u64(most, n->window / 2 - 64);
+    return (uint32_t)wpipe__min_u64(WPIPE__FRAME_DATA_MAX, most);
+}
+
 /* 1, 0, < 0; or 2: the phase is over, use the ring. */
 static int put_framed(struct wpipe__native *n, const struct wpipe__parcel *p)
 {
@@ -584,8 +594,10 @@ int wpipe__native_room(struct wpipe__link *link,
     int r;
 
     if (!wpipe__out_shared(n)) {
+        uint32_t size = (uint32_t)wpipe__min_u64(record->size, frame_most(n));
+
         wpipe__mutex_lock(&n->link.lock);
-        r = framed_room(n, wpipe__frame_charge(record->flags, record->size));
+        r = framed_room(n, wpipe__frame_charge(record->flags, size));
         wpipe__mutex_unlock(&n->link.lock);
         if (r != 0 || !wpipe__out_shared(n))
             return r;
@@ -614,28 +626,46 @@ int wpipe__native_reserve(struct wpipe__link *link,
     return 1;
 }
 
+/* Send what was written into the scratch, in as many records as it takes. */
+static int commit_scratch(struct wpipe__native *n,
+                          const struct wpipe__record *record)
+{
+    wpipe_piece piece = {n->scratch, record->size};
+    struct wpipe__parcel parcel = {.pieces = &piece, .count = 1};
+    int r;
+
+    do {
+        uint32_t left = record->size - n->scratch_sent;
+        uint32_t most = wpipe__native_fragment(&n->link);
+
+        parcel.record = *record;
+        parcel.offset = n->scratch_sent;
+        parcel.record.size = left < most ? left : most;
+        if (parcel.record.size < left)
+            parcel.record.flags |= WPIPE__RECORD_MORE;
+        r = wpipe__native_put(&n->link, &parcel);
+        if (r == 1)
+            n->scratch_sent += parcel.record.size;
+    } while (r == 1 && n->scratch_sent < record->size);
+    return r;
+}
+
 int wpipe__native_commit(struct wpipe__link *link,
                          const struct wpipe__record *record)
 {
     struct wpipe__native *n = wpipe__native(link);
-    struct wpipe__parcel parcel = {0};
-    wpipe_piece piece;
     int r;
 
     if (n->scratch == NULL) {
+        r = wpipe__native_end(n, 1);
+        if (r < 0)
+            return r;
         commit_shared(n, record);
         return 1;
     }
-    piece.data = n->scratch;
-    piece.size = record->size;
-    parcel.pieces = &piece;
-    parcel.count = 1;
-    parcel.record = *record;
-    r = wpipe__native_put(link, &parcel);
-    if (r != 0) {
-        wpipe__free(n->scratch);
-        n->scratch = NULL;
-    }
+    r = commit_scratch(n, record);
+    if (r != 0)
+        wpipe__native_cancel(link);
     return r;
 }
 
@@ -645,6 +675,7 @@ void wpipe__native_cancel(struct wpipe__link *link)
 
     wpipe__free(n->scratch); /* in the ring nothing has happened yet */
     n->scratch = NULL;
+    n->scratch_sent = 0;
 }
 
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
@@ -676,15 +707,10 @@ int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
 uint32_t wpipe__native_most(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
-    uint64_t most;
 
-    if (wpipe__out_shared(n))
-        return wpipe__ring_fragment(n->out.size);
-    /* what fits a frame must also fit the ring: the phase may end meanwhile */
-    most = n->greeted == WPIPE__GREET_DONE ? n->link.terms.ring_out
-                                           : WPIPE__RING_MIN;
-    most = wpipe__min_u64(wpipe__ring_fragment(most), n->window / 2 - 64);
-    return (uint32_t)wpipe__min_u64(WPIPE__FRAME_DATA_MAX, most);
+    return wpipe__ring_fragment(n->greeted == WPIPE__GREET_DONE
+                                    ? n->link.terms.ring_out
+                                    : WPIPE__RING_MIN);
 }
 
 uint32_t wpipe__native_fragment(struct wpipe__link *link)
@@ -694,7 +720,7 @@ uint32_t wpipe__native_fragment(struct wpipe__link *link)
     if (wpipe__out_shared(n))
         return (uint32_t)wpipe__min_u64(wpipe__ring_fragment(n->out.size) / 2,
                                         FRAGMENT_SHARED);
-    return wpipe__native_most(link);
+    return frame_most(n);
 }
 
 int wpipe__native_drained(struct wpipe__link *link)

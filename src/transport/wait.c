@@ -97,8 +97,13 @@ struct wait {
 
 static int was_woken(const struct wait *w)
 {
-    return atomic_load_explicit(&w->link->room.woken, memory_order_acquire) !=
-           w->woken;
+    struct wpipe__room *room = &w->link->room;
+
+    if (atomic_load_explicit(&room->woken, memory_order_acquire) != w->woken)
+        return 1;
+    /* a wake that came while we were not counted yet */
+    return atomic_load_explicit(&room->wake_next, memory_order_relaxed) &&
+           atomic_exchange(&room->wake_next, 0);
 }
 
 /* Let the peer write on undisturbed for a moment: each look at a line that it
@@ -129,8 +134,10 @@ static int spin(const struct wait *w, int peer_streams)
             continue;
         if (end == 0)
             end = wpipe__os_now() + w->link->spin_ns;
-        else if (wpipe__os_now() >= end || was_woken(w))
+        else if (wpipe__os_now() >= end)
             break;
+        if (was_woken(w))
+            return WPIPE_EWOKEN;
     }
     return r;
 }
@@ -269,18 +276,17 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
     int r;
 
     w.woken = atomic_load_explicit(&room->woken, memory_order_acquire);
-    if (atomic_load_explicit(&room->wake_next, memory_order_relaxed) &&
-        atomic_exchange(&room->wake_next, 0))
-        return WPIPE_EWOKEN;
     r = ready(user);
     if (r != 0)
         return r;
+    if (was_woken(&w))
+        return WPIPE_EWOKEN;
     if (timer->timeout_ms == 0)
         return WPIPE_ETIMEDOUT;
     in_memory = link->transport->in_memory(link, mask);
     if (in_memory) {
         r = spin(&w, in_memory == 2);
-        if (r == 0 && !was_woken(&w))
+        if (r == 0)
             r = yield(&w);
         if (r != 0)
             return r;
