@@ -286,6 +286,9 @@ static int move_handles(posix_spawn_file_actions_t *actions,
     for (i = 0; i < count && r == 0; i++)
         r = posix_spawn_file_actions_adddup2(actions, handles[i], above + i);
     for (i = 0; i < count && r == 0; i++)
+        if (handles[i] < WPIPE__SPAWN_FIRST) /* is no standard input */
+            r = posix_spawn_file_actions_addclose(actions, handles[i]);
+    for (i = 0; i < count && r == 0; i++)
         r = posix_spawn_file_actions_adddup2(actions, above + i,
                                              WPIPE__SPAWN_FIRST + i);
     return r != 0 ? r : close_from(actions, WPIPE__SPAWN_FIRST + count);

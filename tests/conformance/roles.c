@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -18,11 +19,24 @@ struct mode pipes = { WPIPE_FOREIGN_ONLY, WPIPE_EOF };
 
 /* ---- the child's side ---------------------------------------------------- */
 
+/* The end has not taken the place of a standard descriptor. */
+static void check_standard(int fd)
+{
+    struct stat end;
+    struct stat other;
+
+    assert_int_equal(fstat(fd, &end), 0);
+    for (int i = 0; i < 3; i++)
+        if (fstat(i, &other) == 0 && other.st_ino == end.st_ino)
+            fail_msg("%d is the pipe", i);
+}
+
 wpipe_stream *roles_open(int direction, const char *string, int framing)
 {
     wpipe_options o = { .size = sizeof o, .framing = framing };
     wpipe_stream *stream;
 
+    check_standard(fd_of(string));
     assert_int_equal(wpipe_anonymous_open(&stream, direction, string, &o), 0);
     return stream;
 }

@@ -203,6 +203,8 @@ static void anonymous_writer_finishes_reader_reads_then_eof(void **state)
     assert_int_equal(wpipe_finish(p.parent), 0);
     assert_int_equal(wpipe_finish(p.parent), 0);
     assert_int_equal(wpipe_write(p.parent, "x", 1, 0), WPIPE_ESTATE);
+    if (*state == &pipes) /* nothing is left to ask */
+        assert_int_equal(wpipe_drain(p.parent, 0), WPIPE_ESTATE);
     ends_expect_bytes(p.child, "that is all");
     ends_expect_end(p.child, WPIPE_EOF);
     close_pair(&p);
@@ -312,6 +314,18 @@ static void anonymous_drain_waits_for_the_reader(void **state)
     ends_join(&thread);
     assert_int_equal(writer.result, 0);
     close_pair(&p);
+}
+
+static void anonymous_reader_gone_drain_tells_of_unread(void **state)
+{
+    wpipe_options o = options_of(*state);
+    struct pair p;
+
+    open_pair(&p, &o, WPIPE_OUT);
+    ends_write(p.parent, "unread");
+    wpipe_stream_close(p.child);
+    assert_int_equal(wpipe_drain(p.parent, SUPPORT_WAIT_MS), WPIPE_EPIPE);
+    wpipe_stream_close(p.parent);
 }
 
 static void anonymous_parent_disconnects_child_cannot(void **state)
@@ -501,6 +515,7 @@ static const struct support_case cases[] = {
     TEST(anonymous_blocked_sigpipe_of_others_is_kept),
     BOTH(anonymous_reader_leaves_blocked_writer_wakes),
     BOTH(anonymous_drain_waits_for_the_reader),
+    BOTH(anonymous_reader_gone_drain_tells_of_unread),
     TEST(anonymous_parent_disconnects_child_cannot),
     BOTH(anonymous_string_is_the_childs_descriptor),
     BOTH(anonymous_end_is_inherited_once_it_is_told),

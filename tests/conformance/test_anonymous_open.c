@@ -177,6 +177,11 @@ static void anonymous_wrong_direction_is_refused(void **state)
                              0);
             wpipe_stream_close(stream);
             stream = NULL;
+        } else { /* the parent is told why */
+            assert_int_equal(ways[i] == WPIPE_IN
+                                 ? wpipe_read(p.parent, &o, 1, SUPPORT_WAIT_MS)
+                                 : wpipe_write(p.parent, "x", 1, 0),
+                             WPIPE_ESTATE);
         }
         wpipe_stream_close(p.parent);
         make(&p, &o, ways[i]);
@@ -267,11 +272,20 @@ static void anonymous_bytes_have_no_messages_to_read(void **state)
                          WPIPE_ENOTSUP);
 }
 
+static void check_size(wpipe_stream *stream, int direction, uint32_t size)
+{
+    wpipe_stream_facts facts = { .size = sizeof facts };
+
+    assert_int_equal(wpipe_stream_info(stream, &facts), 0);
+    assert_int_equal(facts.direction, direction);
+    assert_int_equal(direction == WPIPE_IN ? facts.buffer_in : facts.buffer_out,
+                     size);
+}
+
 /* .NET row 125 */
 static void anonymous_buffer_sizes_are_those_asked_for(void **state)
 {
     static const uint32_t sizes[] = { 4096, 8192, 65536 };
-    wpipe_stream_facts facts = { .size = sizeof facts };
 
     for (int direction = WPIPE_IN; direction <= WPIPE_OUT; direction++)
         for (int i = 0; i < 3; i++) {
@@ -282,18 +296,16 @@ static void anonymous_buffer_sizes_are_those_asked_for(void **state)
                 o.buffer_in = sizes[i];
             else
                 o.buffer_out = sizes[i];
-            open_pair(&p, &o, direction);
+            make(&p, &o, direction);
+            check_size(p.parent, direction, sizes[i]); /* at once */
+            assert_int_equal(wpipe_anonymous_open(&p.child,
+                                                  other_way(direction),
+                                                  p.string, NULL),
+                             0);
             ends_write(direction == WPIPE_IN ? p.child : p.parent, "x");
             ends_expect_bytes(direction == WPIPE_IN ? p.parent : p.child, "x");
-            assert_int_equal(wpipe_stream_info(p.parent, &facts), 0);
-            assert_int_equal(direction == WPIPE_IN ? facts.buffer_in
-                                                   : facts.buffer_out,
-                             sizes[i]);
-            assert_int_equal(facts.direction, direction);
-            assert_int_equal(wpipe_stream_info(p.child, &facts), 0);
-            assert_int_equal(direction == WPIPE_IN ? facts.buffer_out
-                                                   : facts.buffer_in,
-                             sizes[i]);
+            check_size(p.parent, direction, sizes[i]);
+            check_size(p.child, other_way(direction), sizes[i]);
             close_pair(&p);
         }
 }
@@ -312,6 +324,11 @@ static void anonymous_buffer_size_is_the_systems_if_not_asked(void **state)
     assert_int_equal(facts.buffer_out, fcntl(ends[0], F_GETPIPE_SZ));
     assert_int_equal(facts.buffer_in, 0);
     assert_int_equal(facts.type, WPIPE_BYTE);
+    close_pair(&p);
+    open_pair(&p, &o, WPIPE_IN);
+    assert_int_equal(wpipe_stream_info(p.parent, &facts), 0);
+    assert_int_equal(facts.buffer_in, fcntl(ends[0], F_GETPIPE_SZ));
+    assert_int_equal(facts.buffer_out, 0);
     close(ends[0]);
     close(ends[1]);
     close_pair(&p);
@@ -443,6 +460,30 @@ static void anonymous_other_end_says_something_else(void **state)
     }
 }
 
+static void anonymous_other_end_goes_on_with_something_else(void **state)
+{
+    wpipe_options o = options_of(&native);
+    wpipe_stream *stream = NULL;
+    struct pair p;
+    char bytes[256];
+    ssize_t size;
+    int ends[2];
+
+    (void)state;
+    make(&p, &o, WPIPE_OUT); /* for the first words of a real one */
+    size = read(fd_of(p.string), bytes, sizeof bytes - 64);
+    assert_true(size > 0);
+    memset(bytes + size, 'x', 64);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(write(ends[0], bytes, (size_t)size + 64), size + 64);
+    string_of(ends[1], bytes);
+    assert_int_equal(wpipe_anonymous_open(&stream, WPIPE_IN, bytes, NULL),
+                     WPIPE_EPROTO);
+    assert_null(stream);
+    close(ends[0]);
+    wpipe_stream_close(p.parent);
+}
+
 static void anonymous_plain_socket_is_bytes_when_asked(void **state)
 {
     wpipe_options o = options_of(&pipes);
@@ -569,6 +610,7 @@ static const struct support_case cases[] = {
     TEST(anonymous_cut_message_is_a_broken_protocol),
     TEST(anonymous_silent_other_end_times_out),
     TEST(anonymous_other_end_says_something_else),
+    TEST(anonymous_other_end_goes_on_with_something_else),
     TEST(anonymous_plain_socket_is_bytes_when_asked),
     TEST(anonymous_shared_memory_required_and_refused),
     BOTH(anonymous_without_descriptors_nothing_is_left),

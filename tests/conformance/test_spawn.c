@@ -101,6 +101,26 @@ static void child_of_parent_without_stdin_gets_its_end(void **state)
     close(saved);
 }
 
+/* Its end is descriptor 0 here: one that is to go through a number above. */
+static void child_of_parent_without_stdin_keeps_stdout(void **state)
+{
+    int saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 100);
+    wpipe_stream *end;
+    char string[16];
+    int64_t pid;
+
+    (void)state;
+    close(STDIN_FILENO);
+    end = make_end(&pipes, WPIPE_OUT);
+    tell(end, string);
+    assert_string_equal(string, "0");
+    pid = roles_start("sum", &end, 1);
+    wpipe_stream_close(end);
+    expect_exit(pid, -WPIPE_EOF);
+    assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
+    close(saved);
+}
+
 static void sixteen_ends_and_no_more(void **state)
 {
     const char *arguments[20] = { roles_program(), "child", "number" };
@@ -149,11 +169,12 @@ static void spawn_replaces_whole_arguments_only(void **state)
 static void spawn_checks_its_arguments(void **state)
 {
     const char *const missing[] = { "true", "{1}", NULL };
-    const char *const huge[] = { "true", "{99999999999999999999}", NULL };
+    const char *const huge[] = { "true", "{4294967296}", NULL };
     const char *const fine[] = { "true", NULL };
     const char *const none[] = { NULL };
     wpipe_stream *end = make_end(*state, WPIPE_IN);
     size_t before = support_count_descriptors();
+    long live = wpipe__memory_live();
     int64_t pid = -1;
 
     assert_int_equal(wpipe_spawn(&pid, missing, &end, 1), WPIPE_EINVAL);
@@ -172,6 +193,7 @@ static void spawn_checks_its_arguments(void **state)
     assert_int_equal(support_count_descriptors(), before);
     assert_int_equal(wpipe_spawn(&pid, fine, NULL, 0), 0);
     expect_exit(pid, 0);
+    assert_int_equal(wpipe__memory_live(), live);
     assert_int_equal(wpipe_anonymous_release_client(end), 0);
     assert_int_equal(wpipe_spawn(&pid, fine, &end, 1), WPIPE_ESTATE);
     wpipe_stream_close(end);
@@ -181,12 +203,12 @@ static void spawn_missing_program_leaves_nothing(void **state)
 {
     static const char *const names[] = { "windpipe-no-such-program",
                                          "/nonexistent/program",
-                                         "/dev/null/program", "" };
+                                         "/dev/null/program", "", "{7}" };
     wpipe_stream *end = make_end(*state, WPIPE_IN);
     size_t before = support_count_descriptors();
     int64_t pid = -1;
 
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         assert_int_equal(
             wpipe_spawn(&pid, (const char *const[]){ names[i], NULL }, &end, 1),
             WPIPE_ENOTFOUND);
@@ -240,6 +262,29 @@ static void spawn_without_descriptors_is_a_limit(void **state)
     assert_int_equal(pid, -1);
     assert_int_equal(support_count_descriptors(), before);
     wpipe_stream_close(end);
+}
+
+static int peer_as_nobody(int fd, void *argument)
+{
+    wpipe_peer peer = { .size = sizeof peer };
+    wpipe_stream *end;
+
+    (void)fd;
+    if (geteuid() == 0)
+        assert_int_equal(setresuid(65534, 65534, 65534), 0);
+    end = make_end(argument, WPIPE_OUT);
+    assert_int_equal(wpipe_stream_peer(end, &peer), 0);
+    assert_int_equal(peer.uid, geteuid()); /* zero would be root */
+    wpipe_stream_close(end);
+    return 0;
+}
+
+static void peer_of_a_pipe_is_of_our_user(void **state)
+{
+    struct helper helper = HELPER_NONE;
+
+    helper_start(&helper, peer_as_nobody, *state);
+    assert_int_equal(helper_join(&helper), 0);
 }
 
 static void spawn_makes_the_peer_known(void **state)
@@ -319,12 +364,14 @@ static const struct support_case cases[] = {
     BOTH(child_gets_its_ends_in_the_order_given),
     TEST(child_gets_ends_that_change_places),
     BOTH(child_of_parent_without_stdin_gets_its_end),
+    TEST(child_of_parent_without_stdin_keeps_stdout),
     BOTH(sixteen_ends_and_no_more),
     BOTH(spawn_replaces_whole_arguments_only),
     BOTH(spawn_checks_its_arguments),
     BOTH(spawn_missing_program_leaves_nothing),
     BOTH(spawn_what_is_no_program_is_denied),
     BOTH(spawn_without_descriptors_is_a_limit),
+    BOTH(peer_of_a_pipe_is_of_our_user),
     BOTH(spawn_makes_the_peer_known),
     TEST(reap_tells_the_exit_status),
     BOTH(reap_waits_no_longer_than_told),
