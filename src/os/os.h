@@ -170,13 +170,20 @@ int wpipe__os_file_unlink(wpipe__handle directory, const char *name);
 int wpipe__os_directory_follow(const char *path, wpipe__handle *ret_directory,
                                struct wpipe__file_facts *ret_facts);
 /* Make the directory `name` with mode 0700, or take the one that is there, and
- * open it. The facts tell whose it is: whoever makes it first in a directory
- * of others need not be us. WPIPE_EACCES (also: a link, or no directory). */
+ * open it. 1: made; 0: it was there, and the facts tell whose it is, which in
+ * a directory of others need not be us. WPIPE_EACCES (also: a link, or no
+ * directory). */
 int wpipe__os_directory_make(wpipe__handle directory, const char *name,
                              wpipe__handle *ret_directory,
                              struct wpipe__file_facts *ret_facts);
 /* Remove an empty one. */
 int wpipe__os_directory_remove(wpipe__handle directory, const char *name);
+
+/* Hold on to a file, whatever it is, without opening it: its inode cannot be
+ * given to another one before the handle is closed. Links are not followed. */
+int wpipe__os_file_hold(wpipe__handle directory, const char *name,
+                        wpipe__handle *ret_held,
+                        struct wpipe__file_facts *ret_facts);
 
 /* A place for one file: a name in a directory. */
 struct wpipe__file {

@@ -17,16 +17,12 @@
 
 #include "os/posix.h"
 
-#ifndef O_PATH
-#define O_PATH O_RDONLY
-#endif
-
 #ifndef RENAME_EXCHANGE
 #define RENAME_EXCHANGE 2
 #endif
 
 /* Facts about what was opened, or what the open failed with. */
-static int opened(int fd, wpipe__handle *ret_directory,
+static int opened(int fd, wpipe__handle *ret_handle,
                   struct wpipe__file_facts *ret_facts)
 {
     int r;
@@ -40,7 +36,7 @@ static int opened(int fd, wpipe__handle *ret_directory,
         close(fd);
         return r;
     }
-    *ret_directory = fd;
+    *ret_handle = fd;
     return 0;
 }
 
@@ -66,7 +62,7 @@ int wpipe__os_directory_make(wpipe__handle directory, const char *name,
     r = opened(openat(directory, name, flags), ret_directory, ret_facts);
     if (r < 0 && made)
         (void)unlinkat(directory, name, AT_REMOVEDIR);
-    return r;
+    return r < 0 ? r : made;
 }
 
 int wpipe__os_directory_remove(wpipe__handle directory, const char *name)
@@ -74,6 +70,14 @@ int wpipe__os_directory_remove(wpipe__handle directory, const char *name)
     if (unlinkat(directory, name, AT_REMOVEDIR) < 0)
         return wpipe__os_fail("rmdir", errno);
     return 0;
+}
+
+int wpipe__os_file_hold(wpipe__handle directory, const char *name,
+                        wpipe__handle *ret_held,
+                        struct wpipe__file_facts *ret_facts)
+{
+    return opened(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC),
+                  ret_held, ret_facts);
 }
 
 int wpipe__os_file_link(struct wpipe__file from, struct wpipe__file to)

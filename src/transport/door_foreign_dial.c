@@ -47,37 +47,50 @@ static int check_server(wpipe__handle socket, const char *path,
     return WPIPE_EACCES;
 }
 
-/* Nobody let us in at `path`, for the reason `r`: say what stands there. */
+/* The socket at `path` did not take us, for the reason `r`. */
+static int fail_socket(const char *path, const struct wpipe__file_facts *facts,
+                       int r, const wpipe_options *options)
+{
+    char user[64];
+
+    if (r == WPIPE_ENOTSUP) {
+        wpipe__options_explain(
+            options, "%s is a socket of another kind: not a stream", path);
+    } else if (r == WPIPE_ENOTFOUND) {
+        wpipe__options_explain(options, "nobody listens at %s", path);
+    } else {
+        wpipe__os_user(facts->uid, user, sizeof(user));
+        wpipe__options_explain(options,
+                               "%s does not let us in: it belongs to user %s "
+                               "(%u) and has mode %04o",
+                               path, user, (unsigned)facts->uid,
+                               (unsigned)facts->mode);
+    }
+    return r;
+}
+
+/* Nobody let us in at `path`, for the reason `r`: say what stands there. What
+ * is no socket is no server, whatever the system says of it. */
 static int fail_connect(const char *path, wpipe__handle directory, int r,
                         const wpipe_options *options)
 {
     struct wpipe__file_facts facts;
-    char user[64];
 
     if (r != WPIPE_ENOTFOUND && r != WPIPE_EACCES && r != WPIPE_ENOTSUP) {
         wpipe__options_explain(options, "cannot connect to %s: %s", path,
                                wpipe__os_error_text());
         return r;
     }
-    if (wpipe__os_file_facts(directory, wpipe__foreign_file(path), &facts) < 0)
+    if (wpipe__os_file_facts(directory, wpipe__foreign_file(path), &facts) <
+        0) {
         wpipe__options_explain(options, "no server has the pipe %s", path);
-    else if (facts.kind != WPIPE__FILE_SOCKET)
-        wpipe__options_explain(options, "%s is %s, not a pipe", path,
-                               wpipe__foreign_kind(facts.kind));
-    else if (r == WPIPE_ENOTSUP)
-        wpipe__options_explain(
-            options, "%s is a socket of another kind: not a stream", path);
-    else if (r == WPIPE_ENOTFOUND)
-        wpipe__options_explain(options, "nobody listens at %s", path);
-    else {
-        wpipe__os_user(facts.uid, user, sizeof(user));
-        wpipe__options_explain(options,
-                               "%s does not let us in: it belongs to user %s "
-                               "(%u) and has mode %04o",
-                               path, user, (unsigned)facts.uid,
-                               (unsigned)facts.mode);
+        return r;
     }
-    return r;
+    if (facts.kind == WPIPE__FILE_SOCKET)
+        return fail_socket(path, &facts, r, options);
+    wpipe__options_explain(options, "%s is %s, not a pipe", path,
+                           wpipe__foreign_kind(facts.kind));
+    return WPIPE_ENOTFOUND;
 }
 
 /* The directory of the door; what is not there has no servers. */

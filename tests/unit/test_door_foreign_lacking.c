@@ -7,45 +7,13 @@
 #include "support.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "transport/door_foreign.h"
 #include "unit/door_foreign_tools.h"
-
-#define FIELD(member) ((unsigned)offsetof(struct seccomp_data, member))
-
-/* From now on this process gets `error` from the system call `number` when
- * its first argument is not `but`. */
-static void forbid(long number, unsigned but, unsigned error)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIELD(nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 2),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIELD(args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, but, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-    };
-    struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]),
-                                  .filter = filter };
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-        support_skip("no filters of system calls here");
-}
-
-/* Only local sockets: no way to ask the kernel for its list. */
-static void forbid_list(void)
-{
-    forbid(SYS_socket, AF_UNIX, EAFNOSUPPORT);
-    assert_false(has_socket_list());
-}
 
 static void without_list_living_server_is_not_displaced(void **state)
 {
