@@ -8,7 +8,6 @@
 
 #include "ending.h"
 #include "gate.h"
-#include "output.h"
 #include "pump.h"
 
 static void stop(void *pump)
@@ -36,16 +35,6 @@ static int open_mine(struct endpoint *mine, const struct options *options,
     return STATUS_FAILED;
 }
 
-static void say_peer(const struct options *options, const struct endpoint *pipe)
-{
-    wpipe_peer peer = { .size = sizeof(peer) };
-    char text[200];
-
-    if (options->verbose && wpipe_stream_peer(pipe->stream, &peer) == 0)
-        say(options, "connected to %s: %s", pipe->label,
-            output_peer(text, sizeof(text), &peer));
-}
-
 int connect_run(const struct options *options)
 {
     struct endpoint mine, pipe;
@@ -61,11 +50,11 @@ int connect_run(const struct options *options)
         endpoint_close(&pipe, true);
         return status;
     }
-    say_peer(options, &pipe);
     status = open_mine(&mine, options, &pipe);
     mine.shows = mine.borrowed;
     pump_init(&pump, options, &mine, &pipe);
     ending_watch(stop, &pump);
+    endpoint_say_peer(&pipe);
     if (status == STATUS_DONE)
         status = pump_run(&pump);
     ending_watch(NULL, NULL);

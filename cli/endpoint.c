@@ -244,6 +244,16 @@ void endpoint_wake(struct endpoint *e)
         return; /* it rings already */
 }
 
+void endpoint_say_peer(const struct endpoint *e)
+{
+    wpipe_peer peer = { .size = sizeof(peer) };
+    char text[200];
+
+    if (e->options->verbose && wpipe_stream_peer(e->stream, &peer) == 0)
+        say(e->options, "connected to %s: %s", e->label,
+            output_peer(text, sizeof(text), &peer));
+}
+
 int endpoint_say(const struct endpoint *e, int error)
 {
     if (e->complained)

@@ -75,6 +75,9 @@ void endpoint_close(struct endpoint *e, bool hurry);
 int endpoint_exec(struct endpoint *e, const char *command,
                   const wpipe_peer *peer);
 
+/* With -v: who is at the other end of the pipe. */
+void endpoint_say_peer(const struct endpoint *e);
+
 /* Say what failed. Returns the exit code. */
 int endpoint_say(const struct endpoint *e, int error);
 

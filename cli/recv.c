@@ -64,7 +64,9 @@ int recv_run(const struct options *options)
     if (r < 0) {
         status = say_error(options, options->operands[0], r);
     } else {
+        snprintf(e.label, sizeof(e.label), "%s", options->operands[0]);
         ending_watch(stop, e.stream);
+        endpoint_say_peer(&e);
         status = print_all(&e);
         ending_watch(NULL, NULL);
     }

@@ -88,7 +88,10 @@ int say_error(const struct options *options, const char *what, int error)
     const char *text =
         error_text[0] != '\0' ? error_text : wpipe_strerror(error);
 
-    say(options, "%s: %s", what, text);
+    if (strstr(text, what) != NULL) /* it names the pipe itself */
+        say(options, "%s", text);
+    else
+        say(options, "%s: %s", what, text);
     if (error == WPIPE_ESTATE && options->type == WPIPE_MESSAGE)
         say(options, "a pipe of bytes is read with --byte");
     error_text[0] = '\0';
