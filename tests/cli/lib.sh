@@ -154,10 +154,13 @@ PYTHON
 start() {
     local name=$scratch/start.$((${#started[@]} + 1))
     mkfifo "$name.in" "$name.out"
+    # A shell without job control makes its children ignore SIGINT.
     if [ -n "${mute:-}" ]; then
-        "$windpipe" "$@" <"$name.in" 2>"$name.out" >/dev/null &
+        env --default-signal=INT "$windpipe" "$@" \
+            <"$name.in" 2>"$name.out" >/dev/null &
     else
-        "$windpipe" "$@" <"$name.in" >"$name.out" 2>&1 &
+        env --default-signal=INT "$windpipe" "$@" \
+            <"$name.in" >"$name.out" 2>&1 &
     fi
     pid=$!
     started+=("$pid")

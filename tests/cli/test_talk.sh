@@ -39,14 +39,14 @@ saw "8 left$" "and nothing was sent" "$hears"
 
 # ---- recv of typed lines; everybody gets them -------------------------------
 
-start recv demo
+start recv -v demo
 one=$pid
 first=$lines
-saw " connected: windpipe" "the first listener" "$hears"
-start recv --json demo
+saw "connected to demo: windpipe, process $server," "the first listener"
+start recv -v --json demo
 two=$pid
 second=$lines
-saw " connected: windpipe" "the second listener" "$hears"
+saw "connected to demo" "the second listener"
 echo "to all" >&"$says"
 saw "^to all$" "the first hears" "$first"
 saw '"text":"to all"' "the second hears" "$second"
