@@ -218,8 +218,9 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  * more = 1 the message goes on with the next begin or write.
  *
  * begin: returns 0 and the memory in *ret_data, `size` bytes, ours until
- *     commit or abort. Errors: WPIPE_EMSGSIZE (over a quarter of the buffer:
- *     write it in several parts with more = 1), and those of wpipe_write.
+ *     commit or abort. Errors: WPIPE_EMSGSIZE (over a quarter of the buffer,
+ *     or over 10 KiB while the connection is on its socket: write it in
+ *     several parts with more = 1), and those of wpipe_write.
  * commit: returns the bytes committed. Errors: WPIPE_ESTATE (nothing begun),
  *     WPIPE_EINVAL (more than reserved), and those of wpipe_write.
  * abort: gives the reservation back; and if parts of the message were already

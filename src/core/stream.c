@@ -178,6 +178,7 @@ void wpipe__stream_refresh(struct wpipe_stream *s)
 
     if (s->poller == WPIPE__NO_HANDLE)
         return;
+    (void)t->pump(s->link); /* a bell that was answered must not stay there */
     if (t->look(s->link, &record) == 0) {
         (void)wpipe__os_flag_clear(s->watch);
         wpipe__link_arm(s->link);

@@ -236,22 +236,15 @@ static int look_any(struct wpipe__native *n, struct wpipe__record *ret)
 
     if (wpipe__in_shared(n))
         return look_shared(n, ret);
-    if (wpipe__queue_size(&n->queue) == 0) {
-        r = refill(n, 0);
-        if (r <= 0)
-            return r;
+    if (wpipe__queue_size(&n->queue) == 0 || !n->fresh) {
+        r = refill(n, wpipe__queue_size(&n->queue));
         if (wpipe__in_shared(n))
             return look_shared(n, ret);
-    } else if (!n->fresh) {
-        /* it may have disconnected: then what we have is void */
-        wpipe__mutex_lock(&n->link.lock);
-        (void)wpipe__native_pump(n);
-        r = voided(n);
-        wpipe__mutex_unlock(&n->link.lock);
-        if (r < 0)
+        if (voided(n))
+            return voided(n);
+        if (wpipe__queue_size(&n->queue) == 0)
             return r;
     }
-    n->fresh = 1;
     wpipe__queue_look(&n->queue, ret);
     return 1;
 }
@@ -594,10 +587,11 @@ int wpipe__native_room(struct wpipe__link *link,
     int r;
 
     if (!wpipe__out_shared(n)) {
-        uint32_t size = (uint32_t)wpipe__min_u64(record->size, frame_most(n));
+        uint64_t parts = record->size / frame_most(n); /* after the first */
 
         wpipe__mutex_lock(&n->link.lock);
-        r = framed_room(n, wpipe__frame_charge(record->flags, size));
+        r = framed_room(n, wpipe__frame_charge(record->flags, record->size) +
+                               parts * WPIPE__FRAME_CHARGE);
         wpipe__mutex_unlock(&n->link.lock);
         if (r != 0 || !wpipe__out_shared(n))
             return r;
@@ -707,10 +701,14 @@ int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
 uint32_t wpipe__native_most(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
+    uint32_t most = wpipe__ring_fragment(n->greeted == WPIPE__GREET_DONE
+                                             ? n->link.terms.ring_out
+                                             : WPIPE__RING_MIN);
 
-    return wpipe__ring_fragment(n->greeted == WPIPE__GREET_DONE
-                                    ? n->link.terms.ring_out
-                                    : WPIPE__RING_MIN);
+    if (wpipe__out_shared(n))
+        return most;
+    /* a commit never waits: all of it must fit the credit */
+    return (uint32_t)wpipe__min_u64(most, n->window * 3 / 4);
 }
 
 uint32_t wpipe__native_fragment(struct wpipe__link *link)

@@ -324,7 +324,7 @@ static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t size)
     int came = 0;
     int round;
 
-    for (round = 0; round < ROUNDS; round++) {
+    for (round = 0; round < ROUNDS || atomic_load(&n->hung_up); round++) {
         int64_t got = receive(n, bytes, size);
         int r = got < 0 ? (int)got : 0;
 
@@ -340,8 +340,12 @@ static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t size)
         }
         if (r < 0)
             return came ? 1 : wpipe__native_end(n, 0);
-        if (got < (int64_t)size)
-            break; /* that was all, or all that one wake deserves */
+        if (got == 0)
+            break;
+        /* that was all, or all that one wake deserves; of a peer that is
+         * gone everything matters, and there is an end to it */
+        if (got < (int64_t)size && !atomic_load(&n->hung_up))
+            break;
     }
     return came;
 }

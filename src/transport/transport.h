@@ -136,7 +136,7 @@ struct wpipe__room {
     int waiters;
     unsigned users[3];       /* how many want DATA, ROOM, DRAINED */
     _Atomic uint32_t turn;   /* grows whenever something came in */
-    _Atomic uint32_t woken;  /* grows with each wake */
+    _Atomic unsigned woken;  /* wants whose waits a wake is to end */
     _Atomic int wake_next;   /* a wake that found nobody waiting */
     _Atomic uint32_t no_yield; /* waits to go before yielding is tried again;
                                   a guess: two threads may lose a count */

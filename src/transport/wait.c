@@ -72,13 +72,25 @@ void wpipe__link_notify(struct wpipe__link *link)
         wpipe__os_flag_set(room->flag);
 }
 
+static unsigned union_of_wants(const struct wpipe__room *room)
+{
+    unsigned mask = 0;
+    unsigned i;
+
+    for (i = 0; i < WPIPE__ARRAY_SIZE(room->users); i++)
+        if (room->users[i] > 0)
+            mask |= 1u << i;
+    return mask;
+}
+
 void wpipe__link_wake(struct wpipe__link *link)
 {
     struct wpipe__room *room = &link->room;
 
     wpipe__mutex_lock(&link->lock);
+    /* a wait that ends for its own reason meanwhile leaves it to the next */
     if (room->waiters > 0)
-        atomic_fetch_add_explicit(&room->woken, 1, memory_order_release);
+        atomic_fetch_or(&room->woken, union_of_wants(room));
     else
         atomic_store_explicit(&room->wake_next, 1, memory_order_relaxed);
     wpipe__link_notify(link);
@@ -92,16 +104,16 @@ struct wait {
     int (*ready)(void *user);
     void *user;
     uint64_t deadline;
-    uint32_t woken; /* room.woken when the wait began */
 };
 
 static int was_woken(const struct wait *w)
 {
     struct wpipe__room *room = &w->link->room;
 
-    if (atomic_load_explicit(&room->woken, memory_order_acquire) != w->woken)
+    if ((atomic_load_explicit(&room->woken, memory_order_relaxed) & w->mask) &&
+        (atomic_fetch_and(&room->woken, ~w->mask) & w->mask))
         return 1;
-    /* a wake that came while we were not counted yet */
+    /* a wake that came while nobody was counted */
     return atomic_load_explicit(&room->wake_next, memory_order_relaxed) &&
            atomic_exchange(&room->wake_next, 0);
 }
@@ -170,17 +182,6 @@ static int yield(const struct wait *w)
         }
     }
     return r;
-}
-
-static unsigned union_of_wants(const struct wpipe__room *room)
-{
-    unsigned mask = 0;
-    unsigned i;
-
-    for (i = 0; i < WPIPE__ARRAY_SIZE(room->users); i++)
-        if (room->users[i] > 0)
-            mask |= 1u << i;
-    return mask;
 }
 
 /* Count us in or out of those who want; the caller arms. Link locked. */
@@ -270,12 +271,11 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
                      int (*ready)(void *user), void *user,
                      struct wpipe__timer *timer)
 {
-    struct wait w = {link, mask, ready, user, 0, 0};
+    struct wait w = {link, mask, ready, user, 0};
     struct wpipe__room *room = &link->room;
     int in_memory;
     int r;
 
-    w.woken = atomic_load_explicit(&room->woken, memory_order_acquire);
     r = ready(user);
     if (r != 0)
         return r;
