@@ -64,6 +64,7 @@ start() {
     "$@" <"$scratch/$who.in" >"$scratch/$who.out" 2>&1 &
     pids[$who]=$!
     started+=("$!")
+    disown "$!" # the shell has nothing to say about its end
     # Ours alone, or the end of input would never reach a client.
     exec {in}>"$scratch/$who.in" {out}<"$scratch/$who.out"
     inputs[$who]=$in
@@ -119,12 +120,18 @@ title "$((bytes / 1048576)) MiB through a pipe, with a checksum at both ends"
 "$examples/transfer" recv big >"$scratch/received" &
 receiver=$!
 started+=("$receiver")
-"$examples/transfer" send big "$bytes"
+"$examples/transfer" send big "$bytes" | tee "$scratch/sent"
 wait "$receiver"
 cat "$scratch/received"
+sums=$(grep -ho 'checksum [0-9a-f]*' "$scratch/sent" "$scratch/received")
+if [ "$(sort -u <<<"$sums" | wc -l)" -ne 1 ]; then
+    echo "demo: the checksums differ" >&2
+    exit 1
+fi
 pause 1
 
 title "The same machine, the same run: a pipe and a plain AF_UNIX socket"
+printf '  $ windpipe bench\n'
 "$windpipe" bench --seconds "$seconds" --shared now
 
 title "Try it: $windpipe serve demo"

@@ -60,8 +60,9 @@ static uint64_t sum_end(const struct sum *s)
 /* ---- a progress bar on a terminal, a few lines elsewhere ----------------- */
 
 struct progress {
-    uint64_t total, shown;
+    uint64_t total;
     double start, last;
+    int quarter; /* shown last, where there is no terminal */
     int terminal;
 };
 
@@ -99,15 +100,13 @@ static void progress_draw(struct progress *p, uint64_t done)
 static void progress_show(struct progress *p, uint64_t done)
 {
     const double time = p->terminal ? now() : 0;
+    const int quarter = (int)(done / (p->total / 4 + 1));
 
-    if (done < p->total) {
-        if (p->terminal && time - p->last < 0.1)
-            return;
-        if (!p->terminal && done < p->shown + p->total / 4)
-            return;
-    }
+    if (done < p->total &&
+        (p->terminal ? time - p->last < 0.1 : quarter == p->quarter))
+        return;
     p->last = time;
-    p->shown = done - done % (p->total / 4 + 1);
+    p->quarter = quarter;
     progress_draw(p, done);
 }
 
