@@ -6,6 +6,8 @@
  */
 #include "ends_named.h"
 
+#include "core/stream.h"
+
 struct meeting {
     wpipe_listener *listener;
     wpipe_stream *server;
@@ -22,7 +24,7 @@ static void accept_one(void *argument)
         return;
     /* with REQUIRED there is more to say before connect returns */
     while (!__atomic_load_n(&m->connected, __ATOMIC_ACQUIRE))
-        (void)wpipe_peek(m->server, NULL, 0, NULL, NULL);
+        (void)m->server->link->transport->pump(m->server->link);
 }
 
 int ends_connect_by_name(struct ends *ends, const struct ends_setup *setup)

@@ -113,7 +113,7 @@ static void run_one_way(const struct ends_kind *kind, int type)
     read_sizes(s.ends.b, &s);
     ends_join(&thread);
     if (kind->set & ENDS_SWITCHING)
-        assert_int_equal(ends_shared(s.ends.a), 2);
+        assert_true(ends_shared(s.ends.a) >= 1);
     ends_close(&s.ends);
 }
 
