@@ -259,8 +259,8 @@ static const struct scenario *find(const char *name)
 static int be_child(const struct scenario *s, char **strings)
 {
     wpipe_options o = { .size = sizeof o, .framing = s->framing };
-    wpipe_stream *in;
-    wpipe_stream *out;
+    wpipe_stream *in = NULL;
+    wpipe_stream *out = NULL;
     int64_t r = wpipe_anonymous_open(&in, WPIPE_IN, strings[0], &o);
 
     if (r == 0)
