@@ -152,6 +152,7 @@ enum {
 struct lanes {
     pthread_barrier_t barriers[LANES];
     int results[LANES][RACERS];
+    char paths[LANES][108];
     int rounds;
     int dead; /* begin each round with a dead socket */
 };
@@ -173,7 +174,7 @@ static void run_lane_round(struct lane *lane, const char *name)
     struct wpipe__foreign_door d = WPIPE__FOREIGN_DOOR_NULL;
 
     if (lane->shared->dead && lane->racer == 0)
-        leave_socket(door_path(name), SOCK_STREAM);
+        leave_socket(lane->shared->paths[lane->index], SOCK_STREAM);
     meet(lane);
     results[lane->racer] = wpipe__foreign_door_open(&d, name, NULL);
     meet(lane);
@@ -231,9 +232,12 @@ static struct lanes *lanes_open(const struct plan *plan)
     assert_int_equal(pthread_barrierattr_init(&attribute), 0);
     assert_int_equal(
         pthread_barrierattr_setpshared(&attribute, PTHREAD_PROCESS_SHARED), 0);
-    for (i = 0; i < LANES; i++)
+    for (i = 0; i < LANES; i++) {
         assert_int_equal(
             pthread_barrier_init(&shared->barriers[i], &attribute, RACERS), 0);
+        snprintf(shared->paths[i], sizeof(shared->paths[i]),
+                 "%.80s/CoreFxPipe_lane%d", temp_dir(), i);
+    }
     pthread_barrierattr_destroy(&attribute);
     shared->rounds = plan->rounds;
     shared->dead = plan->dead;

@@ -26,7 +26,7 @@ static inline const char *temp_dir(void)
 /* Where the door of `name` belongs. */
 static inline const char *door_path(const char *name)
 {
-    char file[PATH_MAX];
+    char file[600];
 
     snprintf(file, sizeof(file), "CoreFxPipe_%s", name);
     return below(temp_dir(), file);
