@@ -56,7 +56,9 @@ enum {
 enum {
     WPIPE__GREET_WAIT = 1,   /* client: queue me when you are full */
     WPIPE__GREET_SHARED = 2, /* this side can use shared memory */
-    WPIPE__GREET_KICKED = 4  /* reserved in version 1 */
+    WPIPE__GREET_KICKED = 4, /* reserved in version 1 */
+    WPIPE__GREET_NOW = 8     /* this side wants shared memory at once: both
+                                offer it with the greeting */
 };
 
 /* Verdict codes, as on the wire */

@@ -68,14 +68,15 @@ static int wait_greeting(struct attempt *a, struct wpipe__link *link)
     }
 }
 
-/* SHARED_REQUIRED: wait until both ends write to shared memory. */
+/* SHARED_REQUIRED: wait until we write to shared memory. The other end does
+ * so from its next call on: its segment is here. */
 static int wait_shared(struct attempt *a, struct wpipe__link *link)
 {
     int r;
 
     for (;;) {
         r = link->transport->shared(link);
-        if (r == 2)
+        if (r > 0)
             return 0;
         if (r < 0)
             return WPIPE_ENOTSUP;

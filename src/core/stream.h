@@ -83,6 +83,9 @@ int wpipe__stream_took(struct wpipe_stream *s,
                        const struct wpipe__record *record, uint32_t bytes);
 /* Would `size` more bytes make the message begun longer than the peer takes? */
 int wpipe__stream_over_limit(const struct wpipe_stream *s, size_t size);
+/* All but the last, empty record of a message may have been taken: take it.
+ * 1 when the message ended so. */
+int wpipe__stream_end_is_there(struct wpipe_stream *s);
 /* Wait until the writer may go on, or the end. 0 or < 0. */
 int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
                             struct wpipe__timer *timer);

@@ -191,6 +191,16 @@ static void target_put(struct target *t, const uint8_t *from, size_t size)
 
 /* ---- messages ------------------------------------------------------------------- */
 
+/* A message that was written in parts may end in an empty one. */
+int wpipe__stream_end_is_there(struct wpipe_stream *s)
+{
+    struct wpipe__record record;
+
+    return s->link->transport->look(s->link, &record) == 1 &&
+           record.size == 0 && record.flags == 0 &&
+           wpipe__stream_took(s, &record, 0);
+}
+
 static int64_t read_message(struct wpipe_stream *s, struct target *t,
                             struct wpipe__timer *timer)
 {
@@ -212,8 +222,10 @@ static int64_t read_message(struct wpipe_stream *s, struct target *t,
         target_put(t, record.data, part);
         ended = wpipe__stream_took(s, &record, part);
         got += part;
-        if (t->left == 0)
+        if (t->left == 0 && !ended) {
+            ended = part == record.size && wpipe__stream_end_is_there(s);
             break; /* what is to come does not concern this read */
+        }
     }
     s->complete = ended;
     return got;

@@ -165,6 +165,8 @@ int wpipe_read_end(wpipe_stream *stream, size_t used)
         return WPIPE_EINVAL;
     stream->opened = 0;
     ended = wpipe__stream_took(stream, &stream->record, (uint32_t)used);
+    if (!ended && used == stream->record.size)
+        ended = wpipe__stream_end_is_there(stream);
     stream->complete = ended || !stream->reads_messages;
     wpipe__stream_refresh(stream);
     return 0;

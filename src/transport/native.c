@@ -57,9 +57,10 @@ static void agree(struct wpipe__native *n)
             n->out.head += wpipe__frame_charge(WPIPE__RECORD_FIN, 0);
         atomic_store(&n->mine->head, n->out.head);
     }
-    if (n->wishes_shared == WPIPE_SHARED_NOW ||
-        n->wishes_shared == WPIPE_SHARED_REQUIRED)
+    if ((us->flags | them->flags) & WPIPE__GREET_NOW)
         (void)wpipe__native_offer(n);
+    if (n->wishes_shared == WPIPE_SHARED_REQUIRED && !n->willing)
+        wpipe__native_break(n, WPIPE_ENOTSUP);
 }
 
 /* Do the client's wishes fit what the server serves? */
@@ -454,6 +455,9 @@ static void greeting_from(const wpipe_options *o, struct wpipe__greeting *g)
     g->version_high = WPIPE__WIRE_VERSION;
     g->flags = o->shared_memory == WPIPE_SHARED_NEVER ? 0
                                                       : WPIPE__GREET_SHARED;
+    if (o->shared_memory == WPIPE_SHARED_NOW ||
+        o->shared_memory == WPIPE_SHARED_REQUIRED)
+        g->flags |= WPIPE__GREET_NOW;
     g->type = (uint16_t)o->type;
     g->direction = (uint16_t)o->direction;
     g->buffer_in = o->buffer_in;

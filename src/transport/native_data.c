@@ -172,9 +172,11 @@ static int refill(struct wpipe__native *n, size_t have)
     /* What came before the end is seen first: one receive may stop short of
      * it, behind a descriptor. Bounded, should a peer say CLOSED and go on. */
     for (i = 0; i < REFILL_ROUNDS; i++)
-        if (wpipe__queue_arrived(&n->queue) > 0 || n->peer_moved ||
-            wpipe__native_pump(n) <= 0 || wpipe__native_end(n, 0) == 0)
+        if ((n->fresh && wpipe__queue_arrived(&n->queue) > 0) ||
+            n->peer_moved || wpipe__native_pump(n) <= 0 ||
+            wpipe__native_end(n, 0) == 0)
             break;
+    n->fresh = 1;
     r = voided(n);
     if (r == 0 && wpipe__queue_arrived(&n->queue) > 0) {
         r = wpipe__queue_take_over(&n->queue);

@@ -191,6 +191,8 @@ void wpipe__native_on_stay(struct wpipe__native *n)
     n->willing = 0;
     if (!n->offered || n->out_shared)
         return;
+    if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
+        wpipe__native_break(n, WPIPE_ENOTSUP);
     copy_words(&n->local[0], shared);
     n->mine = &n->local[0];
     n->offered = 0;
