@@ -31,7 +31,8 @@ enum {
  * 0, 9, 14 and 15 the move falls on different records of a case.
  */
 static const struct ends_kind kinds[] = {
-    { "framed", FRAMED | FEW, PAIR(NEVER, NEVER), 0, 0, 0, 0, 0, 0 },
+    { "framed", FRAMED | FEW | ENDS_ONCE, PAIR(NEVER, NEVER), 0, 0, 0, 0, 0,
+      0 },
     { "framed-4k", FRAMED, PAIR(NEVER, NEVER), 4096, 0, 1, OFF, 0, 0 },
     { "framed-64k", FRAMED, PAIR(NEVER, NEVER), 65536, 3, 1, 0, 0, 0 },
     { "one-never", FRAMED, PAIR(NEVER, NOW), 65536, 0, 0, OFF, 0, 0 },

@@ -27,7 +27,8 @@ enum ends_set {
     ENDS_FRAMED = 1,    /* stay on the socket */
     ENDS_SHARED = 2,    /* both ways in shared memory before the case begins */
     ENDS_SWITCHING = 4, /* get there while the case runs */
-    ENDS_FEW = 8        /* one of each, for cases that take long */
+    ENDS_FEW = 8,       /* one of each, for cases that take long */
+    ENDS_ONCE = 16      /* a single one, for cases that make their own */
 };
 
 /* One way to be connected. */

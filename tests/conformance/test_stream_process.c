@@ -27,6 +27,18 @@ struct way {
     unsigned seed;
 };
 
+/* Kinds that are shared are so before the case begins, at both ends. */
+static void settle(const struct way *way, wpipe_stream *stream)
+{
+    if (!(way->kind->set & ENDS_SHARED))
+        return;
+    while (ends_shared(stream) < 2) {
+        assert_true(
+            support_wait_readable(stream->link->socket, SUPPORT_WAIT_MS));
+        assert_true(stream->link->transport->pump(stream->link) >= 0);
+    }
+}
+
 static int be_client(int events, void *argument)
 {
     struct way *way = argument;
@@ -35,6 +47,7 @@ static int be_client(int events, void *argument)
     assert_int_equal(
         wpipe_connect(&stream, way->name, &way->setup.client, SUPPORT_WAIT_MS),
         0);
+    settle(way, stream);
     way->run(stream, events);
     wpipe_stream_close(stream);
     return 0;
@@ -50,19 +63,10 @@ static int be_server(int events, void *argument)
     event_send(events, 1);
     assert_int_equal(wpipe_accept(listener, &stream, SUPPORT_WAIT_MS), 0);
     wpipe_listener_close(listener);
+    settle(way, stream);
     way->run(stream, events);
     wpipe_stream_close(stream);
     return 0;
-}
-
-/* With REQUIRED connect returns when both ends have moved. */
-static void answer_switch(wpipe_stream *stream)
-{
-    while (ends_shared(stream) < 2) {
-        assert_true(
-            support_wait_readable(stream->link->socket, SUPPORT_WAIT_MS));
-        assert_true(stream->link->transport->pump(stream->link) >= 0);
-    }
 }
 
 /* Connects to a helper that does `run` on its end. In half of the kinds the
@@ -82,14 +86,14 @@ static void way_open(struct way *way,
         assert_int_equal(
             wpipe_accept(way->listener, &way->stream, SUPPORT_WAIT_MS), 0);
         wpipe_listener_close(way->listener);
-        if (way->setup.client.shared_memory == WPIPE_SHARED_REQUIRED)
-            answer_switch(way->stream);
+        settle(way, way->stream);
         return;
     }
     event_expect(way->helper.fd, 1);
     assert_int_equal(wpipe_connect(&way->stream, way->name, &way->setup.client,
                                    SUPPORT_WAIT_MS),
                      0);
+    settle(way, way->stream);
 }
 
 static void way_init(struct way *way, const struct ends_kind *kind)
@@ -107,7 +111,7 @@ static void way_kill(struct way *way)
     helper_kill(&way->helper);
 }
 
-/* ---- killed -------------------------------------------------------------- */
+/* ---- killed ------------------------------------------------------------- */
 
 /* Sizes that need one record, several, and more than the ring. */
 static size_t size_of(uint32_t i)
@@ -391,7 +395,7 @@ static void killed_in_middle_of_message(void **state)
     wpipe_stream_close(way.stream);
 }
 
-/* ---- stopped ------------------------------------------------------------- */
+/* ---- stopped ------------------------------------------------------------ */
 
 static int64_t cpu_ms(void)
 {
@@ -466,7 +470,7 @@ static void stopped_peer_does_not_hold_close(void **state)
     way_kill(&way);
 }
 
-/* ---- lost wake-ups ------------------------------------------------------- */
+/* ---- lost wake-ups ------------------------------------------------------ */
 
 enum {
     PINGS = 100000
