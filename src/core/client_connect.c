@@ -120,9 +120,7 @@ static int check_greeting(struct wpipe_client *c)
     if (c->options.shared_memory != WPIPE_SHARED_REQUIRED)
         return 1;
     r = link->transport->shared(link);
-    if (r == 0 || r == 1)
-        r = link->transport->pump(link) < 0 ? WPIPE_EDIED : r;
-    return r == 2 ? 1 : r < 0 ? r : 0;
+    return r > 0 ? 1 : r; /* we write there; the server will, see connect.c */
 }
 
 static void go_on_greeting(struct wpipe_client *c)

@@ -280,17 +280,34 @@ void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,
     arm_again(loop, conn);
 }
 
+/* Something was asked of the link: did that take news off the socket? */
+static void see_news(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     uint32_t turn)
+{
+    if (turn == turn_of(conn->link))
+        return;
+    wpipe__loop_heat(loop, conn);
+    wpipe__loop_attend(loop);
+}
+
 int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     struct wpipe__link *link = conn->link;
     uint32_t turn = turn_of(link);
     int r = link->transport->drained(link);
 
-    if (turn != turn_of(link)) {
-        wpipe__loop_heat(loop, conn);
-        wpipe__loop_attend(loop);
-    }
+    see_news(loop, conn, turn);
     return r;
+}
+
+int wpipe__loop_shared(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe__link *link = conn->link;
+    uint32_t turn = turn_of(link);
+    int r = link->transport->shared(link);
+
+    see_news(loop, conn, turn);
+    return r > 0 ? r : 0;
 }
 
 /* ---- telling ------------------------------------------------------------ */

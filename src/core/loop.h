@@ -121,6 +121,9 @@ void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,
 /* Has the peer read everything: 1; 0; < 0. */
 int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
+/* link.shared of it, 0 when it is not. */
+int wpipe__loop_shared(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
 /* The next thing to tell: 1, the event, and its connection, which is over if
  * the event is DISCONNECTED and is then the caller's to free; 0. */
 int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,

@@ -127,17 +127,16 @@ static void on_admitted(struct wpipe__acceptor *a, struct wpipe__link *link)
     wpipe__loop_tell(&s->loop, conn, WPIPE__TELL_CONNECTED);
 }
 
-static int describe_client(const struct wpipe__conn *conn,
+static int describe_client(struct wpipe_server *s, struct wpipe__conn *conn,
                            struct wpipe__buffer *ret)
 {
     struct wpipe__link *link = conn->link;
-    int shared = link->transport->shared(link);
     struct wpipe__link_fact fact = {
         .id = conn->id,
         .uid = link->peer.uid,
         .gid = link->peer.gid,
         .pid = link->peer.pid,
-        .shared = shared > 0 ? (uint32_t)shared : 0,
+        .shared = (uint32_t)wpipe__loop_shared(&s->loop, conn),
         .messages_in = conn->messages_in,
         .messages_out = conn->messages_out,
         .bytes_in = conn->bytes_in,
@@ -168,7 +167,7 @@ static int on_describe(struct wpipe__acceptor *a, struct wpipe__buffer *ret)
            (conn = wpipe__table_next(&s->clients, &cursor)) != NULL) {
         if (conn->link == NULL)
             continue;
-        r = describe_client(conn, ret);
+        r = describe_client(s, conn, ret);
         left--;
     }
     return r;
