@@ -5,7 +5,7 @@
 #include "service.h"
 
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* ---- connecting --------------------------------------------------------- */
@@ -237,6 +237,30 @@ static void call_late_answer_thrown_away(void **state)
     wpipe_server_close(server);
 }
 
+/* What wait handed out stays until the next wait, through any call. */
+static void call_leaves_event_alone(void **state)
+{
+    wpipe_server *server = service_open(state, NULL);
+    wpipe_client *client;
+    struct service_echo echo;
+    wpipe_event news;
+    wpipe_event e;
+    wpipe_id id;
+
+    client = service_join(state, server, NULL, &id);
+    server_send_text(server, id, "some news that stay");
+    news = client_expect(client, WPIPE_EVENT_MESSAGE);
+    service_echo_begin(&echo, server);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(wpipe_client_call(client, "0123456789 abcdefghij", 21,
+                                           &e, SUPPORT_WAIT_MS),
+                         1);
+    assert_memory_equal(news.data, "some news that stay", 19);
+    assert_memory_equal(e.data, "0123456789 abcdefghij", 21);
+    wpipe_client_close(client);
+    service_echo_end(&echo);
+}
+
 static void call_server_gone_not_connected(void **state)
 {
     wpipe_server *server = service_open(state, NULL);
@@ -296,6 +320,7 @@ static void client_queue_full_again_then_writable(void **state)
     assert_int_equal(r, WPIPE_EAGAIN);
     assert_int_equal(wpipe_client_send_wait(client, data, sizeof data, 20),
                      WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_client_drain(client, 0), WPIPE_ETIMEDOUT);
     do {
         while (wpipe_server_wait(server, &e, 0) == 1)
             got++;
@@ -345,6 +370,67 @@ static void client_drain_waits_until_read(void **state)
         ;
     assert_int_equal(wpipe_client_drain(client, 0), WPIPE_ENOTCONN);
     wpipe_client_close(client);
+}
+
+/* Takes what comes and answers nothing. */
+static void *take_all(void *argument)
+{
+    wpipe_server *server = argument;
+    wpipe_event e;
+
+    while (wpipe_server_wait(server, &e, WPIPE_FOREVER) == 1)
+        ;
+    return NULL;
+}
+
+/* Nothing comes from the server but that it has read. */
+static void client_drain_silent_server(void **state)
+{
+    static uint8_t data[3000];
+    wpipe_server *server = service_open(state, NULL);
+    struct service_thread taker;
+    wpipe_client *client;
+    wpipe_id id;
+
+    client = service_join(state, server, NULL, &id);
+    service_start(&taker, take_all, server);
+    for (int i = 0; i < 50; i++) {
+        for (int k = 0; k < 5; k++)
+            assert_int_equal(wpipe_client_send(client, data, sizeof data), 0);
+        assert_int_equal(wpipe_client_drain(client, SUPPORT_WAIT_MS), 0);
+    }
+    wpipe_server_stop(server);
+    service_finish(&taker);
+    wpipe_client_close(client);
+    wpipe_server_close(server);
+}
+
+/* What was queued goes with the close, as far as there is room. */
+static void client_close_sends_what_it_can(void **state)
+{
+    static uint8_t data[2000];
+    wpipe_server *server = service_open(state, NULL);
+    wpipe_client *client;
+    wpipe_event e;
+    wpipe_id id;
+    int sent = 0;
+    int got = 0;
+    int more = 0;
+
+    client = service_join(state, server, NULL, &id);
+    for (; sent < 150; sent++)
+        assert_int_equal(wpipe_client_send(client, data, sizeof data), 0);
+    while (wpipe_server_wait(server, &e, 0) == 1) /* makes room */
+        got++;
+    assert_true(got > 0);
+    wpipe_client_close(client);
+    while (wpipe_server_wait(server, &e, SUPPORT_WAIT_MS) == 1 &&
+           e.type == WPIPE_EVENT_MESSAGE)
+        more++;
+    assert_int_equal(e.type, WPIPE_EVENT_DISCONNECTED);
+    if (got < sent) /* not all had gone before */
+        assert_true(more > 0);
+    wpipe_server_close(server);
 }
 
 /* What was sent is read after the close, also from another process. */
@@ -512,6 +598,47 @@ static void reconnect_after_kill_told_once(void **state)
     support_allow_left("*.new"); /* a kill may come at any time */
 }
 
+/* Other names that come and go are no trouble: not while it looks for its
+ * server, and not when it has it. */
+static void client_other_names_ignored(void **state)
+{
+    wpipe_options options = service_options(state);
+    const char *name = support_unique_name();
+    wpipe_client *client = NULL;
+    wpipe_server *server = NULL;
+    wpipe_server *other = NULL;
+    wpipe_event e;
+    struct rusage before;
+    struct rusage after;
+
+    options.flags = WPIPE_CONNECT_LATER;
+    assert_int_equal(wpipe_client_open(&client, name, &options), 0);
+    client_expect_none(client);
+    assert_int_equal(wpipe_server_open(&other, "other", &options), 0);
+    client_expect_none(client);
+    getrusage(RUSAGE_THREAD, &before);
+    assert_int_equal(wpipe_client_wait(client, &e, 100), WPIPE_ETIMEDOUT);
+    getrusage(RUSAGE_THREAD, &after);
+    assert_in_range(after.ru_nvcsw - before.ru_nvcsw, 0, 5);
+    assert_true(after.ru_utime.tv_sec == before.ru_utime.tv_sec);
+    assert_in_range(after.ru_utime.tv_usec - before.ru_utime.tv_usec, 0,
+                    30000 * SUPPORT_LIMIT_FACTOR);
+    assert_int_equal(wpipe_server_open(&server, name, &options), 0);
+    assert_int_equal(wpipe_client_wait(client, &e, 0), WPIPE_ETIMEDOUT);
+    (void)server_expect(server, WPIPE_EVENT_CONNECTED);
+    (void)client_expect(client, WPIPE_EVENT_CONNECTED);
+    wpipe_server_close(other);
+    assert_int_equal(wpipe_server_open(&other, "another", &options), 0);
+    client_expect_none(client);
+    server_expect_none(server);
+    assert_int_equal(wpipe_server_count(server), 1);
+    client_send_text(client, "the same");
+    (void)server_expect(server, WPIPE_EVENT_MESSAGE);
+    wpipe_client_close(client);
+    wpipe_server_close(other);
+    wpipe_server_close(server);
+}
+
 /* A server that lets nobody stay is not run over. */
 static void reconnect_kicked_backs_off(void **state)
 {
@@ -626,15 +753,19 @@ static const struct service_case cases[] = {
     EACH(call_with_the_last_answer),
     EACH(call_others_kept_in_order),
     EACH(call_late_answer_thrown_away),
+    EACH(call_leaves_event_alone),
     EACH(call_server_gone_not_connected),
     EACH(call_woken_ends),
     EACH(client_queue_full_again_then_writable),
     EACH(client_drain_waits_until_read),
+    EACH(client_drain_silent_server),
+    EACH(client_close_sends_what_it_can),
     EACH(client_closed_at_once_all_arrives),
     ONCE(client_wake_ends_wait),
     EACH(client_sends_while_it_waits),
     EACH(client_descriptor_tells),
     EACH(reconnect_after_kill_told_once),
+    ONCE(client_other_names_ignored),
     ONCE(reconnect_kicked_backs_off),
     ONCE(no_reconnect_over_for_good),
     ONCE(client_bad_arguments_refused),

@@ -141,7 +141,7 @@ static void server_many_clients_told_apart(void **state)
     wpipe_server_close(server);
 }
 
-/* One that never stops does not keep the server from the others. */
+/* One that has much to say does not keep the server from the others. */
 static void server_busy_client_others_have_their_turn(void **state)
 {
     wpipe_server *server = service_open(state, NULL);
@@ -151,22 +151,59 @@ static void server_busy_client_others_have_their_turn(void **state)
     wpipe_client *quiet = service_join(state, server, NULL, &quiet_id);
     int before = 0;
 
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 20; i++) { /* it may move to shared memory now */
         client_send_text(busy, "me");
-    client_send_text(quiet, "and me");
-    for (;;) {
-        wpipe_event e = server_expect(server, WPIPE_EVENT_MESSAGE);
-
-        if (e.from == quiet_id)
-            break;
-        before++;
-        /* and more comes all the while */
-        (void)wpipe_client_send(busy, "me", 2);
-        (void)wpipe_client_wait(busy, &e, 0);
+        server_expect_text(server, busy_id, "me");
+        server_send_text(server, busy_id, "yes");
+        client_expect_text(busy, "yes");
     }
-    assert_true(before <= 64);
+    for (int i = 0; i < 1000; i++)
+        client_send_text(busy, "me");
+    server_expect_text(server, busy_id, "me");
+    client_send_text(quiet, "and me");
+    while (server_expect(server, WPIPE_EVENT_MESSAGE).from != quiet_id)
+        before++;
+    assert_in_range(before, 0, 60);
     wpipe_client_close(busy);
     wpipe_client_close(quiet);
+    wpipe_server_close(server);
+}
+
+/*
+ * To find out how far the client has read, a send may take off the socket what
+ * the client sent meanwhile: the message is not forgotten there.
+ */
+static void server_sends_much_what_came_is_seen(void **state)
+{
+    wpipe_options options = service_options(state);
+    static uint8_t data[4000];
+    wpipe_server *server;
+    wpipe_client *client;
+    wpipe_id id;
+    wpipe_event e;
+    int r;
+
+    options.queue_limit = 10000;
+    options.buffer_in = 65536;
+    options.buffer_out = 65536;
+    server = service_open(state, &options);
+    client = service_join(state, server, &options, &id);
+    for (int i = 0; i < 20; i++) {
+        client_send_text(client, "me");
+        server_expect_text(server, id, "me");
+        server_send_text(server, id, "yes");
+        client_expect_text(client, "yes");
+    }
+    server_expect_none(server); /* it sleeps, as far as the client knows */
+    client_send_text(client, "look");
+    do
+        r = wpipe_server_send(server, id, data, sizeof data);
+    while (r == 0);
+    assert_int_equal(r, WPIPE_EAGAIN);
+    server_expect_text(server, id, "look");
+    while (wpipe_client_wait(client, &e, 0) == 1)
+        ;
+    wpipe_client_close(client);
     wpipe_server_close(server);
 }
 
@@ -297,32 +334,111 @@ static void server_kicks_both_told(void **state)
     wpipe_server_close(server);
 }
 
-/* A client that finishes its side is served to the end. */
-static void server_half_closed_stream_answered(void **state)
+/* A stream that is connected to the server, as one thread has to do it. */
+static wpipe_stream *join_stream(void **state, wpipe_server *server,
+                                 wpipe_id *ret_id)
 {
-    wpipe_server *server = service_open(state, NULL);
     wpipe_options options = service_options(state);
     wpipe_stream *stream = NULL;
-    wpipe_event e;
-    char buf[32];
 
     options.type = WPIPE_MESSAGE;
     options.flags = WPIPE_CONNECT_EARLY;
     assert_int_equal(wpipe_connect(&stream, wpipe_server_name(server), &options,
                                    SUPPORT_WAIT_MS),
                      0);
+    *ret_id = server_expect(server, WPIPE_EVENT_CONNECTED).from;
+    return stream;
+}
+
+/* A client that finishes its side is served to the end, however much it is. */
+static void server_half_closed_stream_answered(void **state)
+{
+    enum {
+        SIZE = 3000000
+    };
+    wpipe_server *server = service_open(state, NULL);
+    uint8_t *data = malloc(SIZE);
+    wpipe_stream *stream;
+    wpipe_event e;
+    wpipe_id id;
+    int64_t got = 0;
+    int64_t r;
+
+    stream = join_stream(state, server, &id);
     assert_int_equal(wpipe_write(stream, "question", 8, 0), 8);
     assert_int_equal(wpipe_finish(stream), 0);
-    (void)server_expect(server, WPIPE_EVENT_CONNECTED);
-    e = server_expect(server, WPIPE_EVENT_MESSAGE);
-    server_send_text(server, e.from, "answer");
-    e = server_expect(server, WPIPE_EVENT_DISCONNECTED);
-    assert_int_equal(e.reason, WPIPE_REASON_CLOSED);
-    assert_int_equal(wpipe_read(stream, buf, sizeof buf, SUPPORT_WAIT_MS), 6);
-    assert_memory_equal(buf, "answer", 6);
-    assert_int_equal(wpipe_read(stream, buf, sizeof buf, SUPPORT_WAIT_MS),
+    server_expect_text(server, id, "question");
+    service_fill(data, SIZE, 9);
+    assert_int_equal(wpipe_server_send(server, id, data, SIZE), 0);
+    memset(data, 0, SIZE);
+    while (got < SIZE) {
+        if (wpipe_server_wait(server, &e, 0) == 1) {
+            assert_int_equal(e.type, WPIPE_EVENT_DISCONNECTED);
+            assert_int_equal(e.reason, WPIPE_REASON_CLOSED);
+        }
+        r = wpipe_read(stream, data + got, (size_t)(SIZE - got), 0);
+        if (r > 0)
+            got += r;
+        else
+            assert_int_equal(r, WPIPE_ETIMEDOUT);
+    }
+    service_check(data, SIZE, 9);
+    assert_true(wpipe_stream_message_complete(stream));
+    assert_int_equal(wpipe_read(stream, data, SIZE, SUPPORT_WAIT_MS),
                      WPIPE_EOF);
     wpipe_stream_close(stream);
+    wpipe_server_close(server);
+    free(data);
+}
+
+/* A reader in the middle of a message learns that the rest will not come. */
+static void server_closes_amid_message_aborted(void **state)
+{
+    enum {
+        SIZE = 3000000
+    };
+    wpipe_server *server = service_open(state, NULL);
+    uint8_t *data = calloc(1, SIZE);
+    wpipe_stream *stream;
+    wpipe_id id;
+    int64_t r;
+
+    stream = join_stream(state, server, &id);
+    assert_int_equal(wpipe_server_send(server, id, data, SIZE), 0);
+    assert_int_equal(wpipe_read(stream, data, 1000, SUPPORT_WAIT_MS), 1000);
+    assert_false(wpipe_stream_message_complete(stream));
+    wpipe_server_close(server);
+    do
+        r = wpipe_read(stream, data, SIZE, SUPPORT_WAIT_MS);
+    while (r > 0);
+    assert_int_equal(r, WPIPE_EABORTED);
+    assert_int_equal(wpipe_read(stream, data, SIZE, SUPPORT_WAIT_MS),
+                     WPIPE_EOF);
+    wpipe_stream_close(stream);
+    free(data);
+}
+
+/* Empty messages have no bytes to be counted by. */
+static void server_unread_empty_counted_as_lost(void **state)
+{
+    wpipe_options options = service_options(state);
+    wpipe_server *server;
+    wpipe_client *client;
+    wpipe_id id;
+    wpipe_event e;
+    uint64_t sent = 0;
+
+    options.queue_limit = 640;
+    options.buffer_out = 4096;
+    server = service_open(state, &options);
+    client = service_join(state, server, NULL, &id);
+    while (wpipe_server_send(server, id, "", 0) == 0)
+        sent++;
+    assert_int_equal(wpipe_server_kick(server, id), 0);
+    e = server_expect(server, WPIPE_EVENT_DISCONNECTED);
+    /* those that were kept; of the others it is not told how many */
+    assert_in_range(e.lost_messages, 10, sent);
+    wpipe_client_close(client);
     wpipe_server_close(server);
 }
 
@@ -451,6 +567,7 @@ static const struct service_case cases[] = {
     EACH(server_every_size_whole),
     EACH(server_many_clients_told_apart),
     EACH(server_busy_client_others_have_their_turn),
+    EACH(server_sends_much_what_came_is_seen),
     EACH(server_id_never_used_again),
     ONCE(server_peer_told),
     EACH(server_client_closes_after_its_messages),
@@ -458,6 +575,8 @@ static const struct service_case cases[] = {
     EACH(server_unread_counted_as_lost),
     EACH(server_kicks_both_told),
     EACH(server_half_closed_stream_answered),
+    EACH(server_closes_amid_message_aborted),
+    EACH(server_unread_empty_counted_as_lost),
     EACH(server_one_way_keeps_direction),
     EACH(server_of_bytes_gives_chunks),
     ONCE(server_bad_arguments_refused),

@@ -458,6 +458,27 @@ static void broadcast_slow_reader_skipped(void **state)
     wpipe_server_close(server);
 }
 
+/* One who has gone is not slow. */
+static void broadcast_to_gone_reason_kept(void **state)
+{
+    wpipe_server *server = service_open(state, NULL);
+    static uint8_t data[20000];
+    wpipe_client *client;
+    wpipe_event e;
+    wpipe_id id;
+
+    client = service_join(state, server, NULL, &id);
+    client_send_text(client, "last words");
+    wpipe_client_close(client);
+    for (int i = 0; i < 20; i++)
+        (void)wpipe_server_broadcast(server, data, sizeof data);
+    server_expect_text(server, id, "last words");
+    e = server_expect(server, WPIPE_EVENT_DISCONNECTED);
+    assert_int_equal(e.reason, WPIPE_REASON_CLOSED);
+    server_expect_none(server);
+    wpipe_server_close(server);
+}
+
 static void broadcast_too_big_for_one_others_get_it(void **state)
 {
     wpipe_options small = service_options(state);
@@ -734,6 +755,7 @@ static const struct service_case cases[] = {
     EACH(broadcast_reaches_everybody),
     EACH(broadcast_slow_reader_dropped),
     EACH(broadcast_slow_reader_skipped),
+    EACH(broadcast_to_gone_reason_kept),
     EACH(broadcast_too_big_for_one_others_get_it),
     EACH(memory_limit_over_all_clients),
     EACH(memory_limit_half_read_dropped),

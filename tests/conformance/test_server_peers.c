@@ -5,13 +5,16 @@
  */
 #include "service.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/frame.h"
-#include "base/record.h"
+#include "base/ring.h"
 
 /* ---- clients that die --------------------------------------------------- */
 
@@ -254,6 +257,119 @@ static void peer_answers_no_call_out(void **state)
     expect_broken(state, WPIPE__RECORD_REQUEST, 0, WPIPE_REASON_PROTOCOL);
 }
 
+/* A client may throw away what it was sent; it cannot kick a server. */
+static void peer_disconnects_has_closed(void **state)
+{
+    wpipe_server *server = service_open(state, NULL);
+    wpipe_event e;
+    int fd;
+
+    fd = service_dial_raw(wpipe_server_name(server));
+    service_hello_raw(fd);
+    (void)server_expect(server, WPIPE_EVENT_CONNECTED);
+    say_frame(fd, WPIPE__FRAME_STATE, 0, WPIPE__STATE_DISCONNECTED, NULL, 0);
+    e = server_expect(server, WPIPE_EVENT_DISCONNECTED);
+    assert_int_equal(e.reason, WPIPE_REASON_CLOSED);
+    close(fd);
+    wpipe_server_close(server);
+}
+
+/* ---- other users -------------------------------------------------------- */
+
+enum {
+    NOBODY = 65534
+};
+
+/* Root can connect to anything; a server of somebody else does not serve it. */
+static int serve_as_nobody(int fd, void *argument)
+{
+    wpipe_server *server = NULL;
+    wpipe_event e;
+
+    assert_int_equal(setenv("WINDPIPE_DIR", argument, 1), 0);
+    assert_int_equal(setresuid(NOBODY, NOBODY, NOBODY), 0);
+    assert_int_equal(wpipe_server_open(&server, "private", NULL), 0);
+    event_send(fd, 1);
+    e = server_expect(server, WPIPE_EVENT_REFUSED);
+    assert_int_equal(e.reason, WPIPE_REASON_DENIED);
+    assert_int_equal(e.error, WPIPE_EACCES);
+    wpipe_server_close(server);
+    event_send(fd, 2);
+    event_wait(fd);
+    return 0;
+}
+
+static void peer_root_not_served_by_others(void **state)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    char folder[] = "/tmp/windpipe-nobody-XXXXXX";
+    struct helper helper;
+    int fd;
+
+    (void)state;
+    if (geteuid() != 0)
+        support_skip("only root can be somebody else");
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chown(folder, NOBODY, NOBODY), 0);
+    helper_start(&helper, serve_as_nobody, folder);
+    event_expect(helper.fd, 1);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/private.pipe",
+             folder);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address),
+                     0);
+    service_hello_raw(fd);
+    service_wait_hangup(fd);
+    close(fd);
+    event_expect(helper.fd, 2);
+    event_send(helper.fd, 3);
+    assert_int_equal(helper_join(&helper), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* Others may connect where they are let in; only the server's user may ask. */
+static int ask_as_nobody(int fd, void *argument)
+{
+    wpipe_pipe_facts facts = { .size = sizeof facts };
+    wpipe_client *client = NULL;
+
+    assert_int_equal(setenv("WINDPIPE_SHARED_DIR", argument, 1), 0);
+    assert_int_equal(setenv("WINDPIPE_DIR", "/nonexistent", 1), 0);
+    assert_int_equal(setresuid(NOBODY, NOBODY, NOBODY), 0);
+    assert_int_equal(wpipe_client_open(&client, "open", NULL), 0);
+    client_send_text(client, "let me in");
+    client_expect_text(client, "let me in");
+    assert_int_equal(wpipe_inspect("open", &facts, NULL, 0, SUPPORT_WAIT_MS),
+                     WPIPE_EACCES);
+    wpipe_client_close(client);
+    event_send(fd, 1);
+    return 0;
+}
+
+static void peer_of_other_user_may_not_ask(void **state)
+{
+    wpipe_options options = service_options(state);
+    char folder[] = "/tmp/windpipe-open-XXXXXX";
+    struct service_echo echo;
+    struct helper helper;
+    wpipe_server *server = NULL;
+
+    if (geteuid() != 0)
+        support_skip("only root can be somebody else");
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chmod(folder, 01777), 0);
+    assert_int_equal(setenv("WINDPIPE_SHARED_DIR", folder, 1), 0);
+    options.access = WPIPE_ACCESS_ANYONE;
+    assert_int_equal(wpipe_server_open(&server, "open", &options), 0);
+    service_echo_begin(&echo, server);
+    helper_start(&helper, ask_as_nobody, folder);
+    event_expect(helper.fd, 1);
+    assert_int_equal(helper_join(&helper), 0);
+    service_echo_end(&echo);
+    assert_int_equal(echo.messages, 1);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void peer_silent_refused_in_time(void **state)
 {
     wpipe_options options = service_options(state);
@@ -366,6 +482,9 @@ static const struct service_case cases[] = {
     ONCE(peer_nonsense_after_hello_disconnected),
     ONCE(peer_announces_four_gigabytes_out_at_once),
     ONCE(peer_answers_no_call_out),
+    ONCE(peer_disconnects_has_closed),
+    ONCE(peer_root_not_served_by_others),
+    ONCE(peer_of_other_user_may_not_ask),
     ONCE(peer_silent_refused_in_time),
     ONCE(peer_leaves_before_hello_not_told),
     ONCE(peer_silent_crowd_others_come_in),

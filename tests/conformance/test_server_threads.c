@@ -192,6 +192,61 @@ static void thread_second_waiter_refused(void **state)
     wpipe_server_close(server);
 }
 
+struct waiting_sender {
+    struct service_thread thread;
+    wpipe_server *server;
+    wpipe_id id;
+    int result;
+};
+
+static void *send_wait_full(void *argument)
+{
+    struct waiting_sender *s = argument;
+    static uint8_t data[1000];
+
+    s->result = wpipe_server_send_wait(s->server, s->id, data, sizeof data,
+                                       SUPPORT_WAIT_MS);
+    return NULL;
+}
+
+/* A client that takes nothing any more. */
+static wpipe_client *join_full(void **state, wpipe_server *server,
+                               wpipe_id *ret_id)
+{
+    wpipe_client *client = service_join(state, server, NULL, ret_id);
+    static uint8_t data[1000];
+
+    while (wpipe_server_send(server, *ret_id, data, sizeof data) == 0)
+        ;
+    return client;
+}
+
+/* Who waits for events does not wait for a sender that sleeps. */
+static void thread_waits_while_another_waits_for_room(void **state)
+{
+    wpipe_options options = service_options(state);
+    struct waiting_sender sender = { .result = 1 };
+    wpipe_client *client;
+    wpipe_event e;
+    int64_t start;
+
+    options.queue_limit = 5000;
+    sender.server = service_open(state, &options);
+    client = join_full(state, sender.server, &sender.id);
+    service_start(&sender.thread, send_wait_full, &sender);
+    for (int i = 0; i < 10; i++) {
+        start = support_now_ms();
+        assert_int_equal(wpipe_server_wait(sender.server, &e, 20),
+                         WPIPE_ETIMEDOUT);
+        assert_true(support_now_ms() - start < 1000 * SUPPORT_LIMIT_FACTOR);
+    }
+    assert_int_equal(wpipe_server_kick(sender.server, sender.id), 0);
+    service_finish(&sender.thread);
+    assert_int_equal(sender.result, WPIPE_ENOTCONN);
+    wpipe_client_close(client);
+    wpipe_server_close(sender.server);
+}
+
 /* ---- stop and wake ------------------------------------------------------ */
 
 static void wake_ends_one_wait(void **state)
@@ -535,6 +590,37 @@ static int64_t cpu_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+/* A client that is gone, with messages that nobody has taken yet, does not keep
+ * a sender busy that waits for another one. */
+static void gone_client_costs_no_time(void **state)
+{
+    wpipe_options options = service_options(state);
+    static uint8_t data[1000];
+    wpipe_server *server;
+    wpipe_client *full;
+    wpipe_client *gone;
+    wpipe_id full_id;
+    wpipe_id gone_id;
+    int64_t cpu;
+
+    options.queue_limit = 5000;
+    server = service_open(state, &options);
+    gone = service_join(state, server, NULL, &gone_id);
+    full = join_full(state, server, &full_id);
+    client_send_text(gone, "last words");
+    wpipe_client_close(gone);
+    cpu = cpu_ns();
+    assert_int_equal(
+        wpipe_server_send_wait(server, full_id, data, sizeof data, 300),
+        WPIPE_ETIMEDOUT);
+    cpu = cpu_ns() - cpu;
+    assert_in_range(cpu, 0, 100000000);
+    server_expect_text(server, gone_id, "last words");
+    (void)server_expect(server, WPIPE_EVENT_DISCONNECTED);
+    wpipe_client_close(full);
+    wpipe_server_close(server);
+}
+
 static void idle_clients_cost_no_time(void **state)
 {
     struct rlimit limit;
@@ -588,6 +674,7 @@ static const struct service_case cases[] = {
     EACH(thread_sends_while_server_sleeps),
     EACH(thread_kicks_while_server_sleeps),
     ONCE(thread_second_waiter_refused),
+    EACH(thread_waits_while_another_waits_for_room),
     ONCE(wake_ends_one_wait),
     EACH(stop_ends_every_wait),
     EACH(callbacks_called_in_order),
@@ -596,6 +683,7 @@ static const struct service_case cases[] = {
     EACH(descriptor_drives_server),
     EACH(descriptor_quiet_when_nothing_is_there),
     EACH(forked_child_may_only_close),
+    EACH(gone_client_costs_no_time),
     EACH_SLOW(idle_clients_cost_no_time),
 };
 

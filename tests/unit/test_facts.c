@@ -120,6 +120,26 @@ static void facts_nonsense_refused(void **state)
     expect_bad(40 + 24, 3, WPIPE_EPROTO); /* shared */
 }
 
+static void facts_too_many_links_refused(void **state)
+{
+    struct wpipe__buffer out = { 0 };
+    wpipe_pipe_facts pipe = { 0 };
+    struct wpipe__link_fact link;
+
+    (void)state;
+    encode(&out, WPIPE__FACTS_LINKS);
+    assert_int_equal(wpipe__facts_decode(wpipe__buffer_front(&out),
+                                         wpipe__buffer_size(&out), &pipe, &link,
+                                         1),
+                     1);
+    assert_int_equal(wpipe__facts_add(&out, &link_sample), 0);
+    assert_int_equal(wpipe__facts_decode(wpipe__buffer_front(&out),
+                                         wpipe__buffer_size(&out), &pipe, &link,
+                                         1),
+                     WPIPE_EPROTO);
+    wpipe__buffer_done(&out);
+}
+
 static void facts_every_cut_refused_or_shorter(void **state)
 {
     struct wpipe__buffer out = { 0 };
@@ -168,6 +188,7 @@ static const struct support_case cases[] = {
     TEST(facts_told_arrive),
     TEST(facts_less_room_fewer_links),
     TEST(facts_nonsense_refused),
+    TEST(facts_too_many_links_refused),
     TEST(facts_every_cut_refused_or_shorter),
     TEST(facts_longer_links_understood),
 };

@@ -106,6 +106,25 @@ static void tally_too_many_runs_near(void **state)
     assert_int_equal(wpipe__memory_live(), 0);
 }
 
+/* What was joined is forgotten once it is read: exact again. */
+static void tally_exact_again_after_trim(void **state)
+{
+    static const uint64_t sizes[] = { 3, 50, 3, 7, 7 };
+    struct wpipe__tally tally = { 0 };
+
+    (void)state;
+    for (uint64_t i = 0; i < 1000; i++)
+        wpipe__tally_add(&tally, 10 + i % 2);
+    wpipe__tally_trim(&tally, 0);
+    add(&tally, sizes, 5);
+    assert_int_equal(wpipe__tally_messages(&tally, 14), 2);
+    assert_int_equal(wpipe__tally_messages(&tally, 17), 3);
+    assert_int_equal(wpipe__tally_messages(&tally, 70), 5);
+    assert_int_equal(wpipe__tally_messages(&tally, 68), 5);
+    assert_int_equal(wpipe__tally_messages(&tally, 67), 4);
+    wpipe__tally_done(&tally);
+}
+
 static void tally_no_memory_near(void **state)
 {
     static const uint64_t sizes[] = { 1, 2, 3, 4, 5 };
@@ -123,7 +142,8 @@ static void tally_no_memory_near(void **state)
 static const struct support_case cases[] = {
     TEST(tally_empty_is_none),       TEST(tally_one_size_counts),
     TEST(tally_sizes_change_counts), TEST(tally_as_the_model_says),
-    TEST(tally_too_many_runs_near),  TEST(tally_no_memory_near),
+    TEST(tally_too_many_runs_near),  TEST(tally_exact_again_after_trim),
+    TEST(tally_no_memory_near),
 };
 
 TEST_MAIN(cases)
