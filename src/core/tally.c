@@ -30,7 +30,7 @@ static int fits_last(const struct wpipe__tally *tally, uint64_t size)
 {
     const struct wpipe__tally_run *last;
 
-    if (tally->count == 0 || tally->count == tally->joined)
+    if (tally->count == 0)
         return 0;
     last = &runs_in(tally)[tally->count - 1];
     return last->bytes == size * last->messages;
@@ -65,9 +65,6 @@ static void join_oldest(struct wpipe__tally *tally)
     runs[1].messages += runs[0].messages;
     tally->count--;
     memmove(runs, runs + 1, tally->count * sizeof(*runs));
-    if (tally->joined > 0)
-        tally->joined--;
-    tally->joined = (uint32_t)wpipe__max_size(tally->joined, 1);
 }
 
 void wpipe__tally_add(struct wpipe__tally *tally, uint64_t size)
@@ -138,7 +135,6 @@ void wpipe__tally_trim(struct wpipe__tally *tally, uint64_t unread)
     if (part > 0)
         i--; /* it still has some */
     tally->count -= i;
-    tally->joined -= (uint32_t)wpipe__min_size(tally->joined, i);
     memmove(runs, runs + i, tally->count * sizeof(*runs));
     if (tally->many != NULL && tally->count < WPIPE__ARRAY_SIZE(tally->few)) {
         memcpy(tally->few, tally->many, tally->count * sizeof(*runs));

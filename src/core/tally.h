@@ -27,7 +27,6 @@ struct wpipe__tally {
     struct wpipe__tally_run few[2];
     struct wpipe__tally_run *many; /* NULL: `few` is in use */
     uint32_t count;
-    uint32_t joined; /* of the first runs, not of one size each */
 };
 
 /* May the next message of this size be added without a trim? */
