@@ -6,6 +6,7 @@
 #include "service.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -197,6 +198,7 @@ struct waiting_sender {
     wpipe_server *server;
     wpipe_id id;
     int result;
+    _Atomic int tid;
 };
 
 static void *send_wait_full(void *argument)
@@ -204,6 +206,7 @@ static void *send_wait_full(void *argument)
     struct waiting_sender *s = argument;
     static uint8_t data[1000];
 
+    s->tid = support_tid();
     s->result = wpipe_server_send_wait(s->server, s->id, data, sizeof data,
                                        SUPPORT_WAIT_MS);
     return NULL;
@@ -234,7 +237,10 @@ static void thread_waits_while_another_waits_for_room(void **state)
     sender.server = service_open(state, &options);
     client = join_full(state, sender.server, &sender.id);
     service_start(&sender.thread, send_wait_full, &sender);
+    while (sender.tid == 0)
+        (void)sched_yield();
     for (int i = 0; i < 10; i++) {
+        support_wait_asleep(getpid(), sender.tid);
         start = support_now_ms();
         assert_int_equal(wpipe_server_wait(sender.server, &e, 20),
                          WPIPE_ETIMEDOUT);
