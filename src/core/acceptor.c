@@ -27,9 +27,11 @@ enum {
 void wpipe__acceptor_init(struct wpipe__acceptor *a)
 {
     static const struct wpipe__door null = WPIPE__DOOR_NULL;
+    static const struct wpipe__foreign_door none = WPIPE__FOREIGN_DOOR_NULL;
 
     memset(a, 0, sizeof(*a));
     a->door = null;
+    a->foreign = none;
     a->poller = WPIPE__NO_HANDLE;
     a->reserve = WPIPE__NO_HANDLE;
     a->resume = UINT64_MAX;
@@ -50,6 +52,11 @@ static int choose_name(const char *name, const wpipe_options *options,
     if (name == NULL) {
         r = wpipe__os_random(random, sizeof(random));
         return r < 0 ? r : wpipe__name_generate(random, ret_name);
+    }
+    if (options->foreign == WPIPE_FOREIGN_ONLY && name[0] == '/' &&
+        strlen(name) <= WPIPE_NAME_MAX) {
+        memcpy(ret_name, name, strlen(name) + 1); /* the path itself */
+        return 0;
     }
     r = wpipe__name_parse(name, ret_name, &why);
     if (r < 0)
@@ -82,6 +89,24 @@ static int open_parts(struct wpipe__acceptor *a, const wpipe_options *options,
     return r;
 }
 
+static int open_doors(struct wpipe__acceptor *a, const char *name,
+                      const wpipe_options *options)
+{
+    int r = 0;
+
+    if (options->foreign != WPIPE_FOREIGN_ONLY) {
+        r = wpipe__door_open(&a->door, name, options);
+        if (r == 0)
+            r = poll_door(a);
+    } else {
+        memcpy(a->door.name, name, strlen(name) + 1); /* what we are called */
+    }
+    if (r == 0 && (options->foreign == WPIPE_FOREIGN_ONLY ||
+                   options->foreign == WPIPE_FOREIGN_ALSO))
+        r = wpipe__acceptor_open_foreign(a, name, options);
+    return r;
+}
+
 int wpipe__acceptor_open(struct wpipe__acceptor *a,
                          const struct wpipe__acceptor_owner *owner,
                          const char *name, const wpipe_options *options,
@@ -104,10 +129,7 @@ int wpipe__acceptor_open(struct wpipe__acceptor *a,
                                wpipe__os_error_text());
         goto fail;
     }
-    r = wpipe__door_open(&a->door, chosen, options);
-    if (r < 0)
-        goto fail;
-    r = poll_door(a);
+    r = open_doors(a, chosen, options);
     if (r < 0)
         goto fail;
     return 0;
@@ -123,6 +145,7 @@ void wpipe__acceptor_close(struct wpipe__acceptor *a)
     struct wpipe__guest *guest;
 
     wpipe__door_close(&a->door);
+    wpipe__foreign_door_close(&a->foreign);
     while ((guest = wpipe__table_next(&a->guests, &cursor)) != NULL)
         wpipe__guest_free(guest);
     wpipe__table_done(&a->guests);
@@ -152,8 +175,13 @@ static void resume_door(struct wpipe__acceptor *a)
 {
     if (a->polled || a->resume == UINT64_MAX)
         return;
-    if (wpipe__os_now() >= a->resume && poll_door(a) < 0)
+    if (wpipe__os_now() < a->resume)
+        return;
+    if (a->door.listener == WPIPE__NO_HANDLE)
+        a->resume = UINT64_MAX;
+    else if (poll_door(a) < 0)
         a->resume = wpipe__os_deadline(PAUSE_MS);
+    wpipe__acceptor_watch_foreign(a);
 }
 
 /*
@@ -293,6 +321,10 @@ void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
             accept_some(a);
             continue;
         }
+        if (tags[i] == WPIPE__TAG_FOREIGN) {
+            wpipe__acceptor_let_foreign_in(a);
+            continue;
+        }
         guest = wpipe__table_find(&a->guests, tags[i]);
         if (guest != NULL)
             wpipe__guest_pump(a, guest);
@@ -311,6 +343,7 @@ void wpipe__acceptor_seat(struct wpipe__acceptor *a, unsigned budget)
     a->budget = budget;
     wpipe__guest_seat_all(a);
     limit_lobby(a);
+    wpipe__acceptor_watch_foreign(a);
 }
 
 unsigned wpipe__acceptor_waiting(const struct wpipe__acceptor *a)

@@ -22,6 +22,7 @@
 #include "base/table.h"
 #include "core/seats.h"
 #include "transport/door.h"
+#include "transport/door_foreign.h"
 #include "transport/transport.h"
 
 /* Somebody who was not let in. */
@@ -47,7 +48,8 @@ struct wpipe__acceptor_owner {
 struct wpipe__acceptor {
     const struct wpipe__acceptor_owner *owner;
     wpipe_options options;
-    struct wpipe__door door;
+    struct wpipe__door door;            /* of our own kind */
+    struct wpipe__foreign_door foreign; /* for everybody else */
     struct wpipe__seats *seats;
     wpipe__handle poller;  /* readable: call turn */
     wpipe__handle reserve; /* given up to accept one when no other is left */
@@ -62,6 +64,7 @@ struct wpipe__acceptor {
     uint64_t refused; /* not let in so far */
     uint64_t resume;  /* when to accept again; never: it is being polled */
     uint8_t polled;   /* the listening socket is in the poller */
+    uint8_t foreign_polled; /* the foreign door's is */
     uint8_t crowded;  /* it is not, because the lobby is full */
     uint8_t seating;  /* guests are being let in */
 };
@@ -92,6 +95,19 @@ void wpipe__acceptor_seat(struct wpipe__acceptor *a, unsigned budget);
 /* The clock at which turn has something to do although nothing is readable;
  * UINT64_MAX for never. */
 uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a);
+
+/* Foreign clients that knock: no greeting, let in at once if there is a seat,
+ * else left to the system's queue, as .NET does (acceptor_foreign.c). */
+int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
+                                 const wpipe_options *options);
+void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a);
+/* Poll that door again, if a seat is free. */
+void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a);
+#define WPIPE__TAG_FOREIGN ((uint64_t)2 << 32)
+
+/* May its user come in, and does the owner's admit say so? 0 or < 0. */
+int wpipe__guest_check(const struct wpipe__acceptor *a,
+                       const struct wpipe__link *link);
 
 /* How many guests have said hello and wait. */
 unsigned wpipe__acceptor_waiting(const struct wpipe__acceptor *a);

@@ -45,18 +45,12 @@ static void connect_later(struct wpipe_client *c)
 static int take_options(struct wpipe_client *c, const char *name,
                         const wpipe_options *options)
 {
-    const char *why = NULL;
-    int r;
-
     c->options = *options;
     if (c->options.type == WPIPE_DEFAULT_TYPE)
         c->options.type = WPIPE_MESSAGE;
     /* a client has events for what it does not wait for */
     c->options.flags &= ~(uint32_t)WPIPE_CONNECT_EARLY;
-    r = wpipe__name_parse(name, c->name, &why);
-    if (r < 0)
-        wpipe__options_explain(options, "%s", why);
-    return r;
+    return wpipe__connect_name(name, &c->options, c->name);
 }
 
 int wpipe_client_open(wpipe_client **ret, const char *name,

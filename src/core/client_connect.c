@@ -56,6 +56,7 @@ static void listen_up(struct wpipe_client *c)
         wpipe__knock_open(&c->knock);
     else
         wpipe__knock_listen(&c->knock);
+    (void)wpipe__connect_watch(c->name, &c->options, &c->knock);
     if (!c->listening || c->knock.watch != before)
         poll_knock(c);
 }
@@ -160,17 +161,22 @@ static int greet(struct wpipe_client *c, wpipe__handle socket)
     return 0;
 }
 
-/* Find the server; 0 when it is being greeted. */
+/* Find the server; 0 when it is being greeted, or needs no greeting. */
 static int dial(struct wpipe_client *c)
 {
     wpipe__handle socket = WPIPE__NO_HANDLE;
-    int r = wpipe__door_dial(c->name, &c->options, &socket);
+    struct wpipe__link *link = NULL;
+    int foreign = 0;
+    int r = wpipe__connect_find(c->name, &c->options, &socket, &foreign);
 
     if (r == WPIPE_ENOTFOUND && !c->listening) {
         listen_up(c);
-        r = wpipe__door_dial(c->name, &c->options, &socket);
+        r = wpipe__connect_find(c->name, &c->options, &socket, &foreign);
     }
-    return r < 0 ? r : greet(c, socket);
+    if (r < 0 || !foreign)
+        return r < 0 ? r : greet(c, socket);
+    r = wpipe__foreign_make(socket, &c->options, &link);
+    return r < 0 ? r : wpipe__client_connected(c, link);
 }
 
 static void try_now(struct wpipe_client *c)

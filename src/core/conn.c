@@ -36,7 +36,7 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
 /* Bytes that the peer has not read, in the link and not yet in it. */
 static uint64_t unread_bytes(const struct wpipe__conn *conn)
 {
-    return wpipe__native_unread_bytes(conn->link) + conn->outbox.bytes;
+    return conn->link->transport->unread(conn->link) + conn->outbox.bytes;
 }
 
 /* Remember its size, to be able to say how many messages were not read. */

@@ -48,6 +48,7 @@ struct wpipe__conn {
     uint16_t seen;     /* loop.round when something was found */
     uint8_t tell;      /* WPIPE__TELL_* */
     uint8_t polled;    /* its socket is in the poller */
+    uint8_t interest;  /* for this: WPIPE__INTEREST_* */
     uint8_t finished;  /* the peer sends nothing more; we still have to */
     uint8_t deaf;      /* the peer reads nothing more; we still may */
     uint8_t armed;     /* WPIPE__WANT_* that the peer was told */

@@ -5,6 +5,7 @@
  */
 #include "core/connect.h"
 
+#include <string.h>
 #include <windpipe.h>
 
 #include "base/base.h"
@@ -14,6 +15,7 @@
 #include "base/ring.h"
 #include "core/stream.h"
 #include "transport/door.h"
+#include "transport/door_foreign.h"
 
 enum {
     ASK_MS = 20 /* for how many clients a full server has */
@@ -29,6 +31,7 @@ struct attempt {
     int last; /* what stands in the way: NOTFOUND, BUSY, EPIPE, ... */
     struct wpipe__knock *knock;
     int listening; /* the knock is: else it is null, or rests */
+    int silent;    /* what we wait for may come without a sign */
 };
 
 /* ---- the server's word -------------------------------------------------- */
@@ -132,6 +135,57 @@ int wpipe__connect_may_retry(int error)
     }
 }
 
+int wpipe__connect_watch(const char *name, const wpipe_options *options,
+                         struct wpipe__knock *knock)
+{
+    char path[WPIPE__FOREIGN_PATH_MAX + 1];
+    int r;
+
+    if (options->foreign == WPIPE_FOREIGN_NEVER ||
+        knock->watch == WPIPE__NO_HANDLE)
+        return 0;
+    r = wpipe__foreign_watch_path(name, path, sizeof path);
+    if (r >= 0)
+        (void)wpipe__os_watch_add(knock->watch, path);
+    return r == 1;
+}
+
+int wpipe__connect_find(const char *name, const wpipe_options *options,
+                        wpipe__handle *ret_socket, int *ret_foreign)
+{
+    int r = WPIPE_ENOTFOUND;
+
+    *ret_foreign = 0;
+    if (options->foreign != WPIPE_FOREIGN_ONLY)
+        r = wpipe__door_dial(name, options, ret_socket);
+    if (r != WPIPE_ENOTFOUND || options->foreign == WPIPE_FOREIGN_NEVER)
+        return r;
+    r = wpipe__foreign_door_dial(name, options, ret_socket);
+    *ret_foreign = r == 0;
+    /* a name that only our own kind can have is not there, and no more */
+    if (options->foreign == WPIPE_FOREIGN_DEFAULT && r == WPIPE_ENAME)
+        r = WPIPE_ENOTFOUND;
+    return r;
+}
+
+int wpipe__connect_name(const char *name, const wpipe_options *options,
+                        char ret_name[WPIPE_NAME_MAX + 1])
+{
+    const char *why = NULL;
+    int r;
+
+    if (name != NULL && name[0] == '/' &&
+        options->foreign == WPIPE_FOREIGN_ONLY &&
+        strlen(name) <= WPIPE_NAME_MAX) {
+        memcpy(ret_name, name, strlen(name) + 1); /* the path itself */
+        return 0;
+    }
+    r = wpipe__name_parse(name, ret_name, &why);
+    if (r < 0)
+        wpipe__options_explain(options, "%s", why);
+    return r;
+}
+
 /* Begin to hear of new doors. */
 static void listen_up(struct attempt *a)
 {
@@ -142,6 +196,8 @@ static void listen_up(struct attempt *a)
     else
         wpipe__knock_listen(a->knock);
     a->listening = 1;
+    a->silent =
+        !a->query && wpipe__connect_watch(a->name, a->options, a->knock);
 }
 
 static void rest(struct attempt *a)
@@ -155,13 +211,18 @@ static void rest(struct attempt *a)
 static int try_once(struct attempt *a, struct wpipe__link **ret_link)
 {
     wpipe__handle socket = WPIPE__NO_HANDLE;
-    int r = wpipe__door_dial(a->name, a->options, &socket);
+    int foreign = 0;
+    int r = a->query ? wpipe__door_dial(a->name, a->options, &socket)
+                     : wpipe__connect_find(a->name, a->options, &socket,
+                                           &foreign);
 
     if (r < 0) {
         a->last = r;
         return r;
     }
     rest(a);
+    if (foreign)
+        return wpipe__foreign_make(socket, a->options, ret_link);
     r = greet(a, socket, ret_link);
     if (r < 0 && r != WPIPE_ETIMEDOUT)
         a->last = r;
@@ -181,6 +242,8 @@ static int wait_turn(struct attempt *a)
         if (why == WPIPE_ENOTFOUND)
             return 0; /* look once more, now that we would hear */
     }
+    if (a->silent)
+        why = WPIPE_EAGAIN; /* with back-off */
     return wpipe__knock_wait(a->knock, why, a->deadline, a->wake);
 }
 
@@ -303,7 +366,6 @@ int wpipe__connect_link(const char *name, const wpipe_options *options,
 {
     uint64_t deadline = patience->deadline;
     char parsed[WPIPE_NAME_MAX + 1];
-    const char *why = NULL;
     struct attempt a = { .options = options,
                          .deadline = deadline,
                          .wake = patience->wake,
@@ -311,12 +373,10 @@ int wpipe__connect_link(const char *name, const wpipe_options *options,
                          .knock = patience->knock };
     uint64_t started = deadline == 0 ? 0 : wpipe__os_now();
     uint64_t given = deadline - wpipe__min_u64(started, deadline);
-    int r = wpipe__name_parse(name, parsed, &why);
+    int r = wpipe__connect_name(name, options, parsed);
 
-    if (r < 0) {
-        wpipe__options_explain(options, "%s", why);
+    if (r < 0)
         return r;
-    }
     a.name = parsed;
     r = dial(&a, ret_link);
     rest(&a);

@@ -43,4 +43,21 @@ int wpipe__connect_may_retry(int error);
 int wpipe__inspect_pipe(const char *name, const wpipe_options *options,
                         uint64_t deadline, wpipe_pipe_facts *ret_pipe);
 
+/* ---- for those who dial in a loop of their own (client_connect.c) -------- */
+
+/* The name without its prefix, or a path for a foreign door alone. 0 or
+ * WPIPE_ENAME with error_text. */
+int wpipe__connect_name(const char *name, const wpipe_options *options,
+                        char ret_name[WPIPE_NAME_MAX + 1]);
+
+/* One look for the server: our own kind of door, then the foreign one, as
+ * options->foreign says. Errors as wpipe__door_dial. */
+int wpipe__connect_find(const char *name, const wpipe_options *options,
+                        wpipe__handle *ret_socket, int *ret_foreign);
+
+/* Let an open knock hear of the foreign door, too. 1 when it may come without
+ * a sign: look again in a while. */
+int wpipe__connect_watch(const char *name, const wpipe_options *options,
+                         struct wpipe__knock *knock);
+
 #endif

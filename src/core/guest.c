@@ -112,6 +112,14 @@ static int ask_admit(const struct wpipe__acceptor *a,
     return r == WPIPE_EACCES || r == WPIPE_EBUSY ? r : WPIPE_EREFUSED;
 }
 
+int wpipe__guest_check(const struct wpipe__acceptor *a,
+                       const struct wpipe__link *link)
+{
+    int r = check_user(a, link);
+
+    return r < 0 ? r : ask_admit(a, link);
+}
+
 /* A query: answer it, if it is allowed to ask, and let it go. */
 static void answer(struct wpipe__acceptor *a, struct wpipe__guest *guest)
 {
@@ -138,9 +146,7 @@ static void greet(struct wpipe__acceptor *a, struct wpipe__guest *guest)
         answer(a, guest);
         return;
     }
-    r = check_user(a, guest->link);
-    if (r == 0)
-        r = ask_admit(a, guest->link);
+    r = wpipe__guest_check(a, guest->link);
     if (r < 0) {
         refuse(a, guest,
                r == WPIPE_EBUSY ? WPIPE_REASON_FULL : WPIPE_REASON_DENIED, r);

@@ -129,7 +129,26 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (r < 0)
         return r;
     conn->polled = 1;
+    conn->interest = WPIPE__INTEREST_IN;
     return 0;
+}
+
+/* Ask the poller for what the link waits for now. Native ones always wait for
+ * the same. */
+static void watch(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe__link *link = conn->link;
+    unsigned interest;
+
+    if (link == NULL || !conn->polled || link->transport->settled == NULL)
+        return;
+    interest = link->transport->interest(link) &
+               (WPIPE__INTEREST_IN | WPIPE__INTEREST_OUT);
+    if (interest == conn->interest)
+        return;
+    conn->interest = (uint8_t)interest;
+    (void)wpipe__os_poller_change(loop->poller, link->socket, conn->id,
+                                  interest);
 }
 
 static void stop_polling(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -171,6 +190,7 @@ void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
         return;
     if (conn->link->transport->pump(conn->link) < 0)
         stop_polling(loop, conn); /* it would be readable for ever */
+    watch(loop, conn);
     wpipe__loop_heat(loop, conn);
     tell_followers(loop);
 }
@@ -255,6 +275,7 @@ int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
         return WPIPE_ENOTCONN;
     turn = turn_of(link);
     r = wpipe__conn_send(conn, &loop->budget, post, wish);
+    watch(loop, conn);
     if (r < 0 && !is_callers(r)) {
         conn->deaf = 1;
         r = WPIPE_ENOTCONN;
@@ -368,9 +389,8 @@ static void reader_ended(struct wpipe__loop *loop, struct wpipe__conn *conn,
     uint32_t state = WPIPE__STATE_CLOSED;
 
     if (error == WPIPE_EOF && !conn->deaf &&
-        !wpipe__outbox_empty(&conn->outbox) &&
         conn->link->transport->gone(conn->link) == 0) {
-        conn->finished = 1; /* maybe half-closed: give it the rest first */
+        conn->finished = 1; /* half-closed: it still reads */
         return;
     }
     if (error == WPIPE_EMSGSIZE || error == WPIPE_EPROTO ||
@@ -388,10 +408,12 @@ static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
         moved(loop, conn);
     if (!conn->finished)
         return 0;
-    if (!conn->deaf && !wpipe__outbox_empty(&conn->outbox))
+    r = conn->link->transport->gone(conn->link);
+    if (!conn->deaf && r == 0)
         return 0;
-    wpipe__loop_end(loop, conn, WPIPE__STATE_CLOSED, WPIPE_REASON_CLOSED,
-                    WPIPE_EOF);
+    wpipe__loop_end(loop, conn, WPIPE__STATE_CLOSED,
+                    r == WPIPE_EDIED ? WPIPE_REASON_DIED : WPIPE_REASON_CLOSED,
+                    r == WPIPE_EDIED ? WPIPE_EDIED : WPIPE_EOF);
     return 1;
 }
 
@@ -428,6 +450,7 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
         return AGAIN;
     if (unread)
         return UNREAD;
+    watch(loop, conn);
     cool(loop, conn);
     return QUIET;
 }
@@ -456,7 +479,8 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
     uint32_t turn = turn_of(link);
     int r = 0;
 
-    if (!wpipe__outbox_empty(&conn->outbox) && flush(loop, conn))
+    if ((conn->finished || !wpipe__outbox_empty(&conn->outbox)) &&
+        flush(loop, conn))
         return 2;
     if (!conn->finished)
         r = wpipe__conn_next(conn, &loop->budget, letter);

@@ -24,7 +24,8 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
     }
     s->link = link;
     s->server_end = server_end;
-    s->reads_messages = options->type == WPIPE_MESSAGE;
+    s->reads_messages = options->type == WPIPE_MESSAGE &&
+                        link->terms.type == WPIPE_MESSAGE;
     s->trusts_peer = (options->flags & WPIPE_TRUST_PEER) != 0 ||
                      link->peer.uid == wpipe__os_uid();
     s->complete = 1;

@@ -572,6 +572,18 @@ static int foreign_drained(struct wpipe__link *link)
     return r;
 }
 
+/* What lies in the kernel's buffer cannot be told in payload bytes. */
+static uint64_t foreign_unread(struct wpipe__link *link)
+{
+    struct foreign *f = foreign(link);
+    uint64_t bytes;
+
+    wpipe__mutex_lock(&link->lock);
+    bytes = wpipe__buffer_size(&f->pending);
+    wpipe__mutex_unlock(&link->lock);
+    return bytes;
+}
+
 /* ---- the table: the rest -------------------------------------------------------- */
 
 static int foreign_gone(struct wpipe__link *link)
@@ -695,6 +707,7 @@ static const struct wpipe__transport foreign_transport = {
     .most = foreign_fragment,
     .settled = foreign_settled,
     .drained = foreign_drained,
+    .unread = foreign_unread,
     .gone = foreign_gone,
     .interest = foreign_interest,
     .pump = foreign_pump,

@@ -267,7 +267,7 @@ int wpipe__native_facts(struct wpipe__link *link, const uint8_t **ret_facts,
     return r;
 }
 
-uint64_t wpipe__native_unread_bytes(struct wpipe__link *link)
+static uint64_t native_unread(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
     uint64_t consumed;
@@ -435,6 +435,7 @@ static const struct wpipe__transport native_transport = {
     .fragment = wpipe__native_fragment,
     .most = wpipe__native_most,
     .drained = wpipe__native_drained,
+    .unread = native_unread,
     .gone = native_gone,
     .interest = native_interest,
     .pump = native_pump,

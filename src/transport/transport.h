@@ -97,6 +97,9 @@ struct wpipe__transport {
     /* Any thread. 1 the peer has read all that was written; 0; < 0. */
     int (*drained)(struct wpipe__link *link);
 
+    /* Any thread. Payload bytes that put took and the peer has not read yet,
+     * as far as can be told. */
+    uint64_t (*unread)(struct wpipe__link *link);
     /* Any thread. Why the peer is gone, both ways (WPIPE_EPIPE, WPIPE_EDIED,
      * ...), or 0: look may give WPIPE_EOF while it still reads. */
     int (*gone)(struct wpipe__link *link);
@@ -242,9 +245,5 @@ int wpipe__native_send_facts(struct wpipe__link *link, const void *facts,
                              size_t size);
 int wpipe__native_facts(struct wpipe__link *link, const uint8_t **ret_facts,
                         size_t *ret_size);
-
-/* Records and payload bytes that the peer has not read yet, as far as it has
- * told. Messages are counted by the caller. */
-uint64_t wpipe__native_unread_bytes(struct wpipe__link *link);
 
 #endif
