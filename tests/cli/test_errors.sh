@@ -118,11 +118,12 @@ expect 7 "relay at a path that is taken"
 
 # A server that is none: it answers the hello with something else.
 python3 - "$WINDPIPE_DIR/liar.pipe" <<'PYTHON' &
-import signal, socket, sys
-signal.alarm(30)
+import os, signal, socket, sys
+signal.alarm(60)
 s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1])
+s.bind(sys.argv[1] + ".new")
 s.listen()
+os.rename(sys.argv[1] + ".new", sys.argv[1])
 while True:
     c, _ = s.accept()
     try:
@@ -134,6 +135,7 @@ while True:
 PYTHON
 liar=$!
 started+=("$liar")
+disown "$liar"
 run wait -w 10 liar
 expect 0 "wait for the liar"
 for command in "connect -w 5 liar" "call -w 5 liar x"; do
