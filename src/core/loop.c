@@ -382,15 +382,23 @@ int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
 
 /* ---- taking ------------------------------------------------------------- */
 
+/* The peer writes no more. Is it there to read what we have for it, or may
+ * have? One that could have written and finished is done when it has that. */
+static int may_still_read(const struct wpipe__conn *conn)
+{
+    return (conn->link->terms.silent_peer ||
+            !wpipe__outbox_empty(&conn->outbox)) &&
+           conn->link->transport->gone(conn->link) == 0;
+}
+
 /* The link told its end to the reader. */
 static void reader_ended(struct wpipe__loop *loop, struct wpipe__conn *conn,
                          int error)
 {
     uint32_t state = WPIPE__STATE_CLOSED;
 
-    if (error == WPIPE_EOF && !conn->deaf &&
-        conn->link->transport->gone(conn->link) == 0) {
-        conn->finished = 1; /* half-closed: it still reads */
+    if (error == WPIPE_EOF && !conn->deaf && may_still_read(conn)) {
+        conn->finished = 1; /* half-closed: give it the rest first */
         return;
     }
     if (error == WPIPE_EMSGSIZE || error == WPIPE_EPROTO ||
@@ -409,7 +417,7 @@ static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (!conn->finished)
         return 0;
     r = conn->link->transport->gone(conn->link);
-    if (!conn->deaf && r == 0)
+    if (!conn->deaf && may_still_read(conn))
         return 0;
     wpipe__loop_end(loop, conn, WPIPE__STATE_CLOSED,
                     r == WPIPE_EDIED ? WPIPE_REASON_DIED : WPIPE_REASON_CLOSED,

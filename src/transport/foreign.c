@@ -733,6 +733,7 @@ static void set_up(struct foreign *f, const wpipe_options *options)
     t->type = options->framing == WPIPE_FRAMING_RAW ? WPIPE_BYTE
                                                     : WPIPE_MESSAGE;
     t->direction = options->direction;
+    t->silent_peer = 1;
     t->ring_in = options->buffer_in;
     t->ring_out = options->buffer_out;
     t->max_in = options->max_message;

@@ -41,6 +41,7 @@ static void agree(struct wpipe__native *n)
     out = direction != WPIPE_IN && them->direction != WPIPE_OUT;
     t->ring_in = ring_for(them->buffer_out, us->buffer_in, in);
     t->ring_out = ring_for(us->buffer_out, them->buffer_in, out);
+    t->silent_peer = them->direction == WPIPE_IN;
     t->max_in = us->max_message;
     t->max_out = them->max_message;
     n->willing = (us->flags & them->flags & WPIPE__GREET_SHARED) != 0;

@@ -35,6 +35,8 @@ struct wpipe__terms {
     _Atomic uint32_t ring_out; /* ours */
     _Atomic uint64_t max_in;   /* the longest message that we take */
     _Atomic uint64_t max_out;  /* that the peer takes */
+    _Atomic int silent_peer; /* it only reads, or we cannot tell that it does
+                                not: its EOF is no good-bye */
 };
 
 /* Payload for one record: `record.size` bytes of the pieces, from `offset`. */
