@@ -167,7 +167,8 @@ void endpoint_close(struct endpoint *e, bool hurry)
         if (e->in >= 0)
             close(e->in);
     }
-    e->in = e->out = -1;
+    e->in = -1;
+    e->out = -1;
     if (e->child > 0)
         reap(e, hurry);
     wpipe_stream_close(e->stream);

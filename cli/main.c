@@ -3,6 +3,7 @@
  * windpipe, the tool: the table of commands, help, and how a command begins
  * and ends. Built on the public interface alone.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -154,10 +155,23 @@ static int run(const struct command *command, int argc, char **argv)
     return status;
 }
 
+/* So that no pipe is ever taken for stdin, stdout or stderr. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
 
+    open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* EPIPE tells the same, where it can be said */
     if (argc < 2) {
         short_help(stderr);
