@@ -46,6 +46,7 @@ static int is_over(uint64_t deadline)
  * done. Returns how many members were ready, WPIPE_ESYSTEM. */
 static int ask_sockets(struct wpipe__loop *loop, uint64_t deadline)
 {
+    uint64_t until = wpipe__min_u64(deadline, loop->timer);
     uint64_t tags[TAGS];
     int n;
     int i;
@@ -53,8 +54,7 @@ static int ask_sockets(struct wpipe__loop *loop, uint64_t deadline)
     loop->since_poll = 0;
     loop->asleep = deadline != 0;
     wpipe__mutex_unlock(&loop->lock);
-    n = wpipe__os_poller_wait(loop->poller, tags, TAGS,
-                              wpipe__min_u64(deadline, loop->timer));
+    n = wpipe__os_poller_wait(loop->poller, tags, TAGS, until);
     wpipe__loop_lock(loop);
     loop->asleep = 0;
     for (i = 0; i < n; i++)
