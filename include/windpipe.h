@@ -62,17 +62,17 @@ enum wpipe_reason {
 };
 
 typedef struct wpipe_event {
-    int type;               /* WPIPE_EVENT_* */
-    int reason;             /* WPIPE_REASON_* */
-    wpipe_id from;          /* the connection it is about */
-    const void *data;       /* MESSAGE: the whole message, borrowed */
+    int type;         /* WPIPE_EVENT_* */
+    int reason;       /* WPIPE_REASON_* */
+    wpipe_id from;    /* the connection it is about */
+    const void *data; /* MESSAGE: the whole message, borrowed */
     size_t size;
     uint64_t request;       /* MESSAGE: not 0 when it is a call to answer with
                                wpipe_server_reply */
     uint64_t lost_messages; /* DISCONNECTED: sent, but not read by the peer */
     uint64_t lost_bytes;
-    int os_error;           /* the system's own number, where there is one */
-    int error;              /* the WPIPE_E* behind the reason, or 0 */
+    int os_error; /* the system's own number, where there is one */
+    int error;    /* the WPIPE_E* behind the reason, or 0 */
     uint64_t reserved[4];
 } wpipe_event;
 
@@ -130,9 +130,8 @@ WPIPE_API int wpipe_server_broadcast(wpipe_server *server, const void *data,
  *
  * Returns 0. Errors: as send, WPIPE_EINVAL when the event is not a call.
  */
-WPIPE_API int wpipe_server_reply(wpipe_server *server,
-                                 const wpipe_event *event, const void *data,
-                                 size_t size);
+WPIPE_API int wpipe_server_reply(wpipe_server *server, const wpipe_event *event,
+                                 const void *data, size_t size);
 
 /*
  * End one client's connection: what it has not read is thrown away; its
@@ -172,8 +171,7 @@ typedef struct wpipe_handlers {
     size_t size;
     void (*connected)(wpipe_server *server, const wpipe_event *event,
                       void *user);
-    void (*message)(wpipe_server *server, const wpipe_event *event,
-                    void *user);
+    void (*message)(wpipe_server *server, const wpipe_event *event, void *user);
     void (*disconnected)(wpipe_server *server, const wpipe_event *event,
                          void *user);
     void (*other)(wpipe_server *server, const wpipe_event *event, void *user);
@@ -272,27 +270,27 @@ WPIPE_API int wpipe_event_message(const wpipe_event *event,
 
 /* One pipe, as its server tells. */
 typedef struct wpipe_pipe_facts {
-    size_t size;              /* set by the caller */
-    int type;                 /* WPIPE_BYTE or WPIPE_MESSAGE */
-    int access;               /* WPIPE_ACCESS_* */
-    uint32_t clients;         /* connected now */
+    size_t size;      /* set by the caller */
+    int type;         /* WPIPE_BYTE or WPIPE_MESSAGE */
+    int access;       /* WPIPE_ACCESS_* */
+    uint32_t clients; /* connected now */
     uint32_t max_clients;
-    uint64_t total_clients;   /* connected so far */
-    uint64_t refused;         /* not let in so far */
-    wpipe_peer owner;         /* the server's process */
+    uint64_t total_clients; /* connected so far */
+    uint64_t refused;       /* not let in so far */
+    wpipe_peer owner;       /* the server's process */
 } wpipe_pipe_facts;
 
 /* One connection of a pipe. */
 typedef struct wpipe_link_facts {
-    size_t size;              /* set in the first element by the caller */
+    size_t size; /* set in the first element by the caller */
     wpipe_id id;
     wpipe_peer peer;
-    int shared;               /* as wpipe_stream_facts.shared */
+    int shared; /* as wpipe_stream_facts.shared */
     uint64_t messages_in;
     uint64_t messages_out;
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t queued;          /* bytes waiting in the server for this client */
+    uint64_t queued; /* bytes waiting in the server for this client */
 } wpipe_link_facts;
 
 /*

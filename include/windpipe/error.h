@@ -40,39 +40,39 @@ extern "C" {
  * numbers never change and there are never more than 24.
  */
 enum wpipe_error {
-    WPIPE_EINVAL = -1,        /* an argument or option is out of range */
-    WPIPE_ENAME = -2,         /* the pipe name is not allowed */
-    WPIPE_ENOMEM = -3,        /* out of memory */
-    WPIPE_ELIMIT = -4,        /* out of descriptors or another system limit */
-    WPIPE_EAGAIN = -5,        /* nothing to do now without waiting */
-    WPIPE_ETIMEDOUT = -6,     /* the time given is over */
-    WPIPE_EWOKEN = -7,        /* the wait was ended by a wpipe_*_wake */
-    WPIPE_ENOTFOUND = -8,     /* no server has this name */
-    WPIPE_EBUSY = -9,         /* the server is full, or data is in the way */
-    WPIPE_EREFUSED = -10,     /* the server did not let us in */
-    WPIPE_EACCES = -11,       /* access denied, or the peer is not trusted */
-    WPIPE_EINUSE = -12,       /* another server has this name */
-    WPIPE_EOF = -13,          /* the peer closed or finished; all was read */
-    WPIPE_EPIPE = -14,        /* the peer closed; it cannot read any more */
-    WPIPE_EDIED = -15,        /* the peer died without closing */
-    WPIPE_EDISCONNECTED = -16,/* the server disconnected; unread is gone */
-    WPIPE_EPROTO = -17,       /* the peer broke the protocol */
-    WPIPE_EVERSION = -18,     /* the peer speaks another version */
-    WPIPE_EABORTED = -19,     /* the peer withdrew the message being read */
-    WPIPE_EMSGSIZE = -20,     /* the message is over the limit */
-    WPIPE_ENOTCONN = -21,     /* not connected, or that client is gone */
-    WPIPE_ESTATE = -22,       /* not possible on this object or in its state */
-    WPIPE_ENOTSUP = -23,      /* not to be had on this system or with this peer */
-    WPIPE_ESYSTEM = -24       /* the system failed in another way */
+    WPIPE_EINVAL = -1,         /* an argument or option is out of range */
+    WPIPE_ENAME = -2,          /* the pipe name is not allowed */
+    WPIPE_ENOMEM = -3,         /* out of memory */
+    WPIPE_ELIMIT = -4,         /* out of descriptors or another system limit */
+    WPIPE_EAGAIN = -5,         /* nothing to do now without waiting */
+    WPIPE_ETIMEDOUT = -6,      /* the time given is over */
+    WPIPE_EWOKEN = -7,         /* the wait was ended by a wpipe_*_wake */
+    WPIPE_ENOTFOUND = -8,      /* no server has this name */
+    WPIPE_EBUSY = -9,          /* the server is full, or data is in the way */
+    WPIPE_EREFUSED = -10,      /* the server did not let us in */
+    WPIPE_EACCES = -11,        /* access denied, or the peer is not trusted */
+    WPIPE_EINUSE = -12,        /* another server has this name */
+    WPIPE_EOF = -13,           /* the peer closed or finished; all was read */
+    WPIPE_EPIPE = -14,         /* the peer closed; it cannot read any more */
+    WPIPE_EDIED = -15,         /* the peer died without closing */
+    WPIPE_EDISCONNECTED = -16, /* the server disconnected; unread is gone */
+    WPIPE_EPROTO = -17,        /* the peer broke the protocol */
+    WPIPE_EVERSION = -18,      /* the peer speaks another version */
+    WPIPE_EABORTED = -19,      /* the peer withdrew the message being read */
+    WPIPE_EMSGSIZE = -20,      /* the message is over the limit */
+    WPIPE_ENOTCONN = -21,      /* not connected, or that client is gone */
+    WPIPE_ESTATE = -22,        /* not possible on this object or in its state */
+    WPIPE_ENOTSUP = -23,       /* not to be had here, or with this peer */
+    WPIPE_ESYSTEM = -24        /* the system failed in another way */
 };
 
 /* What a caller can do about an error. */
 enum wpipe_class {
-    WPIPE_CLASS_NONE = 0,     /* not an error */
-    WPIPE_CLASS_RETRY = 1,    /* try again later, or wait longer */
-    WPIPE_CLASS_PEER = 2,     /* the other process; this connection is over */
-    WPIPE_CLASS_CALLER = 3,   /* the call is wrong: fix the program */
-    WPIPE_CLASS_SYSTEM = 4    /* memory, descriptors, the system */
+    WPIPE_CLASS_NONE = 0,   /* not an error */
+    WPIPE_CLASS_RETRY = 1,  /* try again later, or wait longer */
+    WPIPE_CLASS_PEER = 2,   /* the other process; this connection is over */
+    WPIPE_CLASS_CALLER = 3, /* the call is wrong: fix the program */
+    WPIPE_CLASS_SYSTEM = 4  /* memory, descriptors, the system */
 };
 
 /*
@@ -92,12 +92,12 @@ WPIPE_API const char *wpipe_version(void);
 
 /* Who is at the other end, as the kernel told when the two connected. */
 typedef struct wpipe_peer {
-    size_t size;          /* set to sizeof(wpipe_peer) by the caller */
-    uint32_t uid;         /* user id */
-    uint32_t gid;         /* group id */
-    int64_t pid;          /* process id: a hint, pids are used again */
-    char program[64];     /* name of its executable, "" if unknown; untrusted */
-    char user[64];        /* user name where the system tells it, else "" */
+    size_t size;      /* set to sizeof(wpipe_peer) by the caller */
+    uint32_t uid;     /* user id */
+    uint32_t gid;     /* group id */
+    int64_t pid;      /* process id: a hint, pids are used again */
+    char program[64]; /* name of its executable, "" if unknown; untrusted */
+    char user[64];    /* user name where the system tells it, else "" */
 } wpipe_peer;
 
 /* options.type: what travels. */
@@ -110,8 +110,8 @@ enum wpipe_type {
 /* options.direction, seen from the end that the options belong to. */
 enum wpipe_direction {
     WPIPE_DUPLEX = 0,
-    WPIPE_IN = 1,         /* this end only reads */
-    WPIPE_OUT = 2         /* this end only writes */
+    WPIPE_IN = 1, /* this end only reads */
+    WPIPE_OUT = 2 /* this end only writes */
 };
 
 /* options.access: who may connect. */
@@ -123,16 +123,16 @@ enum wpipe_access {
 
 /* options.shared_memory: when a connection leaves its socket. */
 enum wpipe_shared_memory {
-    WPIPE_SHARED_AUTO = 0,    /* when its traffic earns it */
-    WPIPE_SHARED_NOW = 1,     /* right after the connection is made */
+    WPIPE_SHARED_AUTO = 0, /* when its traffic earns it */
+    WPIPE_SHARED_NOW = 1,  /* right after the connection is made */
     WPIPE_SHARED_NEVER = 2,
     WPIPE_SHARED_REQUIRED = 3 /* as NOW, and fail where it is not to be had */
 };
 
 /* options.slow_reader: what broadcast does with a client that is full. */
 enum wpipe_slow_reader {
-    WPIPE_SLOW_DROP = 0,  /* end its connection: DISCONNECTED, reason SLOW */
-    WPIPE_SLOW_SKIP = 1   /* leave it out and say so: a SKIPPED event */
+    WPIPE_SLOW_DROP = 0, /* end its connection: DISCONNECTED, reason SLOW */
+    WPIPE_SLOW_SKIP = 1  /* leave it out and say so: a SKIPPED event */
 };
 
 /*
@@ -164,12 +164,13 @@ enum wpipe_foreign {
 enum wpipe_flags {
     WPIPE_FIRST_INSTANCE = 1, /* take the name only if nobody has it; windpipe
                                  always does, the flag is for readers */
-    WPIPE_CONNECT_EARLY = 2,  /* connect: do not wait for the server's word;
-                                 one thread may listen, connect, write, accept */
-    WPIPE_TRUST_PEER = 4,     /* read_begin: ring memory also from another user */
-    WPIPE_RECONNECT = 8,      /* client: connect again when the server is lost */
-    WPIPE_CHECK_UID = 16,     /* connect: the server must be options.server_uid */
-    WPIPE_CONNECT_LATER = 32  /* client_open: do not wait for the first
+    WPIPE_CONNECT_EARLY = 2,  /* connect: do not wait for the verdict;
+                                one thread may listen, connect, write,
+                                accept */
+    WPIPE_TRUST_PEER = 4, /* read_begin: ring memory also from another user */
+    WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */
+    WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
+    WPIPE_CONNECT_LATER = 32 /* client_open: do not wait for the first
                                  connection; a CONNECTED event tells of it */
 };
 
@@ -184,41 +185,41 @@ enum wpipe_flags {
  */
 typedef struct wpipe_options {
     size_t size;
-    int type;               /* WPIPE_BYTE or WPIPE_MESSAGE; a connecting end
+    int type;              /* WPIPE_BYTE or WPIPE_MESSAGE; a connecting end
                                asks how it wants to read, the listener decides
                                what the pipe is */
-    int direction;          /* WPIPE_DUPLEX, WPIPE_IN, WPIPE_OUT */
-    int access;             /* listener, server: WPIPE_ACCESS_* */
-    uint32_t group;         /* ACCESS_GROUP: the group id; 0 = our own group */
-    int shared_memory;      /* WPIPE_SHARED_* */
-    int slow_reader;        /* server: WPIPE_SLOW_* */
-    int spin_us;            /* microseconds to spin before sleeping: 0 = 50,
+    int direction;         /* WPIPE_DUPLEX, WPIPE_IN, WPIPE_OUT */
+    int access;            /* listener, server: WPIPE_ACCESS_* */
+    uint32_t group;        /* ACCESS_GROUP: the group id; 0 = our own group */
+    int shared_memory;     /* WPIPE_SHARED_* */
+    int slow_reader;       /* server: WPIPE_SLOW_* */
+    int spin_us;           /* microseconds to spin before sleeping: 0 = 50,
                                WPIPE_SPIN_OFF = none; at most 10000 */
-    uint32_t flags;         /* WPIPE_FIRST_INSTANCE and so on */
-    uint32_t server_uid;    /* with WPIPE_CHECK_UID */
-    uint32_t max_clients;   /* listener: instances at once; server: clients;
+    uint32_t flags;        /* WPIPE_FIRST_INSTANCE and so on */
+    uint32_t server_uid;   /* with WPIPE_CHECK_UID */
+    uint32_t max_clients;  /* listener: instances at once; server: clients;
                                0 = 65536 */
-    uint32_t max_per_user;  /* of those, from one user id; 0 = no own limit */
-    uint32_t buffer_in;     /* bytes of ring for what we read: 4 KiB to 64 MiB,
+    uint32_t max_per_user; /* of those, from one user id; 0 = no own limit */
+    uint32_t buffer_in;    /* bytes of ring for what we read: 4 KiB to 64 MiB,
                                rounded up to a power of two; 0 = 256 KiB */
-    uint32_t buffer_out;    /* the same for what we write */
-    uint64_t max_message;   /* bytes of one message we take; 0 = 16 MiB */
-    uint64_t queue_limit;   /* bytes queued for one client; 0 = 1 MiB */
-    uint64_t memory_limit;  /* server: bytes queued and half-read over all
+    uint32_t buffer_out;   /* the same for what we write */
+    uint64_t max_message;  /* bytes of one message we take; 0 = 16 MiB */
+    uint64_t queue_limit;  /* bytes queued for one client; 0 = 1 MiB */
+    uint64_t memory_limit; /* server: bytes queued and half-read over all
                                clients; 0 = 256 MiB */
-    int handshake_ms;       /* a peer's time to say hello; 0 = 5000 */
-    int connect_ms;         /* client_open: 0 = five minutes, WPIPE_FOREVER,
+    int handshake_ms;      /* a peer's time to say hello; 0 = 5000 */
+    int connect_ms;        /* client_open: 0 = five minutes, WPIPE_FOREVER,
                                or milliseconds; 1 at the least */
-    int foreign;            /* WPIPE_FOREIGN_* */
-    int framing;            /* WPIPE_FRAMING_* of the foreign door */
+    int foreign;           /* WPIPE_FOREIGN_* */
+    int framing;           /* WPIPE_FRAMING_* of the foreign door */
     /* Called before a peer is let in: 0 lets it in, a negative code refuses
      * it. On the thread that accepts or waits; must not call this library. */
     int (*admit)(const wpipe_peer *peer, void *admit_user);
     void *admit_user;
-    char *error_text;       /* buffer of the caller's: one sentence about a
+    char *error_text; /* buffer of the caller's: one sentence about a
                                failure, always terminated */
     size_t error_text_size;
-    uint64_t reserved[6];   /* zero */
+    uint64_t reserved[6]; /* zero */
 } wpipe_options;
 
 #ifdef __cplusplus

@@ -33,7 +33,7 @@ enum wpipe_message_problem {
     WPIPE_MESSAGE_LENGTH_OVERLONG,     /* not the shortest form */
     WPIPE_MESSAGE_TRUNCATED,           /* a string goes beyond the end */
     WPIPE_MESSAGE_NOT_UTF8,
-    WPIPE_MESSAGE_TRAILING_BYTES       /* something follows the body */
+    WPIPE_MESSAGE_TRAILING_BYTES /* something follows the body */
 };
 
 /*

@@ -34,14 +34,14 @@ typedef struct wpipe_piece {
 
 /* What wpipe_stream_info tells. */
 typedef struct wpipe_stream_facts {
-    size_t size;            /* set by the caller */
-    int type;               /* WPIPE_BYTE or WPIPE_MESSAGE: of the pipe */
-    int direction;          /* of this end */
-    int shared;             /* 1 when our writes go through shared memory,
+    size_t size;        /* set by the caller */
+    int type;           /* WPIPE_BYTE or WPIPE_MESSAGE: of the pipe */
+    int direction;      /* of this end */
+    int shared;         /* 1 when our writes go through shared memory,
                                2 when both ways do, 0 on the socket */
-    uint32_t buffer_in;     /* bytes of ring each way */
+    uint32_t buffer_in; /* bytes of ring each way */
     uint32_t buffer_out;
-    uint64_t messages_in;   /* whole messages, and bytes, so far */
+    uint64_t messages_in; /* whole messages, and bytes, so far */
     uint64_t messages_out;
     uint64_t bytes_in;
     uint64_t bytes_out;

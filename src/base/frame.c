@@ -16,17 +16,17 @@ static const struct {
     uint32_t least;
     uint32_t most;
 } body_sizes[] = {
-    [WPIPE__FRAME_HELLO] = {WPIPE__GREETING_SIZE, WPIPE__GREETING_SIZE},
-    [WPIPE__FRAME_VERDICT] = {WPIPE__GREETING_SIZE, WPIPE__GREETING_SIZE},
-    [WPIPE__FRAME_WAIT] = {0, 0},
-    [WPIPE__FRAME_DATA] = {0, WPIPE__FRAME_DATA_MAX + 16},
-    [WPIPE__FRAME_CREDIT] = {8, 8},
-    [WPIPE__FRAME_WANT] = {0, 0},
-    [WPIPE__FRAME_STATE] = {0, 0},
-    [WPIPE__FRAME_SWITCH] = {WPIPE__SWITCH_SIZE, WPIPE__SWITCH_SIZE},
-    [WPIPE__FRAME_MOVED] = {0, 0},
-    [WPIPE__FRAME_STAY] = {0, 0},
-    [WPIPE__FRAME_FACTS] = {0, 16u << 20},
+    [WPIPE__FRAME_HELLO] = { WPIPE__GREETING_SIZE, WPIPE__GREETING_SIZE },
+    [WPIPE__FRAME_VERDICT] = { WPIPE__GREETING_SIZE, WPIPE__GREETING_SIZE },
+    [WPIPE__FRAME_WAIT] = { 0, 0 },
+    [WPIPE__FRAME_DATA] = { 0, WPIPE__FRAME_DATA_MAX + 16 },
+    [WPIPE__FRAME_CREDIT] = { 8, 8 },
+    [WPIPE__FRAME_WANT] = { 0, 0 },
+    [WPIPE__FRAME_STATE] = { 0, 0 },
+    [WPIPE__FRAME_SWITCH] = { WPIPE__SWITCH_SIZE, WPIPE__SWITCH_SIZE },
+    [WPIPE__FRAME_MOVED] = { 0, 0 },
+    [WPIPE__FRAME_STAY] = { 0, 0 },
+    [WPIPE__FRAME_FACTS] = { 0, 16u << 20 },
 };
 
 void wpipe__frame_encode(const struct wpipe__frame *frame,
@@ -63,8 +63,8 @@ int wpipe__frame_decode(const uint8_t bytes[WPIPE__FRAME_HEADER],
         return WPIPE_EPROTO;
     if (f.type == WPIPE__FRAME_DATA ? !data_is_sane(&f) : f.flags != 0)
         return WPIPE_EPROTO;
-    if (f.type == WPIPE__FRAME_STATE &&
-        f.value != WPIPE__STATE_CLOSED && f.value != WPIPE__STATE_DISCONNECTED)
+    if (f.type == WPIPE__FRAME_STATE && f.value != WPIPE__STATE_CLOSED &&
+        f.value != WPIPE__STATE_DISCONNECTED)
         return WPIPE_EPROTO;
     *ret_frame = f;
     return 0;

@@ -12,13 +12,15 @@
 #include <stdint.h>
 
 #define WPIPE__WIRE_VERSION 1u
-#define WPIPE__HELLO_MAGIC UINT64_C(0x45504950444e4957) /* "WINDPIPE" */
+#define WPIPE__HELLO_MAGIC  UINT64_C(0x45504950444e4957) /* "WINDPIPE" */
 
 #define WPIPE__FRAME_HEADER 16u
-#define WPIPE__FRAME_DATA_MAX 16384u /* payload of one DATA frame: the kernel
+#define WPIPE__FRAME_DATA_MAX \
+    16384u                        /* payload of one DATA frame: the kernel
                                         sends it in one piece */
-#define WPIPE__FRAME_CHARGE 1024u    /* least credit that a frame costs */
-#define WPIPE__WINDOW_MIN 16384u     /* credit that every receiver grants,
+#define WPIPE__FRAME_CHARGE 1024u /* least credit that a frame costs */
+#define WPIPE__WINDOW_MIN \
+    16384u /* credit that every receiver grants,
                                         also before the verdict */
 #define WPIPE__WINDOW_MAX 65536u
 
@@ -74,15 +76,15 @@ enum {
 
 /* Body of HELLO and of VERDICT. */
 struct wpipe__greeting {
-    uint16_t version_low;  /* VERDICT: both are the version chosen */
+    uint16_t version_low; /* VERDICT: both are the version chosen */
     uint16_t version_high;
-    uint32_t code;         /* VERDICT: WPIPE__VERDICT_*; HELLO: kind */
+    uint32_t code; /* VERDICT: WPIPE__VERDICT_*; HELLO: kind */
     uint32_t flags;
-    uint16_t type;         /* WPIPE_BYTE, WPIPE_MESSAGE, 0 = as the server */
-    uint16_t direction;    /* WPIPE_DUPLEX, WPIPE_IN, WPIPE_OUT of the sender */
-    uint32_t buffer_in;    /* ring that the sender takes, and makes */
+    uint16_t type;      /* WPIPE_BYTE, WPIPE_MESSAGE, 0 = as the server */
+    uint16_t direction; /* WPIPE_DUPLEX, WPIPE_IN, WPIPE_OUT of the sender */
+    uint32_t buffer_in; /* ring that the sender takes, and makes */
     uint32_t buffer_out;
-    uint64_t max_message;  /* bytes of one message that the sender takes */
+    uint64_t max_message; /* bytes of one message that the sender takes */
 };
 #define WPIPE__GREETING_SIZE 40u
 

@@ -23,8 +23,8 @@ enum {
 };
 
 /* What version 1 accepts from a peer, PAD aside. */
-#define WPIPE__RECORD_KNOWN                                                    \
-    (WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL | WPIPE__RECORD_REQUEST |        \
+#define WPIPE__RECORD_KNOWN                                             \
+    (WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL | WPIPE__RECORD_REQUEST | \
      WPIPE__RECORD_REPLY | WPIPE__RECORD_ABORT | WPIPE__RECORD_FIN)
 
 #define WPIPE__RECORD_HEADER 8u
@@ -32,10 +32,10 @@ enum {
 /* One record, taken apart. `data` may lie in memory that the peer can change:
  * copy it once, judge the copy. */
 struct wpipe__record {
-    uint32_t size;       /* payload bytes (that are still untaken) */
-    uint32_t flags;      /* WPIPE__RECORD_* */
-    uint64_t total;      /* with TOTAL */
-    uint64_t request;    /* with REQUEST or REPLY */
+    uint32_t size;    /* payload bytes (that are still untaken) */
+    uint32_t flags;   /* WPIPE__RECORD_* */
+    uint64_t total;   /* with TOTAL */
+    uint64_t request; /* with REQUEST or REPLY */
     const uint8_t *data;
 };
 
@@ -52,8 +52,8 @@ static inline uint32_t wpipe__record_extra(uint32_t flags)
 /* Bytes that a record takes in a ring. */
 static inline uint64_t wpipe__record_space(uint32_t flags, uint32_t size)
 {
-    uint64_t n = WPIPE__RECORD_HEADER + wpipe__record_extra(flags) +
-                 (uint64_t)size;
+    uint64_t n =
+        WPIPE__RECORD_HEADER + wpipe__record_extra(flags) + (uint64_t)size;
 
     return (n + 7u) & ~(uint64_t)7u;
 }

@@ -57,8 +57,7 @@ static int refresh_tail(struct wpipe__ring_out *out,
 
 uint8_t *wpipe__ring_reserve(struct wpipe__ring_out *out,
                              const struct wpipe__control *theirs,
-                             const struct wpipe__record *record,
-                             int *ret_error)
+                             const struct wpipe__record *record, int *ret_error)
 {
     uint64_t space = wpipe__record_space(record->flags, record->size);
     uint64_t pad = pad_before(out, space);
@@ -128,7 +127,7 @@ static int parse(const struct wpipe__ring_in *in, uint64_t position,
     const uint8_t *at = in->bytes + (position & (in->size - 1));
     uint64_t left = to_the_end(in->size, position);
     uint64_t word = load_once(at);
-    struct wpipe__record r = {0};
+    struct wpipe__record r = { 0 };
 
     if (left > in->head - position)
         left = in->head - position;

@@ -21,8 +21,9 @@
 #include "base/record.h"
 
 #define WPIPE__CONTROL_MAGIC 0x31305057u /* "WP01" */
-#define WPIPE__CONTROL_SIZE 4096u        /* the ring starts here */
-#define WPIPE__LINE 128u                 /* two cache lines: they are fetched
+#define WPIPE__CONTROL_SIZE  4096u       /* the ring starts here */
+#define WPIPE__LINE \
+    128u /* two cache lines: they are fetched
                                             in pairs */
 #define WPIPE__RING_MIN 4096u
 #define WPIPE__RING_MAX (64u << 20)

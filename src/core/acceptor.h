@@ -65,8 +65,8 @@ struct wpipe__acceptor {
     uint64_t resume;  /* when to accept again; never: it is being polled */
     uint8_t polled;   /* the listening socket is in the poller */
     uint8_t foreign_polled; /* the foreign door's is */
-    uint8_t crowded;  /* it is not, because the lobby is full */
-    uint8_t seating;  /* guests are being let in */
+    uint8_t crowded;        /* it is not, because the lobby is full */
+    uint8_t seating;        /* guests are being let in */
 };
 
 /* All zero is not one; this is. */

@@ -52,7 +52,7 @@ void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a)
 static void refuse(struct wpipe__acceptor *a, struct wpipe__link *link,
                    int reason, int error)
 {
-    struct wpipe__refusal why = {.reason = reason, .error = error};
+    struct wpipe__refusal why = { .reason = reason, .error = error };
 
     if (link != NULL)
         link->transport->free(link);
@@ -100,9 +100,9 @@ void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
         return;
     if (r < 0) {
         /* no descriptor: it waits, and we ask again in a while */
-        struct wpipe__refusal why = {.reason = WPIPE_REASON_FULL,
-                                     .error = r,
-                                     .os_error = wpipe__os_error_number()};
+        struct wpipe__refusal why = { .reason = WPIPE_REASON_FULL,
+                                      .error = r,
+                                      .os_error = wpipe__os_error_number() };
 
         wpipe__guest_refused(a, &why);
         a->resume = wpipe__os_deadline(100);

@@ -212,9 +212,9 @@ static int try_once(struct attempt *a, struct wpipe__link **ret_link)
 {
     wpipe__handle socket = WPIPE__NO_HANDLE;
     int foreign = 0;
-    int r = a->query ? wpipe__door_dial(a->name, a->options, &socket)
-                     : wpipe__connect_find(a->name, a->options, &socket,
-                                           &foreign);
+    int r = a->query
+                ? wpipe__door_dial(a->name, a->options, &socket)
+                : wpipe__connect_find(a->name, a->options, &socket, &foreign);
 
     if (r < 0) {
         a->last = r;

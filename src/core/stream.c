@@ -24,8 +24,8 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
     }
     s->link = link;
     s->server_end = server_end;
-    s->reads_messages = options->type == WPIPE_MESSAGE &&
-                        link->terms.type == WPIPE_MESSAGE;
+    s->reads_messages =
+        options->type == WPIPE_MESSAGE && link->terms.type == WPIPE_MESSAGE;
     s->trusts_peer = (options->flags & WPIPE_TRUST_PEER) != 0 ||
                      link->peer.uid == wpipe__os_uid();
     s->complete = 1;
@@ -64,7 +64,7 @@ int wpipe_stream_message_complete(const wpipe_stream *stream)
     return stream == NULL || stream->complete;
 }
 
-/* ---- the writer's ends ---------------------------------------------------- */
+/* ---- the writer's ends --------------------------------------------------- */
 
 static int stream_drained(void *user)
 {
@@ -75,7 +75,7 @@ static int stream_drained(void *user)
 
 int wpipe_drain(wpipe_stream *stream, int timeout_ms)
 {
-    struct wpipe__timer timer = {timeout_ms, 0};
+    struct wpipe__timer timer = { timeout_ms, 0 };
     int r = wpipe__stream_check(stream, WPIPE_OUT);
 
     if (r < 0)
@@ -119,7 +119,7 @@ int wpipe_disconnect(wpipe_stream *stream)
     return 0;
 }
 
-/* ---- asking ---------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------- */
 
 int wpipe_stream_peer(const wpipe_stream *stream, wpipe_peer *ret_peer)
 {
@@ -137,10 +137,9 @@ int wpipe_stream_peer(const wpipe_stream *stream, wpipe_peer *ret_peer)
     return 0;
 }
 
-int wpipe_stream_info(const wpipe_stream *stream,
-                      wpipe_stream_facts *ret_facts)
+int wpipe_stream_info(const wpipe_stream *stream, wpipe_stream_facts *ret_facts)
 {
-    wpipe_stream_facts facts = {0};
+    wpipe_stream_facts facts = { 0 };
     const struct wpipe__terms *terms;
     int shared;
 
@@ -170,7 +169,7 @@ void wpipe_stream_wake(wpipe_stream *stream)
         wpipe__link_wake(stream->link);
 }
 
-/* ---- a foreign event loop ---------------------------------------------------- */
+/* ---- a foreign event loop ------------------------------------------------ */
 
 void wpipe__stream_refresh(struct wpipe_stream *s)
 {
@@ -222,7 +221,7 @@ fail:
     return r;
 }
 
-/* ---- the end ------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------- */
 
 void wpipe_stream_close(wpipe_stream *stream)
 {

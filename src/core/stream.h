@@ -15,17 +15,17 @@
 struct wpipe_stream {
     struct wpipe__link *link;
     int server_end;
-    int reads_messages;          /* our reading, not the pipe's type */
-    int trusts_peer;             /* read_begin may show the ring */
-    _Atomic int over;            /* why we ended it: WPIPE_E*, or 0 */
+    int reads_messages; /* our reading, not the pipe's type */
+    int trusts_peer;    /* read_begin may show the ring */
+    _Atomic int over;   /* why we ended it: WPIPE_E*, or 0 */
     void (*closed)(void *user);
     void *closed_user;
 
     /* anonymous pipes, in the process that made them */
     int anonymous;
-    wpipe__handle client;        /* the child's end, until it is released */
-    int client_told;             /* its number was given away */
-    uint64_t client_device;      /* what it is, to know it again */
+    wpipe__handle client;   /* the child's end, until it is released */
+    int client_told;        /* its number was given away */
+    uint64_t client_device; /* what it is, to know it again */
     uint64_t client_inode;
 
     /* the reader's; what both read must not share a line with it */
@@ -45,9 +45,9 @@ struct wpipe_stream {
     /* the writer's */
     uint8_t pad_writer[128];
     int finished;
-    int parts;                   /* a message was begun with more = 1 */
-    uint64_t parts_size;         /* its bytes so far */
-    int reserved;                /* write_begin without commit */
+    int parts;           /* a message was begun with more = 1 */
+    uint64_t parts_size; /* its bytes so far */
+    int reserved;        /* write_begin without commit */
     struct wpipe__record reservation;
     _Atomic uint64_t messages_out;
     _Atomic uint64_t bytes_out;

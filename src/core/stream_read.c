@@ -13,7 +13,7 @@
 
 #define PIECES_MAX 1024
 
-/* ---- the next record ---------------------------------------------------------- */
+/* ---- the next record ----------------------------------------------------- */
 
 struct looking {
     struct wpipe_stream *stream;
@@ -32,7 +32,7 @@ static int look(void *user)
 static int is_withdrawn(struct wpipe_stream *s)
 {
     struct wpipe__link *link = s->link;
-    struct wpipe__cursor cursor = {0};
+    struct wpipe__cursor cursor = { 0 };
     struct wpipe__record r;
 
     while (link->transport->scan(link, &cursor, &r) == 1)
@@ -69,7 +69,7 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
                        struct wpipe__timer *timer)
 {
     struct wpipe__link *link = s->link;
-    struct looking looking = {s, ret};
+    struct looking looking = { s, ret };
     int r;
 
     for (;;) {
@@ -77,8 +77,7 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
         if (r == 0 && timer == NULL)
             return 0;
         if (r == 0)
-            r = wpipe__link_wait(link, WPIPE__WANT_DATA, look, &looking,
-                                 timer);
+            r = wpipe__link_wait(link, WPIPE__WANT_DATA, look, &looking, timer);
         if (r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN) {
             s->begun = 0; /* nothing more will come of it */
             s->complete = 1;
@@ -139,7 +138,7 @@ int wpipe__stream_took(struct wpipe_stream *s,
     return ended;
 }
 
-/* ---- into the caller's pieces -------------------------------------------------- */
+/* ---- into the caller's pieces -------------------------------------------- */
 
 /* Where the next byte goes. */
 struct target {
@@ -189,7 +188,7 @@ static void target_put(struct target *t, const uint8_t *from, size_t size)
     }
 }
 
-/* ---- messages ------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------ */
 
 /* A message that was written in parts may end in an empty one. */
 int wpipe__stream_end_is_there(struct wpipe_stream *s)
@@ -213,8 +212,7 @@ static int64_t read_message(struct wpipe_stream *s, struct target *t,
         uint32_t part;
 
         r = wpipe__stream_next(s, &record, timer);
-        if (r < 0 && got > 0 &&
-            (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN))
+        if (r < 0 && got > 0 && (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN))
             break; /* its rest is for the next read */
         if (r < 0)
             return r;
@@ -231,7 +229,7 @@ static int64_t read_message(struct wpipe_stream *s, struct target *t,
     return got;
 }
 
-/* ---- bytes ---------------------------------------------------------------------- */
+/* ---- bytes --------------------------------------------------------------- */
 
 static int64_t read_bytes(struct wpipe_stream *s, struct target *t,
                           struct wpipe__timer *timer)
@@ -278,7 +276,7 @@ static int64_t read_nothing(struct wpipe_stream *s)
 int64_t wpipe_readv(wpipe_stream *stream, const wpipe_piece *pieces, int count,
                     int timeout_ms)
 {
-    struct wpipe__timer timer = {timeout_ms, 0};
+    struct wpipe__timer timer = { timeout_ms, 0 };
     struct target target;
     int64_t r = wpipe__stream_check(stream, WPIPE_IN);
 
@@ -317,8 +315,7 @@ static int64_t read_whole(struct wpipe_stream *s, void *buf, size_t size)
     return record.size;
 }
 
-int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size,
-                   int timeout_ms)
+int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size, int timeout_ms)
 {
     wpipe_piece piece;
     int64_t r;
@@ -334,17 +331,17 @@ int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size,
     return wpipe_readv(stream, &piece, 1, timeout_ms);
 }
 
-/* ---- peek ------------------------------------------------------------------------ */
+/* ---- peek ---------------------------------------------------------------- */
 
 /* What a peek has seen so far. */
 struct peeking {
     uint8_t *to;
     size_t room;
     size_t copied;
-    size_t available;   /* of messages that are whole or still coming */
-    size_t message;     /* bytes of the message being looked at */
-    size_t first;       /* unread bytes of the first message */
-    uint64_t total;     /* of the first message, if told */
+    size_t available; /* of messages that are whole or still coming */
+    size_t message;   /* bytes of the message being looked at */
+    size_t first;     /* unread bytes of the first message */
+    uint64_t total;   /* of the first message, if told */
     int in_first;
     int in_message;
 };
@@ -383,8 +380,8 @@ static void peek_record(struct wpipe_stream *s, struct peeking *p,
 int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
                    size_t *ret_available, size_t *ret_left_in_message)
 {
-    struct peeking p = {0};
-    struct wpipe__cursor cursor = {0};
+    struct peeking p = { 0 };
+    struct wpipe__cursor cursor = { 0 };
     struct wpipe__record record;
     uint64_t first;
     int r = wpipe__stream_check(stream, WPIPE_IN);
@@ -413,9 +410,9 @@ int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
     if (ret_available != NULL)
         *ret_available = p.available;
     if (ret_left_in_message != NULL)
-        *ret_left_in_message = stream->link->terms.type == WPIPE_MESSAGE &&
-                                       first > p.copied
-                                   ? (size_t)(first - p.copied)
-                                   : 0;
+        *ret_left_in_message =
+            stream->link->terms.type == WPIPE_MESSAGE && first > p.copied
+                ? (size_t)(first - p.copied)
+                : 0;
     return (int64_t)p.copied;
 }

@@ -124,7 +124,7 @@ static int64_t write_bytes(struct wpipe_stream *s, struct wpipe__parcel *parcel,
     int r = 0;
 
     while (parcel->offset < size) {
-        parcel->record.size = 
+        parcel->record.size =
             balanced(size - parcel->offset, link->transport->fragment(link));
         r = put(s, parcel, timer);
         if (r < 0)

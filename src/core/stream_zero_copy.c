@@ -11,15 +11,15 @@
 #include "base/memory.h"
 #include "base/ring.h"
 
-/* ---- writing -------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
                       int timeout_ms)
 {
-    struct wpipe__record record = {0};
+    struct wpipe__record record = { 0 };
     struct wpipe__link *link;
     uint8_t *data = NULL;
-    struct wpipe__timer timer = {timeout_ms, 0};
+    struct wpipe__timer timer = { timeout_ms, 0 };
     int r = wpipe__stream_check(stream, WPIPE_OUT);
 
     if (r < 0)
@@ -49,7 +49,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
 /* Records cannot be empty in the middle of a message. */
 static int commit_parts(struct wpipe_stream *s, size_t size, int more)
 {
-    struct wpipe__timer forever = {WPIPE_FOREVER, 0};
+    struct wpipe__timer forever = { WPIPE_FOREVER, 0 };
     struct wpipe__record record = s->reservation;
     struct wpipe__link *link = s->link;
     int r;
@@ -104,19 +104,18 @@ void wpipe_write_abort(wpipe_stream *stream)
     if (stream->reserved)
         stream->link->transport->cancel(stream->link);
     if (stream->parts)
-        (void)stream->link->transport->mark(stream->link,
-                                            WPIPE__RECORD_ABORT);
+        (void)stream->link->transport->mark(stream->link, WPIPE__RECORD_ABORT);
     stream->reserved = 0;
     stream->parts = 0;
     stream->parts_size = 0;
 }
 
-/* ---- reading -------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------- */
 
 int wpipe_read_begin(wpipe_stream *stream, const void **ret_data,
                      size_t *ret_size, int timeout_ms)
 {
-    struct wpipe__timer timer = {timeout_ms, 0};
+    struct wpipe__timer timer = { timeout_ms, 0 };
     struct wpipe__record record;
     int r = wpipe__stream_check(stream, WPIPE_IN);
 

@@ -120,7 +120,8 @@ int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
 int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
                        wpipe__handle flag, uint64_t deadline)
 {
-    struct pollfd fds[2] = {{.fd = handle}, {.fd = flag, .events = POLLIN}};
+    struct pollfd fds[2] = { { .fd = handle },
+                             { .fd = flag, .events = POLLIN } };
     int soon = (interest & WPIPE__INTEREST_SOON) != 0;
     int left;
     int n;
@@ -207,7 +208,7 @@ int wpipe__os_poller_add(wpipe__handle poller, wpipe__handle member,
 int wpipe__os_poller_change(wpipe__handle poller, wpipe__handle member,
                             uint64_t tag, unsigned interest)
 {
-    struct epoll_event event = {.data = {.u64 = tag}};
+    struct epoll_event event = { .data = { .u64 = tag } };
 
     if (interest & WPIPE__INTEREST_IN)
         event.events |= EPOLLIN;

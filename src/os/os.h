@@ -132,8 +132,8 @@ struct wpipe__file_facts {
     uint64_t inode;
     uint32_t uid;
     uint32_t gid;
-    uint32_t mode;     /* permission bits, with sticky */
-    int kind;          /* WPIPE__FILE_* */
+    uint32_t mode; /* permission bits, with sticky */
+    int kind;      /* WPIPE__FILE_* */
 };
 enum {
     WPIPE__FILE_OTHER = 0,
@@ -385,8 +385,7 @@ int wpipe__os_all_read(wpipe__handle handle, int kind);
  * WPIPE_ELIMIT, WPIPE_ENOMEM.
  */
 int wpipe__os_spawn(const char *path, char *const *arguments,
-                    const wpipe__handle *handles, int count,
-                    int64_t *ret_pid);
+                    const wpipe__handle *handles, int count, int64_t *ret_pid);
 /* Wait for it: its exit status, 128 + n when signal n ended it;
  * WPIPE_ETIMEDOUT; WPIPE_EINVAL (not a child of ours). */
 int wpipe__os_reap(int64_t pid, uint64_t deadline);

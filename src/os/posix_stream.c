@@ -135,7 +135,7 @@ int64_t wpipe__os_stream_read(wpipe__handle handle, int kind, void *buf,
 static ssize_t write_without_signal(int fd, const struct iovec *parts,
                                     int count)
 {
-    const struct timespec no_time = {0, 0};
+    const struct timespec no_time = { 0, 0 };
     sigset_t pipe_signal;
     sigset_t before;
     sigset_t pending;
@@ -151,8 +151,7 @@ static ssize_t write_without_signal(int fd, const struct iovec *parts,
     while (n < 0 && errno == EINTR);
     number = errno;
     if (n < 0 && number == EPIPE && !sigismember(&pending, SIGPIPE))
-        while (sigtimedwait(&pipe_signal, NULL, &no_time) < 0 &&
-               errno == EINTR)
+        while (sigtimedwait(&pipe_signal, NULL, &no_time) < 0 && errno == EINTR)
             ;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = number;
@@ -215,7 +214,7 @@ void wpipe__os_shutdown_read(wpipe__handle socket)
 
 int wpipe__os_hung_up(wpipe__handle handle)
 {
-    struct pollfd fd = {.fd = handle};
+    struct pollfd fd = { .fd = handle };
 
     if (poll(&fd, 1, 0) <= 0)
         return 0;
@@ -312,8 +311,7 @@ static int spawn_code(int number)
 }
 
 int wpipe__os_spawn(const char *path, char *const *arguments,
-                    const wpipe__handle *handles, int count,
-                    int64_t *ret_pid)
+                    const wpipe__handle *handles, int count, int64_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     pid_t pid = 0;
@@ -345,8 +343,8 @@ static int open_process(pid_t pid)
 /* Until it has ended, maybe, or `deadline`. */
 static void wait_process(int process, uint64_t deadline)
 {
-    const struct timespec step = {0, 2000000};
-    struct pollfd fd = {.fd = process, .events = POLLIN};
+    const struct timespec step = { 0, 2000000 };
+    struct pollfd fd = { .fd = process, .events = POLLIN };
 
     if (process >= 0)
         (void)poll(&fd, 1, wpipe__os_left_ms(deadline));

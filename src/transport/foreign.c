@@ -22,27 +22,27 @@
 #include "transport/queue.h"
 
 #define RECEIVE_SIZE 32768u
-#define FRAGMENT (256u << 10)
-#define PIECES_MAX 16
+#define FRAGMENT     (256u << 10)
+#define PIECES_MAX   16
 
 struct foreign {
     struct wpipe__link link;
-    int kind;              /* WPIPE__KIND_* */
+    int kind; /* WPIPE__KIND_* */
     int framing;
-    size_t limit;          /* stop receiving when so much is unread */
+    size_t limit; /* stop receiving when so much is unread */
     struct wpipe__decoder decoder;
     const char *why;
-    _Atomic int over;      /* WPIPE_E* */
-    int ended;             /* nothing more comes: EOF was received */
-    int began;             /* a message was begun with no byte of it yet */
+    _Atomic int over; /* WPIPE_E* */
+    int ended;        /* nothing more comes: EOF was received */
+    int began;        /* a message was begun with no byte of it yet */
     uint64_t began_total;
     struct wpipe__queue queue;
     _Atomic size_t unread; /* bytes in the queue */
 
-    int in_message;        /* we have put a part of one */
-    int finish;            /* FIN: shut down once `pending` is gone */
+    int in_message; /* we have put a part of one */
+    int finish;     /* FIN: shut down once `pending` is gone */
     int left;
-    int asks;              /* somebody waits to be read: look now and then */
+    int asks; /* somebody waits to be read: look now and then */
     uint8_t *scratch;
     struct wpipe__buffer pending;
 };
@@ -67,7 +67,7 @@ const char *wpipe__foreign_why(struct wpipe__link *link)
     return foreign(link)->why;
 }
 
-/* ---- coming in ------------------------------------------------------------ */
+/* ---- coming in ----------------------------------------------------------- */
 
 static int add_record(struct foreign *f, uint32_t flags, uint64_t total,
                       const uint8_t *data, size_t size)
@@ -104,8 +104,8 @@ static int on_chunk(struct foreign *f, const struct wpipe__chunk *c)
 
     if (c->first && f->framing == WPIPE_FRAMING_TYPE_LE32) {
         /* the message's first byte is its type */
-        r = add_record(f, c->last && c->size == 0 ? 0 : WPIPE__RECORD_MORE,
-                       0, &c->type, 1);
+        r = add_record(f, c->last && c->size == 0 ? 0 : WPIPE__RECORD_MORE, 0,
+                       &c->type, 1);
         if (r < 0 || (c->last && c->size == 0))
             return r;
     } else if (c->first && c->size == 0 && !c->last) {
@@ -183,7 +183,7 @@ static int receive(struct foreign *f)
     return r < 0 ? r : 1;
 }
 
-/* ---- going out ------------------------------------------------------------- */
+/* ---- going out ----------------------------------------------------------- */
 
 /* The peer is to see our end. A pipe has no other way to say so than to be
  * closed: its only user is the writer, who has finished. */
@@ -394,7 +394,7 @@ static int put_locked(struct foreign *f, const struct wpipe__parcel *parcel)
     return 1;
 }
 
-/* ---- the table: reader ------------------------------------------------------- */
+/* ---- the table: reader --------------------------------------------------- */
 
 /* 1 the reader has something; 0; < 0 the end. */
 static int refill(struct foreign *f)
@@ -448,11 +448,10 @@ static void foreign_take(struct wpipe__link *link,
     struct foreign *f = foreign(link);
 
     wpipe__queue_take(&f->queue, record, bytes, whole);
-    atomic_fetch_sub(&f->unread,
-                     bytes + (whole ? WPIPE__RECORD_HEADER : 0u));
+    atomic_fetch_sub(&f->unread, bytes + (whole ? WPIPE__RECORD_HEADER : 0u));
 }
 
-/* ---- the table: writer ------------------------------------------------------- */
+/* ---- the table: writer --------------------------------------------------- */
 
 static int foreign_room(struct wpipe__link *link,
                         const struct wpipe__record *record)
@@ -505,8 +504,8 @@ static int foreign_commit(struct wpipe__link *link,
                           const struct wpipe__record *record)
 {
     struct foreign *f = foreign(link);
-    wpipe_piece piece = {f->scratch, record->size};
-    struct wpipe__parcel parcel = {.pieces = &piece, .count = 1};
+    wpipe_piece piece = { f->scratch, record->size };
+    struct wpipe__parcel parcel = { .pieces = &piece, .count = 1 };
     int r;
 
     parcel.record = *record;
@@ -564,8 +563,7 @@ static int foreign_drained(struct wpipe__link *link)
         r = WPIPE_ESTATE; /* there is nothing left to ask */
     if (r == 1) {
         up = wpipe__os_hung_up(link->socket);
-        r = up == 2 ? WPIPE_EPIPE
-                    : wpipe__os_all_read(link->socket, f->kind);
+        r = up == 2 ? WPIPE_EPIPE : wpipe__os_all_read(link->socket, f->kind);
     }
     f->asks = r == 0; /* the kernel has no wake-up for it */
     wpipe__mutex_unlock(&link->lock);
@@ -584,7 +582,7 @@ static uint64_t foreign_unread(struct wpipe__link *link)
     return bytes;
 }
 
-/* ---- the table: the rest -------------------------------------------------------- */
+/* ---- the table: the rest ------------------------------------------------- */
 
 static int foreign_gone(struct wpipe__link *link)
 {
@@ -720,7 +718,7 @@ static const struct wpipe__transport foreign_transport = {
     .free = foreign_free,
 };
 
-/* ---- making one ------------------------------------------------------------------ */
+/* ---- making one ---------------------------------------------------------- */
 
 static void set_up(struct foreign *f, const wpipe_options *options)
 {
@@ -730,15 +728,15 @@ static void set_up(struct foreign *f, const wpipe_options *options)
     f->limit = options->buffer_in;
     f->why = "";
     wpipe__decoder_init(&f->decoder, options->framing, options->max_message);
-    t->type = options->framing == WPIPE_FRAMING_RAW ? WPIPE_BYTE
-                                                    : WPIPE_MESSAGE;
+    t->type =
+        options->framing == WPIPE_FRAMING_RAW ? WPIPE_BYTE : WPIPE_MESSAGE;
     t->direction = options->direction;
     t->silent_peer = 1;
     t->ring_in = options->buffer_in;
     t->ring_out = options->buffer_out;
     t->max_in = options->max_message;
-    t->max_out = options->framing == WPIPE_FRAMING_RAW ? UINT64_MAX
-                                                       : UINT32_MAX;
+    t->max_out =
+        options->framing == WPIPE_FRAMING_RAW ? UINT64_MAX : UINT32_MAX;
 }
 
 int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,

@@ -13,7 +13,7 @@
 #include "base/base.h"
 #include "base/memory.h"
 
-/* ---- greeting --------------------------------------------------------------- */
+/* ---- greeting ------------------------------------------------------------ */
 
 static uint32_t ring_for(uint32_t writer, uint32_t reader, int used)
 {
@@ -51,8 +51,8 @@ static void agree(struct wpipe__native *n)
     n->greeted = WPIPE__GREET_DONE;
     /* an end that only reads has finished writing before it began */
     if (direction == WPIPE_IN) {
-        struct wpipe__frame fin = {.type = WPIPE__FRAME_DATA,
-                                   .flags = WPIPE__RECORD_FIN};
+        struct wpipe__frame fin = { .type = WPIPE__FRAME_DATA,
+                                    .flags = WPIPE__RECORD_FIN };
 
         if (wpipe__native_send(n, &fin, NULL, 0, WPIPE__NO_HANDLE) == 0)
             n->out.head += wpipe__frame_charge(WPIPE__RECORD_FIN, 0);
@@ -82,11 +82,11 @@ static int fits(const struct wpipe__greeting *server,
 static int send_greeting(struct wpipe__native *n, uint8_t type,
                          const struct wpipe__greeting *greeting)
 {
-    struct wpipe__frame f = {.type = type,
-                             .size = WPIPE__GREETING_SIZE,
-                             .value = WPIPE__HELLO_MAGIC};
+    struct wpipe__frame f = { .type = type,
+                              .size = WPIPE__GREETING_SIZE,
+                              .value = WPIPE__HELLO_MAGIC };
     uint8_t bytes[WPIPE__GREETING_SIZE];
-    wpipe_piece body = {bytes, sizeof bytes};
+    wpipe_piece body = { bytes, sizeof bytes };
 
     wpipe__greeting_encode(greeting, bytes);
     return wpipe__native_send(n, &f, &body, 1, WPIPE__NO_HANDLE);
@@ -145,8 +145,8 @@ int wpipe__native_is_query(struct wpipe__link *link)
 
 int wpipe__native_may_queue(struct wpipe__link *link)
 {
-    return (wpipe__native(link)->theirs_greeting.flags &
-            WPIPE__GREET_WAIT) != 0;
+    return (wpipe__native(link)->theirs_greeting.flags & WPIPE__GREET_WAIT) !=
+           0;
 }
 
 int wpipe__native_admit(struct wpipe__link *link)
@@ -174,8 +174,8 @@ static int inherit(struct wpipe__native *n)
 {
     int r;
 
-    n->ours.type = n->theirs_greeting.type == WPIPE_MESSAGE ? WPIPE_MESSAGE
-                                                            : WPIPE_BYTE;
+    n->ours.type =
+        n->theirs_greeting.type == WPIPE_MESSAGE ? WPIPE_MESSAGE : WPIPE_BYTE;
     r = fits(&n->ours, &n->theirs_greeting);
     if (n->theirs_greeting.direction != WPIPE_DUPLEX &&
         n->ours.direction == WPIPE_DUPLEX)
@@ -235,8 +235,8 @@ int wpipe__native_send_facts(struct wpipe__link *link, const void *facts,
                              size_t size)
 {
     struct wpipe__native *n = wpipe__native(link);
-    struct wpipe__frame f = {.type = WPIPE__FRAME_FACTS,
-                             .size = (uint32_t)size};
+    struct wpipe__frame f = { .type = WPIPE__FRAME_FACTS,
+                              .size = (uint32_t)size };
     wpipe_piece body;
     int r;
 
@@ -275,14 +275,13 @@ static uint64_t native_unread(struct wpipe__link *link)
     uint64_t unread;
 
     wpipe__mutex_lock(&link->lock);
-    consumed = atomic_load_explicit(&n->theirs->consumed,
-                                    memory_order_relaxed);
+    consumed = atomic_load_explicit(&n->theirs->consumed, memory_order_relaxed);
     unread = n->sent - consumed;
     wpipe__mutex_unlock(&link->lock);
     return consumed > n->sent ? 0 : unread;
 }
 
-/* ---- the table ---------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------- */
 
 static int native_pump(struct wpipe__link *link)
 {
@@ -323,8 +322,7 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
         (void)wpipe__os_barrier();
     if (framed && !wpipe__out_shared(n) && !n->want_sent && !n->left) {
         n->want_sent = 1;
-        (void)wpipe__native_say(n, WPIPE__FRAME_WANT,
-                                n->epoch << 8 | framed);
+        (void)wpipe__native_say(n, WPIPE__FRAME_WANT, n->epoch << 8 | framed);
     }
 }
 
@@ -345,8 +343,7 @@ static int native_same_core(struct wpipe__link *link)
 
     if (atomic_load_explicit(&mine->core, memory_order_relaxed) != core)
         atomic_store_explicit(&mine->core, core, memory_order_relaxed);
-    return atomic_load_explicit(&n->theirs->core, memory_order_relaxed) ==
-           core;
+    return atomic_load_explicit(&n->theirs->core, memory_order_relaxed) == core;
 }
 
 static int native_shared(struct wpipe__link *link)
@@ -382,8 +379,7 @@ static void native_leave(struct wpipe__link *link, uint32_t state)
     if (!n->left && !atomic_load(&n->over)) {
         atomic_store_explicit(&n->mine->consumed, n->consumed,
                               memory_order_relaxed);
-        atomic_store_explicit(&n->mine->tail, n->in.tail,
-                              memory_order_release);
+        atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
         /* pairs with the acquire load in wpipe__native_end: what we wrote
          * before is seen by whoever sees the state */
         atomic_store_explicit(&n->mine->state, state, memory_order_release);
@@ -449,14 +445,13 @@ static const struct wpipe__transport native_transport = {
     .free = native_free,
 };
 
-/* ---- making one ----------------------------------------------------------------- */
+/* ---- making one ---------------------------------------------------------- */
 
 static void greeting_from(const wpipe_options *o, struct wpipe__greeting *g)
 {
     g->version_low = WPIPE__WIRE_VERSION;
     g->version_high = WPIPE__WIRE_VERSION;
-    g->flags = o->shared_memory == WPIPE_SHARED_NEVER ? 0
-                                                      : WPIPE__GREET_SHARED;
+    g->flags = o->shared_memory == WPIPE_SHARED_NEVER ? 0 : WPIPE__GREET_SHARED;
     if (o->shared_memory == WPIPE_SHARED_NOW ||
         o->shared_memory == WPIPE_SHARED_REQUIRED)
         g->flags |= WPIPE__GREET_NOW;

@@ -3,11 +3,11 @@
  * The inside of the native link, shared by native*.c and nobody else.
  *
  * Two phases each way, with the same meaning. Framed: records go as DATA
- * frames over the socket, under credit, and wait in `queue`. Shared: records go through
- * a ring in the writer's segment. A direction changes phase once, when its
- * writer says MOVED; `out_shared` and `in_shared` tell. In the framed phase
- * everything is done under link.lock; in the shared phase reader and writer
- * use only their own part and the two segments, without a lock.
+ * frames over the socket, under credit, and wait in `queue`. Shared: records
+ * go through a ring in the writer's segment. A direction changes phase once,
+ * when its writer says MOVED; `out_shared` and `in_shared` tell. In the framed
+ * phase everything is done under link.lock; in the shared phase reader and
+ * writer use only their own part and the two segments, without a lock.
  *
  * Positions: `head` and `tail` count what a record takes in the ring, or what
  * it is charged on the socket; they go on counting across the change.
@@ -29,12 +29,12 @@ struct wpipe__native {
     int wishes_shared;   /* options.shared_memory */
     int willing;         /* both ends can use shared memory, so far */
     int offered;         /* our segment is on its way, or there */
-    int peer_moved;      /* the peer's records from `moved_at` are in its ring */
-    int left;            /* we said CLOSED or DISCONNECTED */
-    int pumping;         /* frames are being acted on */
-    int want_sent;       /* framed: a WANT is not answered yet */
+    int peer_moved; /* the peer's records from `moved_at` are in its ring */
+    int left;       /* we said CLOSED or DISCONNECTED */
+    int pumping;    /* frames are being acted on */
+    int want_sent;  /* framed: a WANT is not answered yet */
     uint64_t moved_at;
-    uint32_t earned;     /* records, and 4 KiB units, in the framed phase */
+    uint32_t earned; /* records, and 4 KiB units, in the framed phase */
     struct wpipe__greeting ours;
     struct wpipe__greeting theirs_greeting;
     struct wpipe__buffer partial; /* the beginning of a frame */
@@ -53,23 +53,23 @@ struct wpipe__native {
     /* ---- where to look: changed under link.lock before a phase ends ---- */
     struct wpipe__control *_Atomic mine;
     const struct wpipe__control *_Atomic theirs;
-    _Atomic int over;        /* WPIPE_E*: broken, or not let in */
-    _Atomic int hung_up;     /* the socket has ended */
-    _Atomic uint64_t solid;  /* what the peer has to read: our head, but for
+    _Atomic int over;       /* WPIPE_E*: broken, or not let in */
+    _Atomic int hung_up;    /* the socket has ended */
+    _Atomic uint64_t solid; /* what the peer has to read: our head, but for
                                 FIN and what was withdrawn */
-    _Atomic uint64_t rung;   /* the peer's epoch that we last answered */
+    _Atomic uint64_t rung;  /* the peer's epoch that we last answered */
 
     /* ---- the reader's ---- */
     uint8_t pad_reader[WPIPE__LINE];
     _Atomic int in_shared;
-    int finished;               /* FIN was read */
-    struct wpipe__ring_in in;   /* tail also in the framed phase */
-    uint64_t consumed;          /* payload bytes */
-    uint64_t told;              /* the tail that we last published */
-    uint32_t streak;            /* records read since we last wrote */
-    uint64_t streak_head;       /* our head then */
-    struct wpipe__queue queue;  /* framed: what came (see queue.h) */
-    int fresh;                  /* framed: the socket was asked for news, and
+    int finished;              /* FIN was read */
+    struct wpipe__ring_in in;  /* tail also in the framed phase */
+    uint64_t consumed;         /* payload bytes */
+    uint64_t told;             /* the tail that we last published */
+    uint32_t streak;           /* records read since we last wrote */
+    uint64_t streak_head;      /* our head then */
+    struct wpipe__queue queue; /* framed: what came (see queue.h) */
+    int fresh;                 /* framed: the socket was asked for news, and
                                    no record taken since */
 
     /* ---- the writer's ---- */
@@ -119,8 +119,7 @@ int wpipe__native_end(struct wpipe__native *n, int writer);
 int wpipe__native_pump(struct wpipe__native *n);
 /* Send one frame with up to 16 pieces of body. 0, or < 0: link broken. */
 int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
-                       const wpipe_piece *body, int count,
-                       wpipe__handle pass);
+                       const wpipe_piece *body, int count, wpipe__handle pass);
 /* The same without body. */
 int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value);
 /* Tell the peer how far we have read. */

@@ -17,8 +17,8 @@
 #include "base/memory.h"
 
 /* Records one way, and none the other, that make a stream of it. */
-#define STREAMING_WRITER 16
-#define STREAMING_READER 4
+#define STREAMING_WRITER  16
+#define STREAMING_READER  4
 #define RECORDS_UNCHECKED 512
 /* Both ends copy while it stays in their caches. */
 #define FRAGMENT_SHARED 65536u
@@ -60,7 +60,7 @@ static int voided(struct wpipe__native *n)
 static void bell(struct wpipe__native *n)
 {
     uint8_t byte = WPIPE__FRAME_BELL;
-    wpipe_piece piece = {&byte, 1};
+    wpipe_piece piece = { &byte, 1 };
 
     if (wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE) ==
         WPIPE_EPIPE)
@@ -111,8 +111,7 @@ static void ring_reader(struct wpipe__native *n)
         n->run = 0;
         if (n->fenceless) {
             n->fenceless = 0;
-            atomic_store_explicit(&n->mine->fenceless, 0,
-                                  memory_order_release);
+            atomic_store_explicit(&n->mine->fenceless, 0, memory_order_release);
         }
     }
     if (n->fenceless) {
@@ -140,13 +139,13 @@ int wpipe__native_streams(struct wpipe__native *n)
     return 0;
 }
 
-/* ---- reading, framed ------------------------------------------------------ */
+/* ---- reading, framed ----------------------------------------------------- */
 
 #define REFILL_ROUNDS 16
 
 /* A record of our own is on its way. Its message may still be withdrawn. */
-static void account(struct wpipe__native *n,
-                    const struct wpipe__record *record, uint64_t at)
+static void account(struct wpipe__native *n, const struct wpipe__record *record,
+                    uint64_t at)
 {
     uint64_t solid = n->out.head;
 
@@ -193,7 +192,7 @@ static int refill(struct wpipe__native *n, size_t have)
     return r;
 }
 
-/* ---- reading --------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------- */
 
 /* Publish how far we have read, and wake a writer that waits for it. */
 static void tell(struct wpipe__native *n)
@@ -276,7 +275,7 @@ int wpipe__native_look(struct wpipe__link *link, struct wpipe__record *ret)
 static int scan_ahead(struct wpipe__native *n, struct wpipe__cursor *cursor,
                       struct wpipe__record *ret)
 {
-    struct wpipe__ring_in ahead = {0};
+    struct wpipe__ring_in ahead = { 0 };
 
     ahead.bytes = (const uint8_t *)n->theirs + WPIPE__CONTROL_SIZE;
     ahead.size = n->link.terms.ring_in;
@@ -303,8 +302,7 @@ static int scan_queue(struct wpipe__native *n, struct wpipe__cursor *cursor,
         if (r <= 0)
             return 0; /* the end, if it is that, is for look to tell */
     }
-    if (cursor->begun == AHEAD_IN_RING ||
-        at >= wpipe__queue_size(&n->queue))
+    if (cursor->begun == AHEAD_IN_RING || at >= wpipe__queue_size(&n->queue))
         return scan_ahead(n, cursor, ret);
     wpipe__queue_scan(&n->queue, &at, ret);
     cursor->position = at;
@@ -376,8 +374,7 @@ static void take_framed(struct wpipe__native *n,
     want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
     if (want & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))
         wpipe__native_answer(n);
-    else if (n->in.tail - n->credit_sent >= quarter ||
-             nothing_to_read(n))
+    else if (n->in.tail - n->credit_sent >= quarter || nothing_to_read(n))
         wpipe__native_credit(n); /* one who drains may not have said so yet */
     wpipe__mutex_unlock(&n->link.lock);
 }
@@ -395,13 +392,13 @@ void wpipe__native_take(struct wpipe__link *link,
     }
     wpipe__ring_take(&n->in, record, bytes, whole);
     n->streak++;
-    if (whole && (n->in.tail == n->in.head ||
-                  n->in.tail - n->told >= n->in.size / 8 ||
-                  (wpipe__ring_next_flags(&n->in) & MAY_BE_NOTHING)))
+    if (whole &&
+        (n->in.tail == n->in.head || n->in.tail - n->told >= n->in.size / 8 ||
+         (wpipe__ring_next_flags(&n->in) & MAY_BE_NOTHING)))
         tell(n);
 }
 
-/* ---- writing ---------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 /* Copy `size` bytes of the pieces, from the parcel's offset. */
 static void gather(uint8_t *to, const struct wpipe__parcel *p)
@@ -436,8 +433,8 @@ static int framed_room(struct wpipe__native *n, uint64_t charge)
     int i;
 
     for (i = 0; i < 2; i++) {
-        uint64_t tail = atomic_load_explicit(&n->theirs->tail,
-                                             memory_order_acquire);
+        uint64_t tail =
+            atomic_load_explicit(&n->theirs->tail, memory_order_acquire);
         int end = wpipe__native_end(n, 1);
 
         if (end < 0)
@@ -456,7 +453,7 @@ static int framed_room(struct wpipe__native *n, uint64_t charge)
 static int send_data(struct wpipe__native *n, const struct wpipe__parcel *p)
 {
     const struct wpipe__record *r = &p->record;
-    struct wpipe__frame f = {.type = WPIPE__FRAME_DATA};
+    struct wpipe__frame f = { .type = WPIPE__FRAME_DATA };
     uint8_t extra[16];
     uint8_t flat[WPIPE__FRAME_DATA_MAX];
     wpipe_piece body[2];
@@ -507,8 +504,8 @@ static int put_framed(struct wpipe__native *n, const struct wpipe__parcel *p)
 
     wpipe__mutex_lock(&n->link.lock);
     if (!wpipe__out_shared(n)) {
-        r = framed_room(n, wpipe__frame_charge(p->record.flags,
-                                               p->record.size));
+        r = framed_room(n,
+                        wpipe__frame_charge(p->record.flags, p->record.size));
         if (r == 1)
             r = send_data(n, p);
         else if (r == 0 && wpipe__out_shared(n))
@@ -626,8 +623,8 @@ int wpipe__native_reserve(struct wpipe__link *link,
 static int commit_scratch(struct wpipe__native *n,
                           const struct wpipe__record *record)
 {
-    wpipe_piece piece = {n->scratch, record->size};
-    struct wpipe__parcel parcel = {.pieces = &piece, .count = 1};
+    wpipe_piece piece = { n->scratch, record->size };
+    struct wpipe__parcel parcel = { .pieces = &piece, .count = 1 };
     int r;
 
     do {
@@ -677,7 +674,7 @@ void wpipe__native_cancel(struct wpipe__link *link)
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
 {
     struct wpipe__native *n = wpipe__native(link);
-    struct wpipe__parcel parcel = {0};
+    struct wpipe__parcel parcel = { 0 };
     int r = 2;
 
     parcel.record.flags = flag;
@@ -733,8 +730,7 @@ int wpipe__native_drained(struct wpipe__link *link)
     if (!wpipe__out_shared(n))
         (void)wpipe__native_pump(n);
     end = wpipe__native_end(n, 1); /* before the tail: the last word counts */
-    r = (int64_t)(atomic_load_explicit(&n->theirs->tail,
-                                       memory_order_acquire) -
+    r = (int64_t)(atomic_load_explicit(&n->theirs->tail, memory_order_acquire) -
                   atomic_load_explicit(&n->solid, memory_order_relaxed)) >= 0;
     wpipe__mutex_unlock(&n->link.lock);
     return r && end != WPIPE_EDISCONNECTED ? 1 : end;

@@ -16,8 +16,8 @@
 #include "base/base.h"
 
 #define RECEIVE_FRAMED 32768u
-#define RECEIVE_BELLS 512u
-#define ROUNDS 4
+#define RECEIVE_BELLS  512u
+#define ROUNDS         4
 
 void wpipe__native_break(struct wpipe__native *n, int error)
 {
@@ -69,7 +69,7 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
 
 int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value)
 {
-    struct wpipe__frame f = {.type = type, .value = value};
+    struct wpipe__frame f = { .type = type, .value = value };
 
     return wpipe__native_send(n, &f, NULL, 0, WPIPE__NO_HANDLE);
 }
@@ -77,10 +77,11 @@ int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value)
 void wpipe__native_credit(struct wpipe__native *n)
 {
     uint64_t tail = atomic_load_explicit(&n->mine->tail, memory_order_relaxed);
-    struct wpipe__frame f = {.type = WPIPE__FRAME_CREDIT, .size = 8,
-                             .value = tail};
+    struct wpipe__frame f = { .type = WPIPE__FRAME_CREDIT,
+                              .size = 8,
+                              .value = tail };
     uint8_t consumed[8];
-    wpipe_piece body = {consumed, sizeof consumed};
+    wpipe_piece body = { consumed, sizeof consumed };
 
     wpipe__store_u64(consumed, atomic_load_explicit(&n->mine->consumed,
                                                     memory_order_relaxed));
@@ -229,8 +230,7 @@ static uint32_t body_limit(const struct wpipe__native *n)
 }
 
 /* Act on all whole frames. Returns the bytes used, or < 0. */
-static int64_t parse(struct wpipe__native *n, const uint8_t *bytes,
-                     size_t size)
+static int64_t parse(struct wpipe__native *n, const uint8_t *bytes, size_t size)
 {
     size_t at = 0;
     int r;

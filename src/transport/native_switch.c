@@ -33,8 +33,8 @@ static void copy_words(struct wpipe__control *to,
 /* From here on our records go into our ring. Both segments are known. */
 static int move(struct wpipe__native *n)
 {
-    uint64_t tail = atomic_load_explicit(&n->theirs->tail,
-                                         memory_order_acquire);
+    uint64_t tail =
+        atomic_load_explicit(&n->theirs->tail, memory_order_acquire);
     int r;
 
     if (n->out.head - tail > wpipe__native_window(n->link.terms.ring_out))
@@ -55,12 +55,12 @@ static int move(struct wpipe__native *n)
 static int send_segment(struct wpipe__native *n, struct wpipe__control *words,
                         wpipe__handle handle)
 {
-    struct wpipe__switch offer = {n->link.terms.ring_out,
-                                  (uint32_t)n->segment_size};
-    struct wpipe__frame f = {.type = WPIPE__FRAME_SWITCH,
-                             .size = WPIPE__SWITCH_SIZE};
+    struct wpipe__switch offer = { n->link.terms.ring_out,
+                                   (uint32_t)n->segment_size };
+    struct wpipe__frame f = { .type = WPIPE__FRAME_SWITCH,
+                              .size = WPIPE__SWITCH_SIZE };
     uint8_t bytes[WPIPE__SWITCH_SIZE];
-    wpipe_piece body = {bytes, sizeof bytes};
+    wpipe_piece body = { bytes, sizeof bytes };
 
     words->magic = WPIPE__CONTROL_MAGIC;
     words->version = WPIPE__WIRE_VERSION;

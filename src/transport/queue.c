@@ -52,7 +52,7 @@ void wpipe__queue_scan(const struct wpipe__queue *q, size_t *position,
                        struct wpipe__record *ret_record)
 {
     const uint8_t *at = wpipe__buffer_front(&q->front) + *position;
-    struct wpipe__record r = {0};
+    struct wpipe__record r = { 0 };
     int first = *position == 0;
 
     r.size = wpipe__load_u32(at);
@@ -91,9 +91,8 @@ void wpipe__queue_take(struct wpipe__queue *q,
         q->taken += bytes;
         return;
     }
-    wpipe__buffer_drop(&q->front,
-                       wpipe__record_space(record->flags,
-                                           record->size + q->taken));
+    wpipe__buffer_drop(
+        &q->front, wpipe__record_space(record->flags, record->size + q->taken));
     q->taken = 0;
 }
 

@@ -35,7 +35,7 @@ struct wpipe__terms {
     _Atomic uint32_t ring_out; /* ours */
     _Atomic uint64_t max_in;   /* the longest message that we take */
     _Atomic uint64_t max_out;  /* that the peer takes */
-    _Atomic int silent_peer; /* it only reads, or we cannot tell that it does
+    _Atomic int silent_peer;   /* it only reads, or we cannot tell that it does
                                 not: its EOF is no good-bye */
 };
 
@@ -80,10 +80,9 @@ struct wpipe__transport {
     int (*put)(struct wpipe__link *link, const struct wpipe__parcel *parcel);
     /* Writer. As put in two steps: memory for record->size bytes, to be
      * filled; then commit, with record->size maybe smaller. 1; 0; < 0. */
-    int (*reserve)(struct wpipe__link *link,
-                   const struct wpipe__record *record, uint8_t **ret_data);
-    int (*commit)(struct wpipe__link *link,
-                  const struct wpipe__record *record);
+    int (*reserve)(struct wpipe__link *link, const struct wpipe__record *record,
+                   uint8_t **ret_data);
+    int (*commit)(struct wpipe__link *link, const struct wpipe__record *record);
     /* Writer. Give back what was reserved. */
     void (*cancel)(struct wpipe__link *link);
     /* Writer. ABORT or FIN; always has room. 0; < 0. */
@@ -134,15 +133,15 @@ struct wpipe__transport {
 /* The wait room: several threads may sleep on one link (wait.c). */
 struct wpipe__room {
     struct wpipe__condition condition;
-    wpipe__handle flag;      /* ends the leader's wait; made when needed */
-    wpipe__handle watch;     /* set whenever something came in; a foreign
+    wpipe__handle flag;  /* ends the leader's wait; made when needed */
+    wpipe__handle watch; /* set whenever something came in; a foreign
                                 event loop polls it (core/stream_fd.c) */
-    int polling;             /* somebody waits on the socket */
+    int polling;         /* somebody waits on the socket */
     int waiters;
-    unsigned users[3];       /* how many want DATA, ROOM, DRAINED */
-    _Atomic uint32_t turn;   /* grows whenever something came in */
-    _Atomic unsigned woken;  /* wants whose waits a wake is to end */
-    _Atomic int wake_next;   /* a wake that found nobody waiting */
+    unsigned users[3];         /* how many want DATA, ROOM, DRAINED */
+    _Atomic uint32_t turn;     /* grows whenever something came in */
+    _Atomic unsigned woken;    /* wants whose waits a wake is to end */
+    _Atomic int wake_next;     /* a wake that found nobody waiting */
     _Atomic uint32_t no_yield; /* waits to go before yielding is tried again;
                                   a guess: two threads may lose a count */
 };
@@ -150,13 +149,13 @@ struct wpipe__room {
 /* What every link has; a transport's own struct begins with it. */
 struct wpipe__link {
     const struct wpipe__transport *transport;
-    wpipe__handle socket;      /* what to poll; readable: call pump */
-    uint32_t generation;       /* wpipe__os_generation when it was made */
+    wpipe__handle socket; /* what to poll; readable: call pump */
+    uint32_t generation;  /* wpipe__os_generation when it was made */
     uint32_t spin_ns;
-    struct wpipe__mutex lock;  /* the socket, frames, ends, the room */
+    struct wpipe__mutex lock; /* the socket, frames, ends, the room */
     struct wpipe__room room;
     struct wpipe__terms terms;
-    wpipe_peer peer;           /* uid, gid, pid; no names */
+    wpipe_peer peer; /* uid, gid, pid; no names */
 };
 
 /* Set up and take down the common part. */

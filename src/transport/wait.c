@@ -18,9 +18,9 @@
 #include "base/ring.h"
 
 /* A yield that took this long met somebody who wants the core for himself. */
-#define LONG_YIELD_NS 1000000u
+#define LONG_YIELD_NS       1000000u
 #define WAITS_WITHOUT_YIELD 100u
-#define YIELDS 2
+#define YIELDS              2
 /* About a microsecond. */
 #define BATCH_PAUSES 40
 /* Without the flag (no descriptor left) a wake is seen this late. */
@@ -166,8 +166,7 @@ static int yield(const struct wait *w)
         return 0;
     waits = atomic_load_explicit(&room->no_yield, memory_order_relaxed);
     if (waits > 0) {
-        atomic_store_explicit(&room->no_yield, waits - 1,
-                              memory_order_relaxed);
+        atomic_store_explicit(&room->no_yield, waits - 1, memory_order_relaxed);
         return 0;
     }
     for (i = 0; i < YIELDS && r == 0; i++) {
@@ -271,7 +270,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
                      int (*ready)(void *user), void *user,
                      struct wpipe__timer *timer)
 {
-    struct wait w = {link, mask, ready, user, 0};
+    struct wait w = { link, mask, ready, user, 0 };
     struct wpipe__room *room = &link->room;
     int in_memory;
     int r;
