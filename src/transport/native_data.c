@@ -407,6 +407,8 @@ static void gather(uint8_t *to, const struct wpipe__parcel *p)
     size_t left = p->record.size;
     int i;
 
+    if (left == 0)
+        return;
     if (p->count == 1) {
         memcpy(to, (const uint8_t *)p->pieces[0].data + skip, left);
         return;
