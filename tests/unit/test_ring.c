@@ -311,6 +311,27 @@ static void ring_fills_exactly(void **state)
     pair_done(&p);
 }
 
+/* The same when the reader must be asked how far it is. */
+static void ring_fills_exactly_after_a_read(void **state)
+{
+    uint8_t data[72];
+    struct pair p;
+
+    (void)state;
+    pair_at(&p, 16); /* so that 51 records end with the ring */
+    fill(data, sizeof data, 1);
+    for (int i = 0; i < 51; i++)
+        assert_int_equal(put(&p, 0, data, sizeof data), 1);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(put(&p, 0, data, sizeof data), 0);
+        expect(&p, 0, data, sizeof data);
+        assert_int_equal(put(&p, 0, data, sizeof data), 1);
+        if (p.out.head % SIZE > SIZE - 80)
+            break; /* the next one needs a PAD */
+    }
+    pair_done(&p);
+}
+
 /* A record that ends with the ring needs no PAD. */
 static void ring_record_up_to_the_end_needs_no_pad(void **state)
 {
@@ -739,6 +760,7 @@ static const struct support_case cases[] = {
     TEST(ring_position_passes_borders),
     TEST(ring_full_takes_no_more_until_read),
     TEST(ring_fills_exactly),
+    TEST(ring_fills_exactly_after_a_read),
     TEST(ring_record_up_to_the_end_needs_no_pad),
     TEST(ring_marks_fit_a_full_ring),
     TEST(ring_largest_fragment_always_fits),
