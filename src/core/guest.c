@@ -225,6 +225,8 @@ static void admit(struct wpipe__acceptor *a, struct wpipe__guest *guest)
         wpipe__seats_give(a->seats, link->peer.uid);
         if (r == WPIPE_ESTATE || r == WPIPE_EVERSION || r == WPIPE_EPROTO)
             refuse(a, guest, WPIPE_REASON_PROTOCOL, r);
+        else if (r == WPIPE_ENOTSUP)
+            refuse(a, guest, WPIPE_REASON_DENIED, WPIPE_EREFUSED);
         else
             drop(a, guest);
         return;

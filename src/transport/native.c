@@ -158,6 +158,9 @@ int wpipe__native_admit(struct wpipe__link *link)
     if (n->ours.type == 0) /* an inherited end is what its parent says */
         n->ours.type = n->theirs_greeting.type;
     r = fits(&n->ours, &n->theirs_greeting);
+    if (r == 0 && n->wishes_shared == WPIPE_SHARED_REQUIRED &&
+        !(n->theirs_greeting.flags & WPIPE__GREET_SHARED))
+        r = WPIPE_ENOTSUP;
     if (r == 0) {
         n->ours.code = WPIPE__VERDICT_ACCEPTED;
         r = send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);

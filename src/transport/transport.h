@@ -138,6 +138,8 @@ struct wpipe__room {
                                 event loop polls it (core/stream_fd.c) */
     int polling;         /* somebody waits on the socket */
     int waiters;
+    _Atomic uint64_t asked;    /* when a call that may not wait last looked at
+                               the socket */
     unsigned users[3];         /* how many want DATA, ROOM, DRAINED */
     _Atomic uint32_t turn;     /* grows whenever something came in */
     _Atomic unsigned woken;    /* wants whose waits a wake is to end */

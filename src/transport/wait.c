@@ -21,6 +21,8 @@
 #define LONG_YIELD_NS       1000000u
 #define WAITS_WITHOUT_YIELD 100u
 #define YIELDS              2
+/* How late a call that never waits may see that the peer has died. */
+#define ASK_AFTER_NS 1000000u
 /* About a microsecond. */
 #define BATCH_PAUSES 40
 /* Without the flag (no descriptor left) a wake is seen this late. */
@@ -266,6 +268,26 @@ static int wait_asleep(struct wait *w)
     }
 }
 
+/* Nothing is in memory, and we may not wait. A peer that died tells through the
+ * socket alone: look at it now and then. */
+static int look_at_socket(struct wait *w)
+{
+    struct wpipe__link *link = w->link;
+    uint64_t now;
+    int r;
+
+    if (!link->transport->in_memory(link, w->mask))
+        return WPIPE_ETIMEDOUT;
+    now = wpipe__os_now();
+    if (now - atomic_load_explicit(&link->room.asked, memory_order_relaxed) <
+        ASK_AFTER_NS)
+        return WPIPE_ETIMEDOUT;
+    atomic_store_explicit(&link->room.asked, now, memory_order_relaxed);
+    (void)link->transport->pump(link);
+    r = w->ready(w->user);
+    return r == 0 ? WPIPE_ETIMEDOUT : r;
+}
+
 int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
                      int (*ready)(void *user), void *user,
                      struct wpipe__timer *timer)
@@ -281,7 +303,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
     if (was_woken(&w))
         return WPIPE_EWOKEN;
     if (timer->timeout_ms == 0)
-        return WPIPE_ETIMEDOUT;
+        return look_at_socket(&w);
     in_memory = link->transport->in_memory(link, mask);
     if (in_memory) {
         r = spin(&w, in_memory == 2);
