@@ -259,8 +259,10 @@ static int64_t read_bytes(struct wpipe_stream *s, struct target *t,
 static int64_t read_nothing(struct wpipe_stream *s)
 {
     struct wpipe__record record;
-    int r = wpipe__stream_next(s, &record, NULL);
+    int r;
 
+    (void)s->link->transport->pump(s->link);
+    r = wpipe__stream_next(s, &record, NULL);
     if (r < 0)
         return r;
     s->complete = 1;
@@ -392,8 +394,7 @@ int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
         return WPIPE_EINVAL;
     if (stream->opened)
         return WPIPE_ESTATE;
-    if (!stream->link->transport->in_memory(stream->link, WPIPE__WANT_DATA))
-        (void)stream->link->transport->pump(stream->link);
+    (void)stream->link->transport->pump(stream->link);
     r = wpipe__stream_next(stream, &record, NULL); /* skips the withdrawn */
     if (r < 0)
         return r;
