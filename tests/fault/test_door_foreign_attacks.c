@@ -45,7 +45,7 @@ static void become(uint32_t uid, gid_t group)
 /*
  * In the case's scratch directory: shared (TMPDIR; anybody may write, sticky),
  * home (the victim's private directory, for locks) and canary (the victim's,
- * private too, with a file in it that nobody may touch).
+ * private too, with a file and a socket in it that nobody may touch).
  */
 static const char *shared_dir(void)
 {
@@ -86,6 +86,7 @@ static void make_world(void)
     make_private(canary_dir());
     write_file(precious(canary_dir()), "do not touch");
     assert_int_equal(chown(precious(canary_dir()), VICTIM, VICTIM), 0);
+    leave_socket(below(canary_dir(), "kept.sock"), SOCK_STREAM);
     setenv("TMPDIR", shared_dir(), 1);
     setenv("WINDPIPE_DIR", home_dir(), 1);
 }
@@ -95,7 +96,8 @@ static void assert_canary_is_whole(const char *directory)
 {
     struct stat status;
 
-    assert_int_equal(count_all(directory), 1);
+    assert_int_equal(count_all(directory), 2);
+    assert_int_equal(access(below(directory, "kept.sock"), F_OK), 0);
     assert_file_holds(precious(directory), "do not touch");
     assert_int_equal(lstat(precious(directory), &status), 0);
     assert_int_equal(status.st_uid, VICTIM);
@@ -326,8 +328,8 @@ static void door_squatted_is_refused_by_root(void **state)
 
 /* ---- in the way of the directory beside the door ------------------------- */
 
-/* Its name, which follows from the lock; known to root and the victim. */
-static const char *workshop_path(void)
+/* Its name, which follows from the lock of `user`. */
+static const char *workshop_path(uint32_t user)
 {
     char name[128];
     char lock[WPIPE__FOREIGN_LOCK_MAX];
@@ -342,7 +344,7 @@ static const char *workshop_path(void)
     path = below(home_dir(), lock);
     if (access(path, F_OK) < 0) {
         write_file(path, ""); /* as a killed server leaves it */
-        assert_int_equal(chown(path, VICTIM, VICTIM), 0);
+        assert_int_equal(chown(path, user, user), 0);
     }
     assert_int_equal(stat(path, &status), 0);
     snprintf(name, sizeof(name), ".windpipe-%llx-%llx",
@@ -359,13 +361,14 @@ static void workshop_squatted_does_not_matter(void **state)
         A_LINK_TO_FILE, A_LINK_TO_DIRECTORY, A_LINK_NOWHERE,
         A_FIFO,         A_DEAD_SOCKET
     };
-    struct plan plan = { .user = VICTIM };
+    const uint32_t *user = *state;
+    struct plan plan = { .user = *user };
     size_t i;
 
-    (void)state;
     make_world();
+    assert_int_equal(chown(home_dir(), *user, *user), 0);
     for (i = 0; i < sizeof(attacks) / sizeof(*attacks); i++) {
-        plan.path = workshop_path();
+        plan.path = workshop_path(plan.user);
         plan.attack = attacks[i];
         run_plan(&plan, victim);
     }
@@ -380,7 +383,7 @@ static void workshop_left_behind_is_cleared_away(void **state)
 
     (void)state;
     make_world();
-    path = workshop_path();
+    path = workshop_path(VICTIM);
     make_private(path);
     leave_socket(precious(path), SOCK_STREAM);
     leave_socket(below(path, "0123456789abcdef.bind"), SOCK_STREAM);
@@ -408,7 +411,7 @@ static void workshop_that_is_a_precious_directory_is_left_alone(void **state)
     make_world();
     assert_int_equal(chmod(shared_dir(), 0777), 0);
     for (late = false;; late = true) {
-        path = workshop_path();
+        path = workshop_path(VICTIM);
         if (!late)
             assert_int_equal(rename(canary_dir(), path), 0);
         helper_start(&good, victim, &plan);
@@ -717,10 +720,14 @@ static void server_in_another_namespace_is_not_displaced(void **state)
     assert_int_equal(helper_join(&server), 0);
 }
 
+static uint32_t victim_user = VICTIM;
+static uint32_t root_user = 0;
+
 static const struct support_case cases[] = {
     TEST(door_squatted_is_refused_by_name),
     TEST(door_squatted_is_refused_by_root),
-    TEST(workshop_squatted_does_not_matter),
+    TEST_WITH(workshop_squatted_does_not_matter, &victim_user, "user"),
+    TEST_WITH(workshop_squatted_does_not_matter, &root_user, "root"),
     TEST(workshop_left_behind_is_cleared_away),
     TEST(workshop_that_is_a_precious_directory_is_left_alone),
     TEST(door_lets_in_those_it_was_opened_for),

@@ -315,6 +315,7 @@ static int traced_server(int fd, void *argument)
 {
     const struct traced *traced = argument;
     struct wpipe__foreign_door d = WPIPE__FOREIGN_DOOR_NULL;
+    wpipe_options options = plain();
     int r = 0;
 
     if (traced->without_lock)
@@ -331,7 +332,9 @@ static int traced_server(int fd, void *argument)
     if (traced->open_first)
         wpipe__foreign_door_close(&d);
     else
-        r = wpipe__foreign_door_open(&d, "race", NULL);
+        r = wpipe__foreign_door_open(&d, "race", &options);
+    if (r == WPIPE_EINUSE)
+        assert_said("in use by");
     event_send(fd, word_of(r));
     (void)support_wait_readable(fd, SUPPORT_WAIT_MS);
     wpipe__foreign_door_close(&d);
@@ -538,8 +541,9 @@ static void file_that_comes_at_each_step_stays(void **state)
     assert_true(steps > STEPS_AT_LEAST);
 }
 
-/* On to its pause between two looks at a socket that refuses. */
-static void trace_to_pause(const struct helper *helper)
+/* On to the begin of a system call, by its number or another one. */
+static void trace_to_call(const struct helper *helper, uint64_t call,
+                          uint64_t or_call)
 {
     struct __ptrace_syscall_info info;
 
@@ -548,11 +552,18 @@ static void trace_to_pause(const struct helper *helper)
         assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, helper->pid, sizeof(info),
                            &info) > 0);
     } while (info.op != PTRACE_SYSCALL_INFO_ENTRY ||
-             (info.entry.nr != SYS_ppoll
-#ifdef SYS_poll
-              && info.entry.nr != SYS_poll
+             (info.entry.nr != call && info.entry.nr != or_call));
+}
+
+#ifndef SYS_poll
+#define SYS_poll SYS_ppoll
 #endif
-              ));
+
+/* On to its pause after it has knocked. */
+static void trace_to_pause(const struct helper *helper)
+{
+    trace_to_call(helper, SYS_connect, SYS_connect);
+    trace_to_call(helper, SYS_poll, SYS_ppoll);
 }
 
 /* A dead one is followed by another dead one, and that by a living one. */

@@ -429,6 +429,8 @@ static void door_replaced_is_not_unlinked_by_close(void **state)
 {
     struct wpipe__foreign_door d;
     const char *path = door_path("echo");
+    struct stat before;
+    struct stat after;
     int thief;
     int client;
 
@@ -436,7 +438,12 @@ static void door_replaced_is_not_unlinked_by_close(void **state)
     assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
     assert_int_equal(unlink(path), 0);
     thief = plain_server(path, SOCK_STREAM, 1);
+    assert_int_equal(lstat(path, &before), 0);
     wpipe__foreign_door_close(&d);
+    /* not even for a moment */
+    assert_int_equal(lstat(path, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    assert_memory_equal(&before.st_ctim, &after.st_ctim, sizeof(after.st_ctim));
     client = plain_client(path);
     assert_int_not_equal(client, -1);
     close(client);
