@@ -87,7 +87,8 @@ static class Agent
         switch (w[0])
         {
         case "read": return Read(pipe, int.Parse(w[2]));
-        case "readall": return ReadAll(pipe, int.Parse(w[2]));
+        case "readall":
+            return ReadAll(pipe, int.Parse(w[2]), int.Parse(w[3]));
         case "readbyte": return pipe.ReadByte().ToString();
         case "write": return Write(pipe, w.Length > 2 ? w[2] : "");
         case "writebig": return WriteBig(pipe, int.Parse(w[2]), int.Parse(w[3]));
@@ -173,10 +174,11 @@ static class Agent
         return (byte)(at * 7 + (at >> 8));
     }
 
-    // Until `size` bytes or the end: how many, and if they are the right ones.
-    static string ReadAll(PipeStream pipe, int size)
+    // Until `size` bytes or the end, at most `part` at a time: how many, and if
+    // they are the right ones.
+    static string ReadAll(PipeStream pipe, int size, int part)
     {
-        var bytes = new byte[Math.Min(size, 65536)];
+        var bytes = new byte[part];
         int got = 0;
         bool same = true;
 
