@@ -254,7 +254,8 @@ WPIPE_API int wpipe_read_end(wpipe_stream *stream, size_t used);
 WPIPE_API int wpipe_stream_peer(const wpipe_stream *stream,
                                 wpipe_peer *ret_peer);
 
-/* What the stream is and has done. Returns 0. Errors: WPIPE_EINVAL. */
+/* What the stream is and has done. Returns 0. Errors: WPIPE_EINVAL,
+ * WPIPE_ESTATE (in a forked child). */
 WPIPE_API int wpipe_stream_info(const wpipe_stream *stream,
                                 wpipe_stream_facts *ret_facts);
 

@@ -147,6 +147,8 @@ int wpipe_stream_info(const wpipe_stream *stream, wpipe_stream_facts *ret_facts)
         ret_facts->size < sizeof ret_facts->size ||
         ret_facts->size > sizeof *ret_facts)
         return WPIPE_EINVAL;
+    if (stream->link->generation != wpipe__os_generation())
+        return WPIPE_ESTATE;
     terms = &stream->link->terms;
     shared = stream->link->transport->shared(stream->link);
     facts.size = ret_facts->size;

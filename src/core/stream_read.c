@@ -28,32 +28,46 @@ static int look(void *user)
     return link->transport->look(link, l->record);
 }
 
-/* The first message is all there, and ends in its withdrawal. */
-static int is_withdrawn(struct wpipe_stream *s)
+/* Records skipped in one call before the clock is asked: what a peer makes us
+ * skip must not hold us. */
+#define SKIPS_UNASKED 64
+
+static int is_late(struct wpipe__timer *timer)
+{
+    uint64_t deadline;
+
+    if (timer == NULL || timer->timeout_ms == 0)
+        return 1;
+    deadline = wpipe__timer_deadline(timer);
+    return deadline != UINT64_MAX && wpipe__os_now() >= deadline;
+}
+
+/* Records of the first message, when it is all there and ends in its
+ * withdrawal; else 0. */
+static unsigned withdrawn(struct wpipe_stream *s)
 {
     struct wpipe__link *link = s->link;
     struct wpipe__cursor cursor = { 0 };
     struct wpipe__record r;
+    unsigned count = 0;
 
-    while (link->transport->scan(link, &cursor, &r) == 1)
+    while (link->transport->scan(link, &cursor, &r) == 1) {
+        count++;
         if (r.flags & WPIPE__RECORD_ABORT)
-            return 1;
-        else if (!(r.flags & WPIPE__RECORD_MORE))
+            return count;
+        if (!(r.flags & WPIPE__RECORD_MORE))
             return 0;
+    }
     return 0;
 }
 
-/* Take everything up to the ABORT. */
-static void skip_withdrawn(struct wpipe_stream *s)
+static void skip(struct wpipe_stream *s, unsigned count)
 {
     struct wpipe__link *link = s->link;
     struct wpipe__record r;
-    int aborted = 0;
 
-    while (!aborted && link->transport->look(link, &r) == 1) {
-        aborted = (r.flags & WPIPE__RECORD_ABORT) != 0;
+    while (count-- > 0 && link->transport->look(link, &r) == 1)
         link->transport->take(link, &r, r.size, 1);
-    }
 }
 
 /* A message over our limit: the peer knew the limit, so it lies. */
@@ -70,9 +84,13 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
 {
     struct wpipe__link *link = s->link;
     struct looking looking = { s, ret };
+    unsigned skipped = 0;
+    unsigned count;
     int r;
 
     for (;;) {
+        if (skipped++ > SKIPS_UNASKED && is_late(timer))
+            return timer == NULL ? 0 : WPIPE_ETIMEDOUT;
         r = link->transport->look(link, ret);
         if (r == 0 && timer == NULL)
             return 0;
@@ -81,6 +99,8 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
         if (r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN) {
             s->begun = 0; /* nothing more will come of it */
             s->complete = 1;
+            if (atomic_load(&s->over))
+                r = atomic_load(&s->over); /* it was us who ended it */
         }
         if (r <= 0)
             return r;
@@ -93,8 +113,10 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
             }
             s->begun = 0;
         } else if (!s->begun && (ret->flags & WPIPE__RECORD_MORE) &&
-                   is_withdrawn(s)) {
-            skip_withdrawn(s);
+                   (count = withdrawn(s)) > 0) {
+            skip(s, count);
+        } else if (!s->reads_messages && ret->size == 0) {
+            (void)wpipe__stream_took(s, ret, 0); /* bytes: no empties */
         } else {
             break;
         }
@@ -406,8 +428,9 @@ int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
     while (stream->link->transport->scan(stream->link, &cursor, &record) == 1)
         peek_record(stream, &p, &record);
     wpipe__stream_refresh(stream);
-    first = p.total ? p.total - stream->message_read * (uint64_t)stream->begun
-                    : p.first;
+    first = p.first;
+    if (p.total && p.total >= stream->message_read * (uint64_t)stream->begun)
+        first = p.total - stream->message_read * (uint64_t)stream->begun;
     if (ret_available != NULL)
         *ret_available = p.available;
     if (ret_left_in_message != NULL)

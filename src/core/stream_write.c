@@ -160,20 +160,29 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
         memory_order_relaxed);
 }
 
-/* Some transports take bytes that the system has no room for yet: see them
- * off. When the time is over they stay where they are, and go with the next
- * call on the stream: they are part of what was begun. */
-static int settle(struct wpipe_stream *s, struct wpipe__timer *timer)
+/*
+ * Some transports take bytes that the system has no room for yet: see them
+ * off. When the time is over, bytes are taken back and not counted; the rest
+ * of a message stays where it is and goes with the next call on the stream.
+ * Returns what counts of the `written` bytes, or < 0.
+ */
+static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
+                      int64_t written)
 {
-    struct wpipe__link *link = s->link;
+    const struct wpipe__transport *t = s->link->transport;
+    int64_t left;
     int r;
 
-    if (link->transport->settled == NULL)
-        return 0;
-    r = link->transport->settled(link);
+    if (t->settled == NULL)
+        return written;
+    r = t->settled(s->link);
     if (r == 0)
-        r = wpipe__link_wait(link, WPIPE__WANT_ROOM, is_settled, s, timer);
-    return r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN ? r : 0;
+        r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, is_settled, s, timer);
+    if (r > 0 || s->link->terms.type == WPIPE_MESSAGE)
+        return r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN ? r : written;
+    left = (int64_t)t->unread(s->link);
+    (void)t->mark(s->link, WPIPE__RECORD_ABORT);
+    return written > left ? written - left : r;
 }
 
 int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
@@ -200,8 +209,11 @@ int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
     } else {
         r = write_bytes(stream, &parcel, size, &timer);
     }
-    if (r > 0 && settle(stream, &timer) < 0)
-        return stream->link->transport->gone(stream->link);
+    if (r > 0) {
+        r = settle(stream, &timer, r);
+        if (r < 0)
+            return r;
+    }
     if (r >= 0) {
         add(&stream->messages_out, 1);
         add(&stream->bytes_out, (uint64_t)r);
@@ -259,10 +271,19 @@ int64_t wpipe_transact(wpipe_stream *stream, const void *out, size_t out_size,
         return WPIPE_ESTATE;
     if ((out == NULL && out_size > 0) || (in == NULL && in_size > 0))
         return WPIPE_EINVAL;
+    if (stream->opened)
+        return WPIPE_ESTATE;
     if (stream->begun || wpipe__stream_next(stream, &record, NULL) == 1)
         return WPIPE_EBUSY;
     r = wpipe_write(stream, out, out_size, timeout_ms);
     if (r < 0)
         return r;
+    if (in_size == 0) { /* wait for the answer all the same */
+        struct wpipe__timer timer = { timeout_ms, deadline };
+
+        r = wpipe__stream_next(stream, &record, &timer);
+        if (r < 0)
+            return r;
+    }
     return wpipe_read(stream, in, in_size, wpipe__os_left_ms(deadline));
 }

@@ -46,6 +46,18 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
     return 0;
 }
 
+/* A commit that cannot end: what the peer has of the message is withdrawn. */
+static void give_up(struct wpipe_stream *s)
+{
+    struct wpipe__link *link = s->link;
+    int begun = link->transport->cancel(link) > 0 || s->parts;
+
+    if (begun && link->terms.type == WPIPE_MESSAGE)
+        (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
+    s->parts = 0;
+    s->parts_size = 0;
+}
+
 /* Records cannot be empty in the middle of a message. */
 static int commit_parts(struct wpipe_stream *s, size_t size, int more)
 {
@@ -55,16 +67,17 @@ static int commit_parts(struct wpipe_stream *s, size_t size, int more)
     int r;
 
     if (more && size == 0) {
-        record.size = 0;
-        link->transport->cancel(link);
+        (void)link->transport->cancel(link);
         return 0;
     }
     record.size = (uint32_t)size;
     record.flags = more ? WPIPE__RECORD_MORE : 0;
     while ((r = link->transport->commit(link, &record)) == 0) {
         r = wpipe__stream_wait_room(s, record.size, &forever);
-        if (r < 0)
+        if (r < 0) {
+            give_up(s);
             return r;
+        }
     }
     return r < 0 ? r : 0;
 }
@@ -82,7 +95,7 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
     more = more && stream->link->terms.type == WPIPE_MESSAGE;
     stream->reserved = 0;
     if (size == 0 && stream->link->terms.type != WPIPE_MESSAGE) {
-        stream->link->transport->cancel(stream->link);
+        (void)stream->link->transport->cancel(stream->link);
         return 0;
     }
     r = commit_parts(stream, size, more);
@@ -102,7 +115,7 @@ void wpipe_write_abort(wpipe_stream *stream)
     if (wpipe__stream_check(stream, WPIPE_OUT) < 0)
         return;
     if (stream->reserved)
-        stream->link->transport->cancel(stream->link);
+        (void)stream->link->transport->cancel(stream->link);
     if (stream->parts)
         (void)stream->link->transport->mark(stream->link, WPIPE__RECORD_ABORT);
     stream->reserved = 0;
@@ -125,14 +138,9 @@ int wpipe_read_begin(wpipe_stream *stream, const void **ret_data,
         return WPIPE_EINVAL;
     if (stream->opened)
         return WPIPE_ESTATE;
-    do {
-        r = wpipe__stream_next(stream, &record, &timer);
-        if (r < 0)
-            return r;
-        if (record.size > 0 || stream->reads_messages)
-            break;
-        (void)wpipe__stream_took(stream, &record, 0); /* bytes: no empties */
-    } while (1);
+    r = wpipe__stream_next(stream, &record, &timer);
+    if (r < 0)
+        return r;
     if (!stream->trusts_peer) {
         /* once copied, the peer cannot change what is looked at */
         uint8_t *copy = wpipe__resize(stream->copy, (size_t)record.size + 1);

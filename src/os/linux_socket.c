@@ -328,6 +328,18 @@ uint32_t wpipe__os_send_buffer(wpipe__handle socket)
     return bytes > 0 ? (uint32_t)bytes : 0;
 }
 
+#define USUAL_BUFFER 212992u /* net.core.wmem_default */
+
+int wpipe__os_need_send_buffer(wpipe__handle socket, uint32_t least)
+{
+    const int half = USUAL_BUFFER / 2; /* the kernel doubles it */
+
+    if (wpipe__os_send_buffer(socket) >= USUAL_BUFFER)
+        return 0;
+    (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
+    return wpipe__os_send_buffer(socket) >= least ? 0 : WPIPE_ELIMIT;
+}
+
 void wpipe__os_refuse_passing(wpipe__handle socket)
 {
 #ifdef SO_PASSRIGHTS

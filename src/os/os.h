@@ -286,6 +286,9 @@ int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer);
 /* Two connected ends (tests, anonymous pipes). */
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2]);
 
+/* Make the send buffer at least the system's usual one, for a socket that has
+ * a smaller one. WPIPE_ELIMIT when not even `least` bytes can be had. */
+int wpipe__os_need_send_buffer(wpipe__handle socket, uint32_t least);
 /* Bytes of send buffer that the kernel grants. */
 uint32_t wpipe__os_send_buffer(wpipe__handle socket);
 

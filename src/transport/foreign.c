@@ -67,6 +67,14 @@ const char *wpipe__foreign_why(struct wpipe__link *link)
     return foreign(link)->why;
 }
 
+/* One who does not read any more may still write. */
+static int may_receive(struct foreign *f)
+{
+    int over = atomic_load(&f->over);
+
+    return over == 0 || over == WPIPE_EPIPE;
+}
+
 /* ---- coming in ----------------------------------------------------------- */
 
 static int add_record(struct foreign *f, uint32_t flags, uint64_t total,
@@ -492,12 +500,13 @@ static int foreign_reserve(struct wpipe__link *link,
     return 1;
 }
 
-static void foreign_cancel(struct wpipe__link *link)
+static uint32_t foreign_cancel(struct wpipe__link *link)
 {
     struct foreign *f = foreign(link);
 
     wpipe__free(f->scratch);
     f->scratch = NULL;
+    return 0;
 }
 
 static int foreign_commit(struct wpipe__link *link,
@@ -511,7 +520,7 @@ static int foreign_commit(struct wpipe__link *link,
     parcel.record = *record;
     r = foreign_put(link, &parcel);
     if (r != 0)
-        foreign_cancel(link);
+        (void)foreign_cancel(link);
     return r;
 }
 
@@ -526,7 +535,10 @@ static int foreign_mark(struct wpipe__link *link, uint32_t flag)
         if (!f->finish)
             f->finish = 1;
         r = flush(f);
-    } else if (f->framing != WPIPE_FRAMING_RAW) {
+    } else if (f->framing == WPIPE_FRAMING_RAW) {
+        /* bytes that the system has not taken can be taken back */
+        wpipe__buffer_drop(&f->pending, wpipe__buffer_size(&f->pending));
+    } else {
         break_with(f, WPIPE_EABORTED, "a message was given up half way");
         wpipe__os_shutdown(link->socket);
     }
@@ -600,8 +612,7 @@ static unsigned foreign_interest(struct wpipe__link *link)
     unsigned interest = 0;
 
     wpipe__mutex_lock(&link->lock);
-    if (!f->ended && !atomic_load(&f->over) &&
-        link->terms.direction != WPIPE_OUT &&
+    if (!f->ended && may_receive(f) && link->terms.direction != WPIPE_OUT &&
         atomic_load(&f->unread) < f->limit)
         interest |= WPIPE__INTEREST_IN;
     if (wpipe__buffer_size(&f->pending) > 0)
@@ -618,9 +629,10 @@ static int foreign_pump(struct wpipe__link *link)
     int r;
 
     wpipe__mutex_lock(&link->lock);
-    r = atomic_load(&f->over);
+    r = may_receive(f) ? 0 : atomic_load(&f->over);
     if (r == 0) {
-        (void)flush(f);
+        if (!atomic_load(&f->over))
+            (void)flush(f);
         r = receive(f);
         if (r == 1)
             wpipe__link_notify(link);

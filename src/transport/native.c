@@ -323,6 +323,8 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
     /* or, when its writer leaves that out, makes it pass one now */
     if (atomic_load_explicit(&n->theirs->fenceless, memory_order_acquire))
         (void)wpipe__os_barrier();
+    if (wpipe__in_shared(n))
+        wpipe__native_ring_asleep(n);
     if (framed && !wpipe__out_shared(n) && !n->want_sent && !n->left) {
         n->want_sent = 1;
         (void)wpipe__native_say(n, WPIPE__FRAME_WANT, n->epoch << 8 | framed);
@@ -380,9 +382,6 @@ static void native_leave(struct wpipe__link *link, uint32_t state)
 
     wpipe__mutex_lock(&link->lock);
     if (!n->left && !atomic_load(&n->over)) {
-        atomic_store_explicit(&n->mine->consumed, n->consumed,
-                              memory_order_relaxed);
-        atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
         /* pairs with the acquire load in wpipe__native_end: what we wrote
          * before is seen by whoever sees the state */
         atomic_store_explicit(&n->mine->state, state, memory_order_release);
@@ -491,7 +490,9 @@ static int make(wpipe__handle socket, const wpipe_options *options,
     greeting_from(options, &n->ours);
     n->link.peer.size = sizeof n->link.peer;
     *ret = n;
-    r = wpipe__os_peer(socket, 0, &n->link.peer);
+    r = wpipe__os_need_send_buffer(socket, 2 * WPIPE__WINDOW_MIN);
+    if (r == 0)
+        r = wpipe__os_peer(socket, 0, &n->link.peer);
     if (r < 0)
         native_free(&n->link);
     return r;
@@ -510,6 +511,8 @@ int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
 
     if (r < 0)
         return r;
+    /* until the verdict: what is kept whole suits both types */
+    n->link.terms.type = WPIPE_MESSAGE;
     n->ours.code = query ? WPIPE__GREET_QUERY : WPIPE__GREET_CONNECT;
     if (wait)
         n->ours.flags |= WPIPE__GREET_WAIT;

@@ -28,6 +28,7 @@ struct wpipe__native {
     _Atomic int greeted; /* WPIPE__GREET_* of transport.h; asked unlocked */
     int wishes_shared;   /* options.shared_memory */
     int willing;         /* both ends can use shared memory, so far */
+    int declined;        /* we said STAY */
     int offered;         /* our segment is on its way, or there */
     int peer_moved; /* the peer's records from `moved_at` are in its ring */
     int left;       /* we said CLOSED or DISCONNECTED */
@@ -117,7 +118,7 @@ int wpipe__native_end(struct wpipe__native *n, int writer);
 
 /* Receive and act on what is there: 1 something came; 0; < 0 the end. */
 int wpipe__native_pump(struct wpipe__native *n);
-/* Send one frame with up to 16 pieces of body. 0, or < 0: link broken. */
+/* Send one frame with up to two pieces of body. 0, or < 0: link broken. */
 int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
                        const wpipe_piece *body, int count, wpipe__handle pass);
 /* The same without body. */
@@ -130,7 +131,7 @@ void wpipe__native_answer(struct wpipe__native *n);
  * WPIPE__WINDOW_RESERVE of it for ABORT and FIN. */
 uint64_t wpipe__native_window(uint32_t ring_size);
 
-/* ---- native_greet.c ---- */
+/* ---- native.c: the greeting, link.lock held ---- */
 int wpipe__native_on_hello(struct wpipe__native *n, const uint8_t *body);
 int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body);
 
@@ -140,7 +141,7 @@ int wpipe__native_offer(struct wpipe__native *n);
 void wpipe__native_earn(struct wpipe__native *n, size_t bytes);
 int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body);
 int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value);
-void wpipe__native_on_stay(struct wpipe__native *n);
+int wpipe__native_on_stay(struct wpipe__native *n);
 /* Reader: go on in the peer's ring; the queue is empty. */
 void wpipe__native_enter_ring(struct wpipe__native *n);
 
@@ -160,7 +161,7 @@ int wpipe__native_reserve(struct wpipe__link *link,
                           uint8_t **ret_data);
 int wpipe__native_commit(struct wpipe__link *link,
                          const struct wpipe__record *record);
-void wpipe__native_cancel(struct wpipe__link *link);
+uint32_t wpipe__native_cancel(struct wpipe__link *link);
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag);
 uint32_t wpipe__native_fragment(struct wpipe__link *link);
 uint32_t wpipe__native_most(struct wpipe__link *link);
@@ -172,5 +173,8 @@ int wpipe__native_streams(struct wpipe__native *n);
 /* Ring the peer if it sleeps for one of `mask`. Call after moving an index;
  * has the fence that goes between. */
 void wpipe__native_ring(struct wpipe__native *n, unsigned mask);
+/* About to sleep ourselves, behind a fence, link locked: what we have read and
+ * not told yet may be what the peer sleeps for. */
+void wpipe__native_ring_asleep(struct wpipe__native *n);
 
 #endif

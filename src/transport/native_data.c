@@ -67,16 +67,30 @@ static void bell(struct wpipe__native *n)
         atomic_store(&n->hung_up, 1);
 }
 
-/* The peer sleeps for one of `mask`: wake it, once for each sleep. */
+/* Does the peer sleep for one of `mask`, and has nobody rung for that sleep?
+ * Then it is the caller who does. `rung` only grows: a thread that was held up
+ * after its look must not ring for an old sleep. */
+static int owes_bell(struct wpipe__native *n, unsigned mask)
+{
+    uint64_t want =
+        atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
+    uint64_t rung;
+
+    if (!(want & mask))
+        return 0;
+    rung = atomic_load_explicit(&n->rung, memory_order_relaxed);
+    do
+        if (want >> 8 <= rung)
+            return 0;
+    while (!atomic_compare_exchange_weak_explicit(&n->rung, &rung, want >> 8,
+                                                  memory_order_relaxed,
+                                                  memory_order_relaxed));
+    return 1;
+}
+
 static void ring_unfenced(struct wpipe__native *n, unsigned mask)
 {
-    uint64_t want;
-
-    want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
-    if (!(want & mask))
-        return;
-    if (atomic_exchange_explicit(&n->rung, want >> 8, memory_order_relaxed) ==
-        want >> 8)
+    if (!owes_bell(n, mask))
         return;
     if (wpipe__in_shared(n) && wpipe__out_shared(n)) {
         bell(n);
@@ -86,6 +100,12 @@ static void ring_unfenced(struct wpipe__native *n, unsigned mask)
     wpipe__mutex_lock(&n->link.lock);
     bell(n);
     wpipe__mutex_unlock(&n->link.lock);
+}
+
+void wpipe__native_ring_asleep(struct wpipe__native *n)
+{
+    if (owes_bell(n, WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))
+        bell(n);
 }
 
 void wpipe__native_ring(struct wpipe__native *n, unsigned mask)
@@ -280,10 +300,10 @@ static int scan_ahead(struct wpipe__native *n, struct wpipe__cursor *cursor,
     ahead.bytes = (const uint8_t *)n->theirs + WPIPE__CONTROL_SIZE;
     ahead.size = n->link.terms.ring_in;
     ahead.tail = n->moved_at;
-    ahead.head = n->moved_at;
     if (cursor->begun != AHEAD_IN_RING)
         cursor->position = n->moved_at;
     cursor->begun = AHEAD_IN_RING;
+    ahead.head = cursor->position; /* it never goes back */
     if (wpipe__ring_refresh(&ahead, n->theirs) < 0)
         return WPIPE_EPROTO;
     return wpipe__ring_scan(&ahead, n->theirs, &cursor->position, ret);
@@ -342,7 +362,8 @@ int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
 
 /* Flags of a record that may be all that is left, with nothing to read in it:
  * FIN, or a message that is withdrawn. Whoever drains does not wait for it. */
-#define MAY_BE_NOTHING (WPIPE__RECORD_FIN | WPIPE__RECORD_MORE)
+#define MAY_BE_NOTHING \
+    (WPIPE__RECORD_FIN | WPIPE__RECORD_MORE | WPIPE__RECORD_PAD)
 
 static int nothing_to_read(const struct wpipe__native *n)
 {
@@ -371,6 +392,7 @@ static void take_framed(struct wpipe__native *n,
     atomic_store_explicit(&n->mine->consumed, n->consumed,
                           memory_order_relaxed);
     atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst); /* as in wpipe__native_ring */
     want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
     if (want & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))
         wpipe__native_answer(n);
@@ -392,8 +414,12 @@ void wpipe__native_take(struct wpipe__link *link,
     }
     wpipe__ring_take(&n->in, record, bytes, whole);
     n->streak++;
-    if (whole &&
-        (n->in.tail == n->in.head || n->in.tail - n->told >= n->in.size / 8 ||
+    atomic_store_explicit(&n->mine->consumed, n->consumed,
+                          memory_order_relaxed);
+    if (!whole)
+        return;
+    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
+    if ((n->in.tail == n->in.head || n->in.tail - n->told >= n->in.size / 8 ||
          (wpipe__ring_next_flags(&n->in) & MAY_BE_NOTHING)))
         tell(n);
 }
@@ -660,17 +686,19 @@ int wpipe__native_commit(struct wpipe__link *link,
     }
     r = commit_scratch(n, record);
     if (r != 0)
-        wpipe__native_cancel(link);
+        (void)wpipe__native_cancel(link);
     return r;
 }
 
-void wpipe__native_cancel(struct wpipe__link *link)
+uint32_t wpipe__native_cancel(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
+    uint32_t sent = n->scratch_sent;
 
     wpipe__free(n->scratch); /* in the ring nothing has happened yet */
     n->scratch = NULL;
     n->scratch_sent = 0;
+    return sent;
 }
 
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
@@ -708,7 +736,7 @@ uint32_t wpipe__native_most(struct wpipe__link *link)
 
     if (wpipe__out_shared(n))
         return most;
-    /* a commit never waits: all of it must fit the credit */
+    /* all of it must fit the credit, so that a commit need not wait */
     return (uint32_t)wpipe__min_u64(most, n->window * 3 / 4);
 }
 

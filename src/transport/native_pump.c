@@ -9,6 +9,7 @@
  */
 #include "transport/native.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include <windpipe/error.h>
@@ -18,6 +19,8 @@
 #define RECEIVE_FRAMED 32768u
 #define RECEIVE_BELLS  512u
 #define ROUNDS         4
+#define LAST_ROUNDS    64
+#define BODY_PIECES    2
 
 void wpipe__native_break(struct wpipe__native *n, int error)
 {
@@ -38,7 +41,7 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
                        const wpipe_piece *body, int count, wpipe__handle pass)
 {
     uint8_t head[WPIPE__FRAME_HEADER];
-    wpipe_piece pieces[1 + 16];
+    wpipe_piece pieces[1 + BODY_PIECES];
     size_t size = sizeof head;
     int64_t sent;
     int i;
@@ -46,6 +49,7 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
     wpipe__frame_encode(frame, head);
     pieces[0].data = head;
     pieces[0].size = sizeof head;
+    assert(count <= BODY_PIECES);
     for (i = 0; i < count; i++) {
         pieces[1 + i] = body[i];
         size += body[i].size;
@@ -212,8 +216,7 @@ static int act(struct wpipe__native *n, const struct wpipe__frame *f,
     case WPIPE__FRAME_MOVED:
         return wpipe__native_on_moved(n, f->value);
     case WPIPE__FRAME_STAY:
-        wpipe__native_on_stay(n);
-        return 0;
+        return wpipe__native_on_stay(n);
     case WPIPE__FRAME_FACTS:
         return on_facts(n, body, f->size);
     default:
@@ -328,7 +331,9 @@ static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t size)
         int64_t got = receive(n, bytes, size);
         int r = got < 0 ? (int)got : 0;
 
-        if (got > 0) {
+        if (round == LAST_ROUNDS)
+            r = WPIPE_EPROTO; /* more than an honest end can have sent */
+        else if (got > 0) {
             came = 1;
             r = feed(n, bytes, (size_t)got);
             if (r == 0 && !passed_is_due(n))

@@ -117,7 +117,7 @@ static int map_theirs(struct wpipe__native *n,
 {
     const struct wpipe__control *words;
     const void *memory = NULL;
-    const char *why = NULL;
+    const char *why; /* it is one word to the peer: EPROTO */
     int r;
 
     if (offer->ring_size != n->link.terms.ring_in)
@@ -138,20 +138,30 @@ static int map_theirs(struct wpipe__native *n,
     return 0;
 }
 
+/* We stay on the socket, and so does the peer. */
+static int decline(struct wpipe__native *n)
+{
+    n->declined = 1;
+    wpipe__os_close(n->passed);
+    n->passed = WPIPE__NO_HANDLE;
+    if (wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0)
+        return atomic_load(&n->over);
+    return 0;
+}
+
 int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body)
 {
     struct wpipe__switch offer;
     int r = wpipe__switch_decode(body, &offer);
 
-    if (r < 0 || n->passed == WPIPE__NO_HANDLE || n->their_size)
+    if (r < 0 || n->passed == WPIPE__NO_HANDLE || n->their_size || n->declined)
         return WPIPE_EPROTO;
     if (!n->willing && !n->offered)
-        goto stay; /* we could not have a segment: no use for theirs */
+        return decline(n); /* we cannot have a segment: no use for theirs */
     r = map_theirs(n, &offer);
-    if (r == WPIPE_EPROTO)
-        return r;
     if (r < 0)
-        goto stay;
+        /* who has offered cannot decline: the peer moves on the offer */
+        return r == WPIPE_EPROTO || n->offered ? r : decline(n);
     wpipe__os_close(n->passed);
     n->passed = WPIPE__NO_HANDLE;
     wpipe__os_refuse_passing(n->link.socket);
@@ -163,15 +173,7 @@ int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body)
     if (r == 0)
         return 0;
     n->theirs = &n->local[1];
-    return wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0
-               ? atomic_load(&n->over)
-               : 0;
-stay:
-    wpipe__os_close(n->passed);
-    n->passed = WPIPE__NO_HANDLE;
-    return wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0
-               ? atomic_load(&n->over)
-               : 0;
+    return decline(n);
 }
 
 int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value)
@@ -184,20 +186,25 @@ int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value)
     return 0;
 }
 
-void wpipe__native_on_stay(struct wpipe__native *n)
+int wpipe__native_on_stay(struct wpipe__native *n)
 {
     struct wpipe__control *shared = n->mine;
 
+    if (n->declined)
+        return 0; /* both did */
+    if (n->their_size)
+        return WPIPE_EPROTO; /* it has offered, and moved for all we know */
     n->willing = 0;
-    if (!n->offered || n->out_shared)
-        return;
     if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
         wpipe__native_break(n, WPIPE_ENOTSUP);
+    if (!n->offered)
+        return 0;
     copy_words(&n->local[0], shared);
     n->mine = &n->local[0];
     n->offered = 0;
     wpipe__os_segment_unmap(shared, n->segment_size);
     n->segment_size = 0;
+    return 0;
 }
 
 void wpipe__native_enter_ring(struct wpipe__native *n)

@@ -5,8 +5,8 @@
  * A link is one connection. It lives once: dial or accept, records in and
  * out, leave, free. What users hold (src/core) is built on the functions
  * below and does not know which transport it has; a transport is one table of
- * functions. Today there is one, the native link, which starts on its socket
- * and moves to shared memory.
+ * functions: the native link, which starts on its socket and moves to shared
+ * memory, and the foreign link, whose other end is not windpipe.
  *
  * Threads: "reader" functions are called by one thread at a time, "writer"
  * functions by one thread at a time, the others by any; a link does its own
@@ -83,8 +83,9 @@ struct wpipe__transport {
     int (*reserve)(struct wpipe__link *link, const struct wpipe__record *record,
                    uint8_t **ret_data);
     int (*commit)(struct wpipe__link *link, const struct wpipe__record *record);
-    /* Writer. Give back what was reserved. */
-    void (*cancel)(struct wpipe__link *link);
+    /* Writer. Give back what was reserved: payload bytes of it that a commit
+     * that ran out of room has sent all the same. */
+    uint32_t (*cancel)(struct wpipe__link *link);
     /* Writer. ABORT or FIN; always has room. 0; < 0. */
     int (*mark)(struct wpipe__link *link, uint32_t flag);
     /* Writer. Where to cut what is longer: so that the peer copies one part
