@@ -69,7 +69,15 @@ static int run(struct bench_peer *peer, int which, const struct test *test,
     return r;
 }
 
-/* How many messages fill `slot` seconds; this also warms things up. */
+/* How many messages would have filled `slot` seconds. */
+static uint64_t scale(uint64_t count, double slot, double took)
+{
+    const double times = slot / (took > 1e-9 ? took : 1e-9);
+
+    return (uint64_t)((double)count * (times < 1000 ? times : 1000)) + 1;
+}
+
+/* Find that number; this also warms things up. */
 static int calibrate(struct bench_peer *peer, int which,
                      const struct test *test, double slot, void *buf,
                      uint64_t *ret)
@@ -84,7 +92,7 @@ static int calibrate(struct bench_peer *peer, int which,
             break;
         count *= 4;
     }
-    *ret = (uint64_t)((double)count * slot / (took > 1e-9 ? took : 1e-9)) + 1;
+    *ret = scale(count, slot, took);
     return r;
 }
 
@@ -101,14 +109,17 @@ static int measure(struct bench_peer *peer, const struct test *test,
 {
     double took[LINKS][ROUNDS];
     uint64_t count[LINKS];
+    double seconds = 0;
     int r = 0;
 
     for (int which = 0; which < LINKS && r >= 0; which++)
         r = calibrate(peer, which, test, slot, buf, &count[which]);
     for (int i = 0; i < ROUNDS; i++) {
         for (int which = 0; which < LINKS && r >= 0; which++) {
-            r = run(peer, which, test, count[which], buf, &took[which][i]);
-            took[which][i] /= (double)count[which];
+            r = run(peer, which, test, count[which], buf, &seconds);
+            took[which][i] = seconds / (double)count[which];
+            /* what was guessed too high is not waited for again */
+            count[which] = scale(count[which], slot, seconds);
         }
     }
     if (r < 0)

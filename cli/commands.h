@@ -26,4 +26,7 @@ int bench_run(const struct options *options);   /* bench.c */
 int serve_plain(const struct options *options);    /* serve.c */
 int serve_commands(const struct options *options); /* sessions.c */
 
+/* Say that the server is there, in words or in JSON. In serve.c. */
+void serve_announce(const struct options *options, const char *name);
+
 #endif

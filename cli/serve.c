@@ -442,16 +442,14 @@ static bool may_read_stdin(void)
     return !isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
-static void announce(const struct serve *s)
+void serve_announce(const struct options *options, const char *name)
 {
-    const struct options *options = s->options;
-    const char *name = wpipe_server_name(s->server);
-
-    if (talks(s))
-        say(options, "serving %s (%s mode, access: %s)", name,
+    if (!options->json) {
+        say(options, "serving %s%s (%s mode, access: %s)", name,
+            options->exec != NULL ? " with a command" : "",
             output_type(options->type), output_access(options->access));
-    if (!options->json || s->plain)
         return;
+    }
     json_begin(stdout);
     json_text(stdout, "event", "serving");
     json_text(stdout, "name", name);
@@ -483,7 +481,8 @@ static int serve_events(struct serve *s)
         close(s->bell);
         return say_error(s->options, name, r);
     }
-    announce(s);
+    if (talks(s) || !s->plain)
+        serve_announce(s->options, wpipe_server_name(s->server));
     ending_watch(stop, s);
     loop(s);
     ending_watch(NULL, NULL);

@@ -49,7 +49,8 @@ static void stop(void *object)
     wpipe_listener_wake(h->listener);
 }
 
-static void tell(struct session *s, const char *event, const char *words)
+/* `reason` is NULL when it came. */
+static void tell(struct session *s, const char *reason, const char *words)
 {
     const struct options *options = s->house->options;
 
@@ -59,12 +60,30 @@ static void tell(struct session *s, const char *event, const char *words)
     }
     flockfile(stdout);
     json_begin(stdout);
-    json_text(stdout, "event", event);
+    json_text(stdout, "event", reason == NULL ? "connected" : "disconnected");
     json_number(stdout, "from", s->number);
-    json_peer(stdout, &s->peer);
+    if (reason == NULL)
+        json_peer(stdout, &s->peer);
+    else
+        json_text(stdout, "reason", reason);
     json_end(stdout);
     fflush(stdout);
     funlockfile(stdout);
+}
+
+/* How it went, for the two who are told. */
+static void tell_end(struct session *s, int status)
+{
+    switch (status) {
+    case STATUS_PEER_LEFT:
+        tell(s, "died", "left early");
+        break;
+    case STATUS_PROTOCOL:
+        tell(s, "protocol", "broke the protocol");
+        break;
+    default:
+        tell(s, "closed", "left");
+    }
 }
 
 static int session_pump(struct session *s)
@@ -102,14 +121,14 @@ static int session_run(struct session *s)
     wpipe_stream_peer(s->pipe.stream, &s->peer);
     snprintf(words, sizeof(words), "connected: %s",
              output_peer(text, sizeof(text), &s->peer));
-    tell(s, "connected", words);
+    tell(s, NULL, words);
     r = endpoint_exec(&s->command, options->exec, &s->peer);
     if (r < 0) {
         say(options, "%s: %s", options->exec, strerror(-r));
         return STATUS_FAILED;
     }
     status = session_pump(s);
-    tell(s, "disconnected", status == STATUS_PEER_LEFT ? "left early" : "left");
+    tell_end(s, status);
     return status;
 }
 
@@ -216,10 +235,7 @@ int serve_commands(const struct options *options)
         return say_error(options, options->operands[0], r);
     pthread_mutex_init(&h.lock, NULL);
     pthread_cond_init(&h.left, NULL);
-    if (!options->json)
-        say(options, "serving %s with a command (%s mode, access: %s)",
-            wpipe_listener_name(h.listener), output_type(options->type),
-            output_access(options->access));
+    serve_announce(options, wpipe_listener_name(h.listener));
     ending_watch(stop, &h);
     status = receive(&h);
     wait_for_all(&h);
