@@ -224,6 +224,19 @@ start_server who --exec 'echo "$WINDPIPE_PEER_UID"'
 run recv who
 same "$(id -u)" "$out" "serve --exec: who it is"
 stop_server
+start_server told --json --exec cat
+events=$lines
+echo x | run connect told
+same x "$out" "serve --json --exec"
+: >"$scratch/events"
+for event in serving connected disconnected; do
+    saw "\"event\":\"$event\"" "serve --json --exec: $event" "$events"
+    printf '%s\n' "$line" >>"$scratch/events"
+done
+json "$scratch/events" "serve --json --exec"
+same closed "$(member "$scratch/events" 2 "o['reason']")" \
+    "serve --json --exec: reason"
+stop_server
 start_server binary --byte --exec cat
 run connect --byte binary <"$scratch/large"
 check "serve --exec cat" cmp -s "$scratch/large" "$scratch/out"
