@@ -15,7 +15,7 @@
 #include "output.h"
 
 enum {
-    ROUNDS = 3,
+    ROUNDS = 5,
     BAR = 40
 };
 

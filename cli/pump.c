@@ -99,7 +99,7 @@ static bool go_on(struct flow *f)
     return false;
 }
 
-/* Returns 0 at the end of the source; *ret_failed is the side that failed. */
+/* Until the end of the source. Returns 0, or the error of f->failed. */
 static int move(struct flow *f)
 {
     char *data;
@@ -187,7 +187,6 @@ static void supervise(struct pump *p)
             (p->flows[0].ended || p->flows[1].ended))
             quit_at = pump_clock() + p->options->quit_ms;
         if (quit_at >= 0 && pump_clock() >= quit_at) {
-            atomic_store(&p->quit, true);
             atomic_store(&p->stop, true);
             continue;
         }

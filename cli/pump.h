@@ -31,7 +31,6 @@ struct pump {
     struct flow flows[2]; /* 0: first to second; 1: back */
     atomic_bool stop;
     atomic_bool idle;      /* stopped by -w */
-    atomic_bool quit;      /* stopped by -q */
     _Atomic int64_t moved; /* the clock when something was moved, in ms */
     pthread_mutex_t lock;
     pthread_cond_t changed;
