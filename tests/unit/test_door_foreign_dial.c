@@ -43,6 +43,8 @@ static void dial_reaches_a_plain_server(void **state)
     int accepted;
 
     (void)state;
+    assert_foreign_dial("none", &options, WPIPE_ENOTFOUND);
+    assert_said("none");
     assert_int_equal(
         wpipe__foreign_door_dial("\\\\.\\pipe\\echo", &options, &client), 0);
     assert_string_equal(error_text, "");
@@ -134,6 +136,10 @@ static void watch_tells_of_a_door_that_appears(void **state)
         assert_watch("echo", temp_dir(), 0);
     }
     wpipe__os_close(watch);
+    /* no server comes of this */
+    write_file(door_path("echo"), "");
+    assert_watch("echo", temp_dir(), 0);
+    assert_int_equal(unlink(door_path("echo")), 0);
 }
 
 /* ---- the list ------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -135,6 +136,27 @@ static void directory_made_never_follows_or_replaces(void **state)
         WPIPE_EACCES);
     assert_int_equal(directory, 99);
     expect_text("one/file", "mine");
+    scene_close(&s);
+}
+
+static void directory_made_but_not_opened_is_not_left(void **state)
+{
+    struct wpipe__file_facts facts;
+    wpipe__handle directory;
+    struct rlimit before;
+    struct rlimit few;
+    struct scene s;
+
+    (void)state;
+    scene_open(&s);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)(s.other + 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_int_equal(wpipe__os_directory_make(s.one, "new", &directory, &facts),
+                     WPIPE_ELIMIT);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(access(below(support_dir(), "one/new"), F_OK), -1);
     scene_close(&s);
 }
 
@@ -314,6 +336,7 @@ static const struct support_case cases[] = {
     TEST(directory_is_found_behind_a_link),
     TEST(directory_made_is_private_under_any_umask),
     TEST(directory_made_never_follows_or_replaces),
+    TEST(directory_made_but_not_opened_is_not_left),
     TEST(file_linked_never_replaces),
     TEST(file_moved_is_there_and_not_here),
     TEST(files_exchanged_have_changed_places),
