@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/name.h"
 #include "base/options.h"
+#include "transport/door_foreign_workshop.h"
 #include "transport/door_place.h"
 
 /* Between two looks at a socket that nobody seems to have. */
@@ -26,106 +26,10 @@ enum {
 };
 
 enum {
-    MODE_ALL = 0777,
-    MODE_PRIVATE = 0700,
     MODE_STICKY = 01000
 };
 
-/* ---- where --------------------------------------------------------------- */
-
-const char *wpipe__foreign_temp(void)
-{
-    const char *value = wpipe__os_environment("TMPDIR");
-
-    return value == NULL || value[0] == '\0' ? "/tmp" : value;
-}
-
-static int fail_long(const char *directory, const char *prefix,
-                     const char *name, const wpipe_options *options)
-{
-    wpipe__options_explain(options,
-                           "the path of a foreign pipe may have %d bytes at "
-                           "the most; this one has %zu: %s%s%s",
-                           WPIPE__FOREIGN_PATH_MAX,
-                           strlen(directory) + strlen(prefix) + strlen(name),
-                           directory, prefix, name);
-    return WPIPE_ENAME;
-}
-
-/* Put the path together. */
-static int join(char *ret_path, size_t size, const char *name,
-                const wpipe_options *options)
-{
-    const char *directory = name[0] == '/' ? "" : wpipe__foreign_temp();
-    const char *prefix = "";
-    size_t length = strlen(directory);
-
-    if (length > 0)
-        prefix = directory[length - 1] == '/' ? WPIPE__FOREIGN_PREFIX
-                                              : "/" WPIPE__FOREIGN_PREFIX;
-    length += strlen(prefix) + strlen(name);
-    if (length > WPIPE__FOREIGN_PATH_MAX)
-        return fail_long(directory, prefix, name, options);
-    if (length >= size)
-        return WPIPE_EINVAL;
-    (void)snprintf(ret_path, size, "%s%s%s", directory, prefix, name);
-    return 0;
-}
-
-int wpipe__foreign_path(const char *name, char *ret_path, size_t size,
-                        const wpipe_options *options)
-{
-    char parsed[WPIPE_NAME_MAX + 1];
-    const char *why = NULL;
-    int r = wpipe__name_parse(name, parsed, &why);
-
-    if (r == 0)
-        return join(ret_path, size, parsed, options);
-    if (name != NULL && name[0] == '/') {
-        if (name[strlen(name) - 1] != '/')
-            return join(ret_path, size, name, options);
-        why = "the path of a foreign pipe ends with '/'";
-    } else if (name != NULL && strlen(name) > WPIPE_NAME_MAX) {
-        return join(ret_path, size, name, options); /* too long: says so */
-    }
-    wpipe__options_explain(options, "%s", why);
-    return r;
-}
-
-const char *wpipe__foreign_file(const char *path)
-{
-    return strrchr(path, '/') + 1;
-}
-
-int wpipe__foreign_directory(const char *path, wpipe__handle *ret_directory,
-                             struct wpipe__file_facts *ret_facts)
-{
-    char directory[WPIPE__FOREIGN_PATH_MAX + 1];
-
-    (void)snprintf(directory, sizeof(directory), "%.*s",
-                   (int)(wpipe__foreign_file(path) - path), path);
-    return wpipe__os_directory_follow(directory, ret_directory, ret_facts);
-}
-
 /* ---- who else has the path ----------------------------------------------- */
-
-const char *wpipe__foreign_kind(int kind)
-{
-    switch (kind) {
-    case WPIPE__FILE_REGULAR:
-        return "a regular file";
-    case WPIPE__FILE_DIRECTORY:
-        return "a directory";
-    case WPIPE__FILE_LINK:
-        return "a symbolic link";
-    case WPIPE__FILE_SOCKET:
-        return "a socket of another kind";
-    case WPIPE__FILE_FIFO:
-        return "a FIFO";
-    default:
-        return "something else";
-    }
-}
 
 /* Explain a system call that failed with `r`. */
 static int fail_call(const struct wpipe__foreign_door *d, const char *verb,
@@ -297,123 +201,6 @@ static int judge(const struct wpipe__foreign_door *d, struct dead *dead,
     return r == 1 && !same ? fail_in_use(d, 0, options) : r;
 }
 
-/* ---- a directory of our own beside the door ------------------------------ */
-
-struct workshop {
-    wpipe__handle directory;
-    char name[64];
-};
-
-/* Is this the directory that we made, or made once? */
-static int is_ours(const struct wpipe__file_facts *facts)
-{
-    return facts->uid == wpipe__os_uid() &&
-           (facts->mode & MODE_ALL) == MODE_PRIVATE;
-}
-
-/* A socket that we left: under the door's name, or bound with a short one.
- * Whatever else is in there is not ours to remove. */
-static int sweep_file(const char *name, void *user)
-{
-    static const char ending[] = ".bind";
-    const struct wpipe__file *own = user;
-    struct wpipe__file_facts facts;
-    size_t length = strlen(name);
-
-    if (strcmp(name, own->name) != 0 &&
-        (length < sizeof(ending) ||
-         strcmp(name + length - (sizeof(ending) - 1), ending) != 0))
-        return 0;
-    if (wpipe__os_file_facts(own->directory, name, &facts) == 0 &&
-        facts.kind == WPIPE__FILE_SOCKET)
-        (void)wpipe__os_file_unlink(own->directory, name);
-    return 0;
-}
-
-static int find_file(const char *name, void *user)
-{
-    (void)name;
-    (void)user;
-    return 1;
-}
-
-/*
- * One that was there already: take away what a killed server has left. If it
- * has anything else in it, it is no workshop, but some directory of ours that
- * was moved there.
- */
-static int workshop_sweep(const struct wpipe__foreign_door *d,
-                          const struct workshop *w)
-{
-    struct wpipe__file own = { w->directory, wpipe__foreign_file(d->path) };
-    int r = wpipe__os_directory_each(w->directory, sweep_file, &own);
-
-    if (r == 0)
-        r = wpipe__os_directory_each(w->directory, find_file, NULL);
-    return r > 0 ? WPIPE_EACCES : r;
-}
-
-static int workshop_try(const struct wpipe__foreign_door *d,
-                        struct workshop *ret)
-{
-    struct wpipe__file_facts facts;
-    int r = wpipe__os_directory_make(d->directory, ret->name, &ret->directory,
-                                     &facts);
-
-    if (r < 0)
-        return r;
-    if (!is_ours(&facts))
-        r = WPIPE_EACCES;
-    else if (r == 0)
-        r = workshop_sweep(d, ret);
-    if (r < 0) {
-        wpipe__os_close(ret->directory);
-        ret->directory = WPIPE__NO_HANDLE;
-        return r;
-    }
-    return 0;
-}
-
-/*
- * It is named after the lock, which only we hold, so that a successor finds
- * what a killed server has left in it. Somebody else may have put something
- * there to be in our way: then it has any other name.
- */
-static int workshop_open(const struct wpipe__foreign_door *d,
-                         struct workshop *ret)
-{
-    struct wpipe__file_facts lock;
-    uint64_t random = 0;
-    int r = wpipe__os_file_facts(d->home, d->lock_file, &lock);
-
-    ret->directory = WPIPE__NO_HANDLE;
-    if (r == 0) {
-        (void)snprintf(ret->name, sizeof(ret->name), ".windpipe-%llx-%llx",
-                       (unsigned long long)lock.device,
-                       (unsigned long long)lock.inode);
-        r = workshop_try(d, ret);
-    }
-    if (r == 0 || (r != WPIPE_EACCES && r != WPIPE_ENOTFOUND))
-        return r;
-    r = wpipe__os_random(&random, sizeof(random));
-    if (r < 0)
-        return r;
-    (void)snprintf(ret->name, sizeof(ret->name), ".windpipe-%016llx",
-                   (unsigned long long)random);
-    return workshop_try(d, ret);
-}
-
-/* Without listing it, which takes a descriptor that we may not get. */
-static void workshop_close(const struct wpipe__foreign_door *d,
-                           struct workshop *w)
-{
-    struct wpipe__file own = { w->directory, wpipe__foreign_file(d->path) };
-
-    (void)sweep_file(own.name, &own);
-    wpipe__os_close(w->directory);
-    (void)wpipe__os_directory_remove(d->directory, w->name);
-}
-
 /* ---- taking the path ----------------------------------------------------- */
 
 static int open_directory(struct wpipe__foreign_door *d,
@@ -458,7 +245,8 @@ static int take_lock(struct wpipe__foreign_door *d,
 /* A socket in the workshop, with the name it is to have outside: lists of
  * sockets show that name for ever. */
 static int listen_inside(struct wpipe__foreign_door *d,
-                         const struct workshop *w, const wpipe_options *options)
+                         const struct wpipe__workshop *w,
+                         const wpipe_options *options)
 {
     static const uint32_t modes[] = {
         [WPIPE_ACCESS_USER] = 0600 | MODE_STICKY,
@@ -566,8 +354,9 @@ static int replace(const struct wpipe__foreign_door *d,
 
 /* Let the socket in the workshop appear as the door; `r` and `dead` are of
  * the first judge. */
-static int appear(const struct wpipe__foreign_door *d, const struct workshop *w,
-                  int r, struct dead *dead, const wpipe_options *options)
+static int appear(const struct wpipe__foreign_door *d,
+                  const struct wpipe__workshop *w, int r, struct dead *dead,
+                  const wpipe_options *options)
 {
     struct wpipe__file inside = { w->directory, wpipe__foreign_file(d->path) };
     struct wpipe__file outside = { d->directory, inside.name };
@@ -594,16 +383,16 @@ static int appear(const struct wpipe__foreign_door *d, const struct workshop *w,
 static int publish(struct wpipe__foreign_door *d, int found, struct dead *dead,
                    const wpipe_options *options)
 {
-    struct workshop w;
+    struct wpipe__workshop w;
     int r;
 
-    r = workshop_open(d, &w);
+    r = wpipe__workshop_open(d, &w);
     if (r < 0)
         return fail_call(d, "make a directory beside", r, options);
     r = listen_inside(d, &w, options);
     if (r == 0)
         r = appear(d, &w, found, dead, options);
-    workshop_close(d, &w);
+    wpipe__workshop_close(d, &w);
     if (r < 0)
         d->inode = 0;
     return r;
@@ -659,18 +448,18 @@ static void unpublish(const struct wpipe__foreign_door *d)
 {
     struct wpipe__file outside = { d->directory, wpipe__foreign_file(d->path) };
     struct wpipe__file inside = outside;
-    struct workshop w;
+    struct wpipe__workshop w;
 
     if (d->inode == 0 || !is_door(d, outside))
         return;
-    if (workshop_open(d, &w) < 0) {
+    if (wpipe__workshop_open(d, &w) < 0) {
         (void)wpipe__os_file_unlink(outside.directory, outside.name);
         return;
     }
     inside.directory = w.directory;
     if (wpipe__os_file_move(outside, inside) == 0 && !is_door(d, inside))
         give_back(inside, outside);
-    workshop_close(d, &w);
+    wpipe__workshop_close(d, &w);
 }
 
 void wpipe__foreign_door_close(struct wpipe__foreign_door *d)

@@ -24,6 +24,10 @@
  *   lets windpipe servers of one user pass this one after the other.
  *
  * What it cannot do: a .NET server that starts later takes the path from us.
+ * One that stands still for 100 ms between bind and listen, in a network
+ * namespace where the kernel's list does not show it, looks dead. Where names
+ * cannot be exchanged the dead one is unlinked, and what takes its name in
+ * that moment with it.
  * Between two users nothing keeps the name but the directory's sticky bit;
  * in one that others may write and that has none, they can remove any door.
  */
