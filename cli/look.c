@@ -143,6 +143,39 @@ static void print_row(const struct options *options, const char *name,
     putchar('\n');
 }
 
+/* A foreign door: what is known without its server's notice. */
+static int print_foreign(const char *name, const wpipe_foreign_facts *facts,
+                         void *user)
+{
+    const struct options *options = user;
+    const char *state = facts->listening == 0 ? "dead" : "foreign";
+    wpipe_peer owner = { .size = sizeof(owner),
+                         .uid = facts->uid,
+                         .pid = facts->pid };
+    char process[100] = "-";
+
+    memcpy(owner.program, facts->program, sizeof(owner.program));
+    if (options->json) {
+        json_begin(stdout);
+        json_text(stdout, "name", name);
+        json_text(stdout, "where", facts->path);
+        json_text(stdout, "state", state);
+        json_peer(stdout, &owner);
+        json_end(stdout);
+        return 0;
+    }
+    if (facts->pid != 0)
+        snprintf(process, sizeof(process), "%lld %s", (long long)facts->pid,
+                 facts->program);
+    printf("%-23s %-8s %7s  %-10lu ", name, state, "-",
+           (unsigned long)facts->uid);
+    output_escaped(stdout, process, strlen(process), false);
+    fputs("  ", stdout);
+    output_escaped(stdout, facts->path, strlen(facts->path), false);
+    putchar('\n');
+    return 0;
+}
+
 static void print_all(const struct options *options, const struct names *list)
 {
     wpipe_pipe_facts facts;
@@ -203,7 +236,11 @@ int ls_run(const struct options *options)
         print_names(options, &list);
     else
         print_all(options, &list);
+    if (options->all)
+        r = wpipe_list_foreign(print_foreign, (void *)(uintptr_t)options);
     names_free(&list);
+    if (r < 0)
+        return say_error(options, "cannot list foreign doors", r);
     return output_flush(options);
 }
 

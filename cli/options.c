@@ -22,8 +22,7 @@ enum kind {
     KIND_SIZE,   /* uint64_t, at least 1 */
     KIND_TEXT,   /* const char * */
     KIND_CHOICE, /* int: which word of `choices` */
-    KIND_ACCESS, /* access and group */
-    KIND_NOT_YET /* known, but of a later version */
+    KIND_ACCESS  /* access and group */
 };
 
 struct row {
@@ -80,7 +79,7 @@ static const struct row rows[] = {
     { "allow-remote", 0, BIT_RELAY, KIND_FLAG, IN(remote), 0, NULL, NULL,
       "let tcp: reach other machines, or be reached" },
     { "all", 'a', BIT_LS, KIND_FLAG, IN(all), 0, NULL, NULL,
-      "also what a dead server left behind, and where it lies" },
+      "also what dead servers left, foreign doors, and places" },
     { "names", 0, BIT_LS, KIND_FLAG, IN(names), 0, NULL, NULL,
       "only names, without asking the servers" },
     { "seconds", 0, BIT_BENCH, KIND_TIME, IN(seconds_ms), 0, "SECS", NULL,
@@ -106,8 +105,12 @@ static const struct row rows[] = {
     { "verbose", 'v', ALL, KIND_FLAG, IN(verbose), 0, NULL, NULL,
       "say more on stderr" },
     { "help", 'h', ALL, KIND_FLAG, IN(help), 0, NULL, NULL, "show this help" },
-    { "foreign", 0, ALL, KIND_NOT_YET, 0, 0, NULL, NULL, NULL },
-    { "framing", 0, ALL, KIND_NOT_YET, 0, 0, "FRAMING", NULL, NULL },
+    { "foreign", 0, TALKING & ~BIT_CALL, KIND_VALUE, IN(foreign),
+      WPIPE_FOREIGN_ONLY, NULL, NULL,
+      "the door of .NET, Node and plain sockets; serve: that one, too" },
+    { "framing", 0, TALKING & ~BIT_CALL, KIND_CHOICE, IN(framing), 0, "HOW",
+      "raw|le32|be32|lines|headers|type-le32",
+      "messages there: raw, le32, be32, lines, headers, type-le32" },
 };
 
 enum {
@@ -247,8 +250,6 @@ static bool take(struct options *ret, const struct row *row, const char *text)
         return choice >= 0;
     case KIND_ACCESS:
         return read_access(ret, text);
-    case KIND_NOT_YET:
-        break;
     }
     return false;
 }
@@ -350,8 +351,6 @@ int options_parse(struct options *ret, const struct command *command, int argc,
         row = value == '?' ? NULL : row_of(command, value);
         if (row == NULL)
             return complain_unknown(ret, argv[optind - 1]);
-        if (row->kind == KIND_NOT_YET)
-            return say_usage(ret, "--%s is not yet in this version", row->name);
         if (!take(ret, row, optarg))
             return say_usage(ret, "'%s' is not a value of --%s: %s", optarg,
                              row->name, row->help);

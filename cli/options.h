@@ -65,6 +65,8 @@ struct options {
     int access_given; /* 0 when --access was not on the command line */
     uint32_t group;
     int shared;
+    int foreign; /* WPIPE_FOREIGN_ONLY with --foreign */
+    int framing; /* WPIPE_FRAMING_* */
     int slow;
     uint32_t clients; /* --max-clients, 0 = the library's */
     uint32_t number;  /* --count, 0 = no end */

@@ -15,6 +15,17 @@
  * relay and serve --exec open pipes on several. */
 static _Thread_local char error_text[512];
 
+/* A server with --foreign has both doors, unless its name is a path, which
+ * only the foreign one can have. */
+static int foreign_door(const struct options *options)
+{
+    const bool serves = options->command->bit == BIT_SERVE || options->listen;
+
+    if (options->foreign && serves && options->operands[0][0] != '/')
+        return WPIPE_FOREIGN_ALSO;
+    return options->foreign;
+}
+
 void options_fill(wpipe_options *ret, const struct options *options)
 {
     error_text[0] = '\0';
@@ -24,6 +35,8 @@ void options_fill(wpipe_options *ret, const struct options *options)
         .access = options->access,
         .group = options->group,
         .shared_memory = options->shared,
+        .foreign = foreign_door(options),
+        .framing = options->framing,
         .slow_reader = options->slow,
         .max_clients = options->clients,
         .max_message = options->message,

@@ -303,6 +303,30 @@ WPIPE_API int wpipe_list(int (*each)(const char *name, const char *where,
                                      void *user),
                          void *user);
 
+/* A socket at a foreign door, as far as can be told without its server. */
+typedef struct wpipe_foreign_facts {
+    size_t size;      /* of what was filled in */
+    const char *path; /* where it stands; valid during the call */
+    uint32_t uid;     /* owner and mode of the file */
+    uint32_t mode;
+    int listening;    /* 1 somebody listens, 0 nobody that we can see, -1 not
+                         to be known */
+    int64_t pid;      /* a process of our own user that holds it, or 0 */
+    char program[64]; /* its executable */
+} wpipe_foreign_facts;
+
+/*
+ * Call `each` for every CoreFxPipe_ socket in the directory for temporary
+ * files; a non-zero return of it ends the list. Nobody is connected to.
+ *
+ * Returns how many were named. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM,
+ *     WPIPE_ELIMIT.
+ */
+WPIPE_API int wpipe_list_foreign(int (*each)(const char *name,
+                                             const wpipe_foreign_facts *facts,
+                                             void *user),
+                                 void *user);
+
 /*
  * Ask the server of `name` about itself and up to `max_links` of its
  * connections. Only its own user and root get an answer.

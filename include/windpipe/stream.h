@@ -58,7 +58,8 @@ typedef struct wpipe_stream_facts {
  *     is not ours or not safe), WPIPE_ENOTSUP (access wider than this user
  *     where there is no shared directory), WPIPE_ENOMEM, WPIPE_ELIMIT,
  *     WPIPE_ESYSTEM.
- * Does not block. Source: CreateNamedPipe; NamedPipeServerStream(name).
+ * Does not block, but for 100 ms when a dead server's socket is in the way at
+ * a foreign door. Source: CreateNamedPipe; NamedPipeServerStream(name).
  */
 WPIPE_API int wpipe_listen(wpipe_listener **ret, const char *name,
                            const wpipe_options *options);

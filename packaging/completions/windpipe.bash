@@ -19,22 +19,23 @@ _windpipe_words() {
 }
 
 _windpipe_options() {
+    local foreign="--foreign --framing"
     local talking="--wait --message --max-message --buffer --shared"
     local naming="--keep --access --max-clients"
     case $1 in
     serve)
-        echo "$talking $naming --byte --echo --exec --once --topic --quit" \
+        echo "$talking $foreign $naming --byte --echo --exec --once --topic --quit" \
             "--json --slow"
         ;;
-    connect) echo "$talking --byte --exec --topic --quit --json --raw" ;;
-    send) echo "$talking --byte --topic --expect-reply --json --raw" ;;
+    connect) echo "$talking $foreign --byte --exec --topic --quit --json --raw" ;;
+    send) echo "$talking $foreign --byte --topic --expect-reply --json --raw" ;;
     recv)
-        echo "$talking $naming --byte --topic --listen --count --json --raw"
+        echo "$talking $foreign $naming --byte --topic --listen --count --json --raw"
         ;;
     call) echo "$talking --topic --json --raw" ;;
     ls) echo "--wait --all --names --json" ;;
     info | wait) echo "--wait --json" ;;
-    relay) echo "$talking $naming --byte --quit --hex --allow-remote" ;;
+    relay) echo "$talking $foreign $naming --byte --quit --hex --allow-remote" ;;
     bench) echo "--seconds --picture --shared --json" ;;
     esac
     echo "--verbose --help"
@@ -44,7 +45,7 @@ _windpipe_options() {
 _windpipe_takes() {
     case $2 in
     -w | --wait | -q | --quit | -e | --exec | -n | --count | --seconds | \
-        --max-message | --max-clients | --buffer | --shared | --slow | \
+        --max-message | --max-clients | --buffer | --shared | --slow | --framing | \
         --access) return 0 ;;
     --topic) [[ $1 == send || $1 == call ]] ;;
     *) return 1 ;;
@@ -80,6 +81,8 @@ _windpipe() {
         return
     fi
     case $previous in
+    --framing) _windpipe_words "$current" \
+        "raw le32 be32 lines headers type-le32" ;;
     --shared) _windpipe_words "$current" "auto now never required" ;;
     --slow) _windpipe_words "$current" "drop skip" ;;
     --access) _windpipe_words "$current" "user group anyone" ;;

@@ -15,6 +15,7 @@
 #include "core/connect.h"
 #include "core/facts.h"
 #include "transport/door.h"
+#include "transport/door_foreign.h"
 
 /* ---- asking ------------------------------------------------------------- */
 
@@ -194,4 +195,42 @@ int wpipe_wait_for(const char *name, int timeout_ms)
     wpipe__os_close(socket);
     wpipe__knock_done(&knock);
     return r == WPIPE_EAGAIN ? 0 : r;
+}
+
+/* ---- foreign doors ------------------------------------------------------- */
+
+struct foreign_list {
+    int (*each)(const char *name, const wpipe_foreign_facts *facts, void *user);
+    void *user;
+};
+
+static int tell_foreign(const char *name, const char *where, void *user)
+{
+    struct foreign_list *list = user;
+    struct wpipe__foreign_facts found;
+    wpipe_foreign_facts facts = { .size = sizeof(facts) };
+
+    (void)where;
+    if (wpipe__foreign_door_facts(name, &found) < 0)
+        return 0; /* it went while we looked */
+    facts.path = found.path;
+    facts.uid = found.uid;
+    facts.mode = found.mode;
+    facts.listening = found.listening;
+    facts.pid = found.pid;
+    if (found.pid != 0)
+        wpipe__os_program(found.pid, facts.program, sizeof(facts.program));
+    return list->each(name, &facts, list->user);
+}
+
+int wpipe_list_foreign(int (*each)(const char *name,
+                                   const wpipe_foreign_facts *facts,
+                                   void *user),
+                       void *user)
+{
+    struct foreign_list list = { each, user };
+
+    if (each == NULL)
+        return WPIPE_EINVAL;
+    return wpipe__foreign_door_each(tell_foreign, &list);
 }

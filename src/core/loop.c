@@ -232,7 +232,8 @@ static int is_callers(int error)
 {
     return error == WPIPE_EAGAIN || error == WPIPE_EMSGSIZE ||
            error == WPIPE_ENOMEM || error == WPIPE_ESTATE ||
-           error == WPIPE_ENOTCONN;
+           error == WPIPE_ENOTCONN || error == WPIPE_ENOTSUP ||
+           error == WPIPE_EINVAL;
 }
 
 /* What is kept shrank. */

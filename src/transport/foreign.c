@@ -319,6 +319,8 @@ static int compose(struct foreign *f, const struct wpipe__parcel *p,
     uint8_t type = 0;
     int n;
 
+    if (r->flags & (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY))
+        return WPIPE_ENOTSUP; /* calls have ids, byte streams have not */
     o->count = 0;
     o->size = 0;
     if (!f->in_message) {

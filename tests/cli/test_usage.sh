@@ -103,13 +103,13 @@ run serve --buffer 1G demo
 expect 2 "--buffer above what the library takes"
 run bench --seconds 0
 expect 2 "bench for no time"
-for command in $commands; do
-    run "$command" --foreign
-    expect 2 "$command --foreign"
-    like "not yet in this version" "$err" "$command --foreign: says why"
-    run "$command" --framing le32
-    expect 2 "$command --framing"
-done
+run connect --framing le31 demo
+expect 2 "--framing of another kind"
+like "le31" "$err" "--framing of another kind: says which"
+run call --foreign demo hello
+expect 2 "call --foreign: a call needs ids"
+run ls --framing le32
+expect 2 "ls --framing"
 run serve --echo --exec cat demo
 expect 2 "serve --echo --exec"
 run recv -k demo
