@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 struct agent dotnet;
+int is_mono;
 
 static struct {
     const char *number;
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN); /* the agent may have gone */
     alarm(150);
+    is_mono = strcmp(argv[1], "mono") == 0;
     agent_start(&dotnet, argv + 1, getuid());
     printf("%-4s %-11s  %-34s %-34s %s\n", "row", "other end", "what",
            "expected", "seen");
@@ -232,6 +234,8 @@ int main(int argc, char **argv)
     table_bytes();
     table_users(argv + 1);
     agent_stop(&dotnet);
+    if (is_mono)
+        printf("27, 53: skipped in part: Mono cannot do it\n");
     printf("%d rows, %d failed\n", table.rows, table.failed);
     return table.failed != 0;
 }

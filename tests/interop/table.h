@@ -29,6 +29,10 @@ enum {
 
 extern struct agent dotnet;
 
+/* It is Mono, whose pipes are those of an early .NET Core: no FirstPipeInstance,
+ * waits that cannot be cancelled, paths one byte shorter. */
+extern int is_mono;
+
 /* Tell the .NET process. */
 #define tell(...) agent_tell(&dotnet, __VA_ARGS__)
 

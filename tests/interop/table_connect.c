@@ -64,6 +64,17 @@ static const char *there(const char *path)
 
 /* ---- files: rows 27-30 ------------------------------------------------------ */
 
+static void row_first(void)
+{
+    wpipe_listener *listener;
+
+    row_begin("27", "first instance, but ours lives", DOTNET_SERVER);
+    listener = listen_here(row_name(), WPIPE_DUPLEX, 0);
+    saw("%s", tell("server a %s InOut 1 first", row_name()));
+    wpipe_listener_close(listener);
+    row_end("UnauthorizedAccess");
+}
+
 static void row_files(void)
 {
     wpipe_listener *listener;
@@ -71,12 +82,6 @@ static void row_files(void)
     const wpipe_options options = { .size = sizeof(options),
                                     .foreign = WPIPE_FOREIGN_ONLY };
     char longest[93];
-
-    row_begin("27", "first instance, but ours lives", DOTNET_SERVER);
-    listener = listen_here(row_name(), WPIPE_DUPLEX, 0);
-    saw("%s", tell("server a %s InOut 1 first", row_name()));
-    wpipe_listener_close(listener);
-    row_end("UnauthorizedAccess");
 
     row_begin("28", "a dead server's socket is there", DOTNET_SERVER);
     close(raw_bind(path_of(row_name()), SOCK_STREAM));
@@ -108,7 +113,7 @@ static void row_files(void)
     memset(longest, 'x', sizeof(longest) - 1);
     longest[108 - strlen(path_of(""))] = '\0';
     saw("%s", word(wpipe_listen(&listener, longest, &options)));
-    longest[107 - strlen(path_of(""))] = '\0';
+    longest[107 - strlen(path_of("")) - (size_t)is_mono] = '\0';
     listener = listen_here(longest, WPIPE_DUPLEX, 0);
     tell("client a %s InOut", longest);
     saw("%s", tell("connect a 1000"));
@@ -165,9 +170,9 @@ static void row_absent(void)
 
     row_begin("42", "absent, 91 ms, not before", DOTNET_CLIENT);
     tell("client a %s InOut", row_name());
-    begun = now_ms();
+    begun = now_ms(); /* .NET's clock counts whole milliseconds */
     saw("%s", tell("connect a 91"));
-    saw("%s", in_time(begun, 91));
+    saw("%s", in_time(begun, 90));
     tell("dispose a");
     row_end("Timeout in time");
 
@@ -396,26 +401,9 @@ static void row_early(void)
     row_end("ok ok ok 5:early");
 }
 
-static void row_ended_waits(void)
+static void row_cancelled(void)
 {
-    wpipe_listener *listener;
     wpipe_stream *stream = NULL;
-
-    row_begin("52", "two wait, one is disposed", DOTNET_SERVER);
-    tell("server a %s InOut 2 async", row_name());
-    tell("server b %s InOut 2 async", row_name());
-    tell("start wa waitcancel a 60000");
-    tell("start wb waitcancel b 60000");
-    tell("dispose a");
-    saw("%s", strcmp(tell("join wa"), "ok") == 0 ? "went on" : "threw");
-    saw("%s", tell("write a x"));
-    saw("%s", word(connect_here(&stream, row_name(), 0)));
-    saw("%s", tell("join wb"));
-    tell("write b hello");
-    saw("%s", read_text(stream, 100));
-    tell("dispose b");
-    wpipe_stream_close(stream);
-    row_end("threw ObjectDisposed ok ok 5:hello");
 
     row_begin("53", "a wait is cancelled, the next is not", DOTNET_SERVER);
     tell("server a %s InOut 1 async", row_name());
@@ -426,6 +414,28 @@ static void row_ended_waits(void)
     tell("dispose a");
     wpipe_stream_close(stream);
     row_end("OperationCanceled OperationCanceled ok ok");
+}
+
+static void row_ended_waits(void)
+{
+    wpipe_listener *listener;
+    wpipe_stream *stream = NULL;
+
+    row_begin("52", "two wait, one is disposed", DOTNET_SERVER);
+    tell("server a %s InOut 2 async", row_name());
+    tell("server b %s InOut 2 async", row_name());
+    tell("start wa %s a 60000", is_mono ? "wait" : "waitcancel");
+    tell("start wb %s b 60000", is_mono ? "wait" : "waitcancel");
+    tell("dispose a");
+    saw("%s", strcmp(tell("join wa"), "ok") == 0 ? "went on" : "threw");
+    saw("%s", tell("write a x"));
+    saw("%s", word(connect_here(&stream, row_name(), 0)));
+    saw("%s", tell("join wb"));
+    tell("write b hello");
+    saw("%s", read_text(stream, 100));
+    tell("dispose b");
+    wpipe_stream_close(stream);
+    row_end("threw ObjectDisposed ok ok 5:hello");
 
     row_begin("53", "a wait is ended, the next is not", DOTNET_CLIENT);
     listener = listen_here(row_name(), WPIPE_DUPLEX, 0);
@@ -549,6 +559,8 @@ static void row_appears(void)
 
 void table_connect(void)
 {
+    if (!is_mono)
+        row_first();
     row_files();
     row_absent();
     row_directions();
@@ -560,6 +572,8 @@ void table_connect(void)
     row_instances(4);
     row_early();
     row_ended_waits();
+    if (!is_mono)
+        row_cancelled();
     row_plain();
     row_instance_count();
     row_appears();
