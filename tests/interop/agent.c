@@ -99,13 +99,16 @@ const char *agent_tell(struct agent *a, const char *format, ...)
     int n;
 
     va_start(list, format);
-    n = vsnprintf(line, sizeof(line) - 1, format, list);
+    n = vsnprintf(line, sizeof(line) - 2, format, list);
     va_end(list);
-    if (n < 0 || (size_t)n >= sizeof(line) - 1)
+    if (n < 0 || (size_t)n >= sizeof(line) - 2)
         return "too long";
     line[n] = '\n';
-    if (write(a->to, line, (size_t)n + 1) != n + 1 || read_line(a) < 0)
-        return "no answer";
+    line[n + 1] = '\0';
+    if (write(a->to, line, (size_t)n + 1) != n + 1 || read_line(a) < 0) {
+        fprintf(stderr, "the agent does not answer: %s", line);
+        exit(1); /* it dies with us */
+    }
     return a->answer;
 }
 

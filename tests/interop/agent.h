@@ -23,8 +23,8 @@ struct agent {
  * it is not our own. Ends the test program when it does not get ready. */
 void agent_start(struct agent *agent, char *const *arguments, uid_t uid);
 
-/* One command; the answer is good until the next. It is "no answer" when none
- * came within 20 seconds. */
+/* One command; the answer is good until the next. Ends the test program when
+ * none comes within 20 seconds. */
 const char *agent_tell(struct agent *agent, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

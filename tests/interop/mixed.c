@@ -264,6 +264,8 @@ static pid_t start_dotnet(char *const *words, int count, uint32_t first,
 {
     char *arguments[16] = { NULL };
     char numbers[3][16];
+    static char command[] = "mixed";
+    static char name[] = NAME;
     pid_t pid;
 
     if (count > 8)
@@ -272,8 +274,8 @@ static pid_t start_dotnet(char *const *words, int count, uint32_t first,
     snprintf(numbers[0], 16, "%u", clients);
     snprintf(numbers[1], 16, "%u", messages);
     snprintf(numbers[2], 16, "%u", first);
-    arguments[count] = "mixed";
-    arguments[count + 1] = NAME;
+    arguments[count] = command;
+    arguments[count + 1] = name;
     for (int i = 0; i < 3; i++)
         arguments[count + 2 + i] = numbers[i];
     pid = fork();

@@ -30,7 +30,8 @@ enum {
 extern struct agent dotnet;
 
 /* It is Mono, whose pipes are those of an early .NET Core: no FirstPipeInstance,
- * waits that cannot be cancelled, paths one byte shorter. */
+ * waits that nothing ends, reads of no bytes that block, paths one byte
+ * shorter. */
 extern int is_mono;
 
 /* Tell the .NET process. */
