@@ -12,6 +12,7 @@
 #include "core/stream.h"
 #include "ends_named.h"
 #include "os/os_test.h"
+#include "transport/native.h"
 
 #define PAIR(client, server)                         \
     {                                                \
@@ -43,6 +44,9 @@ static const struct ends_kind kinds[] = {
     { "shared-64k", SHARED, PAIR(NOW, AUTO), 65536, 1, 1, OFF, 0, 0 },
     { "named-shared", SHARED, PAIR(NOW, NOW), 0, 0, 0, 0, 0, 1 },
     { "named-required", SHARED, PAIR(REQUIRED, AUTO), 65536, 0, 1, 0, 0, 1 },
+    { "one-mapping", ENDS_ONE_MAPPING, PAIR(NOW, NOW), 0, 0, 0, 0, 0, 0 },
+    { "one-mapping-4k", ENDS_ONE_MAPPING, PAIR(NOW, NOW), 4096, 0, 1, OFF, 0,
+      0 },
     { "auto-4k-15", MOVING | FEW, PAIR(AUTO, AUTO), 4096, 15, 0, 0, 0, 0 },
     { "auto-4k", MOVING, PAIR(AUTO, AUTO), 4096, 0, 1, OFF, 0, 0 },
     { "auto-64k-9", MOVING, PAIR(AUTO, AUTO), 65536, 9, 1, 0, 0, 0 },
@@ -128,6 +132,31 @@ void ends_settle(const struct ends *ends)
         ;
 }
 
+/* Let `end` read where the peer writes, instead of where it mapped that. */
+static void look_at(wpipe_stream *end, const struct wpipe__control *words)
+{
+    struct wpipe__native *n = wpipe__native(end->link);
+
+    n->theirs = words;
+    if (wpipe__in_shared(n))
+        n->in.bytes = (const uint8_t *)words + WPIPE__CONTROL_SIZE;
+}
+
+static void join_mappings(const struct ends *ends)
+{
+    look_at(ends->a, wpipe__native(ends->b->link)->mine);
+    look_at(ends->b, wpipe__native(ends->a->link)->mine);
+}
+
+/* Each to its own again: one of them goes now. */
+static void part_mappings(const struct ends *ends)
+{
+    if (!ends->one_mapping || !ends->a || !ends->b)
+        return;
+    look_at(ends->a, wpipe__native(ends->a->link)->their_segment);
+    look_at(ends->b, wpipe__native(ends->b->link)->their_segment);
+}
+
 /* Messages that belong to the connection, not to the case. */
 static void warm(const struct ends *ends, int count)
 {
@@ -149,11 +178,14 @@ int ends_try_setup(struct ends *ends, const struct ends_setup *setup)
         return r;
     ends->a = setup->a_is_server ? ends->server : ends->client;
     ends->b = setup->a_is_server ? ends->client : ends->server;
-    if (setup->kind->set & ENDS_SHARED) {
+    ends->one_mapping = setup->kind->set & ENDS_ONE_MAPPING;
+    if (setup->kind->set & (ENDS_SHARED | ENDS_ONE_MAPPING)) {
         ends_settle(ends);
         assert_int_equal(ends_shared(ends->a), 2);
         assert_int_equal(ends_shared(ends->b), 2);
     }
+    if (ends->one_mapping)
+        join_mappings(ends);
     return 0;
 }
 
@@ -173,12 +205,14 @@ void ends_open(struct ends *ends, const struct ends_kind *kind, int type)
 
 void ends_close_a(struct ends *ends)
 {
+    part_mappings(ends);
     wpipe_stream_close(ends->a);
     ends->a = NULL;
 }
 
 void ends_close_b(struct ends *ends)
 {
+    part_mappings(ends);
     wpipe_stream_close(ends->b);
     ends->b = NULL;
 }

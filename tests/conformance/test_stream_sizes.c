@@ -362,13 +362,13 @@ static void pairs_in_parallel_do_not_mix(void **state)
 }
 
 static const struct ends_case cases[] = {
-    EACH(sizes_of_messages_arrive),
-    EACH(sizes_of_bytes_arrive),
-    EACH(full_duplex_messages_intact),
-    EACH(full_duplex_bytes_intact),
+    EACH_SEEN(sizes_of_messages_arrive),
+    EACH_SEEN(sizes_of_bytes_arrive),
+    EACH_SEEN(full_duplex_messages_intact),
+    EACH_SEEN(full_duplex_bytes_intact),
     EACH(sizes_around_the_move_arrive),
     EACH(reservations_around_the_move_arrive),
-    EACH(large_1_mib_arrives),
+    EACH_SEEN(large_1_mib_arrives),
     EACH_SLOW(large_16_mib_arrives, ENDS_ALL),
     EACH_SLOW(large_1_gib_goes_through_64_kib, ENDS_FEW),
     EACH(pairs_in_parallel_do_not_mix),

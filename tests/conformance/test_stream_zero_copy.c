@@ -481,7 +481,7 @@ static void read_begin_of_bytes(void **state)
 }
 
 static const struct ends_case cases[] = {
-    EACH(begin_commit_sends_message),
+    EACH_SEEN(begin_commit_sends_message),
     EACH(commit_of_fewer_bytes_sends_those),
     EACH(commit_of_more_than_reserved_refused),
     EACH(one_reservation_at_a_time),
@@ -490,7 +490,7 @@ static const struct ends_case cases[] = {
     EACH(abort_of_unread_parts_withdraws_message),
     EACH(abort_of_begun_message_gives_eaborted),
     EACH(begin_takes_quarter_of_buffer),
-    EACH(parts_larger_than_ring_arrive_whole),
+    EACH_SEEN(parts_larger_than_ring_arrive_whole),
     EACH(begin_times_out_on_full_pipe),
     EACH(bytes_have_no_parts),
     EACH(close_with_reservation_is_clean),
@@ -500,7 +500,7 @@ static const struct ends_case cases[] = {
     EACH(read_begin_of_empty_message),
     EACH(read_begin_open_refuses_other_reads),
     EACH(read_begin_bytes_stay_while_more_comes),
-    EACH(read_begin_goes_through_large_message),
+    EACH_SEEN(read_begin_goes_through_large_message),
     EACH(read_begin_of_bytes),
 };
 
