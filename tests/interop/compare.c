@@ -35,6 +35,14 @@ enum {
 
 static char paths[2][64];
 
+static void must(int good, const char *what)
+{
+    if (good)
+        return;
+    perror(what);
+    exit(1);
+}
+
 /* The directory, with what killed servers left in it. */
 static void remove_directory(const char *path)
 {
@@ -56,14 +64,6 @@ static struct sockaddr_un address(const char *path)
     must(strlen(path) < sizeof(a.sun_path), path);
     memcpy(a.sun_path, path, strlen(path));
     return a;
-}
-
-static void must(int good, const char *what)
-{
-    if (good)
-        return;
-    perror(what);
-    exit(1);
 }
 
 /* ---- the two servers: echo what is small, answer a long one by its size ------ */
