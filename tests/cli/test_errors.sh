@@ -70,7 +70,9 @@ start_server brief --exec 'printf one'
 run recv --count 2 brief
 expect 6 "recv --count of more than came"
 same one "$out" "what came is printed all the same"
-run send --expect-reply brief hello
+stop_server
+start_server answer --exec 'read -r line; printf one'
+run send --expect-reply answer hello
 expect 0 "the first message is a reply"
 stop_server
 start_server mute --exec 'read -r line'
