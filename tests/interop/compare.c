@@ -66,7 +66,7 @@ static struct sockaddr_un address(const char *path)
     return a;
 }
 
-/* ---- the two servers: echo what is small, answer a long one by its size ------ */
+/* ---- the two servers: echo what is small, answer a long one by its size - */
 
 /* A message over SMALL bytes is counted; the empty one asks for an answer. */
 static int is_echoed(size_t size)
@@ -145,7 +145,7 @@ static void serve_by_hand(void)
     }
 }
 
-/* ---- the client -------------------------------------------------------------- */
+/* ---- the client ---------------------------------------------------------- */
 
 static double seconds(void)
 {
@@ -212,7 +212,7 @@ static double throughput(int fd)
     return STREAM_MESSAGES / (seconds() - begun);
 }
 
-/* ---- the comparison ------------------------------------------------------------ */
+/* ---- the comparison ------------------------------------------------------ */
 
 static int by_size(const void *a, const void *b)
 {

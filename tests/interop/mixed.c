@@ -37,7 +37,7 @@ enum {
 
 #define NAME "mixed"
 
-/* ---- messages: the same as in dotnet/Mixed.cs ------------------------------- */
+/* ---- messages: the same as in dotnet/Mixed.cs ---------------------------- */
 
 static size_t compose(uint32_t client, uint32_t number, uint8_t *buf)
 {
@@ -60,7 +60,7 @@ static int is_message(const void *data, size_t size, uint32_t client,
            memcmp(data, expected, size) == 0;
 }
 
-/* ---- a process of clients ------------------------------------------------------ */
+/* ---- a process of clients ------------------------------------------------ */
 
 struct client {
     wpipe_client *native; /* one of these two */
@@ -286,7 +286,7 @@ static pid_t start_dotnet(char *const *words, int count, uint32_t first,
     _exit(127);
 }
 
-/* ---- the server ------------------------------------------------------------------ */
+/* ---- the server ---------------------------------------------------------- */
 
 struct seen {
     uint32_t next; /* number of the message that is due */
@@ -359,7 +359,7 @@ static int open_server(void)
     return r < 0 || served.clients == NULL ? -1 : 0;
 }
 
-/* ---- the run ------------------------------------------------------------------------ */
+/* ---- the run ------------------------------------------------------------- */
 
 struct run {
     pid_t steady[3];  /* native, foreign, and .NET at the end */

@@ -29,7 +29,7 @@ static struct {
     char seen[AGENT_ANSWER_MAX];
 } table;
 
-/* ---- rows ----------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------- */
 
 void row_begin(const char *number, const char *what, enum side side)
 {
@@ -90,7 +90,7 @@ const char *word(int64_t r)
     return r >= 0 ? "ok" : wpipe_error_name((int)r) + strlen("WPIPE_");
 }
 
-/* ---- our end -------------------------------------------------------------- */
+/* ---- our end ------------------------------------------------------------- */
 
 wpipe_listener *listen_here(const char *name, int direction, int max)
 {

@@ -50,7 +50,7 @@ const char *path_of(const char *name);
 /* "ok" for what is not negative, or the code: "EOF". */
 const char *word(int64_t r);
 
-/* ---- our end -------------------------------------------------------------- */
+/* ---- our end ------------------------------------------------------------- */
 
 /* A listener with only the foreign door, raw; ends the program on failure. */
 wpipe_listener *listen_here(const char *name, int direction, int max);
@@ -82,7 +82,7 @@ const char *read_pattern(wpipe_stream *stream, int64_t size, int64_t part);
 /* One read: "N:text", or a code; good until the next call. */
 const char *read_text(wpipe_stream *stream, size_t size);
 
-/* ---- the parts ------------------------------------------------------------ */
+/* ---- the parts ----------------------------------------------------------- */
 
 void table_connect(void);
 void table_state(void);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- nothing, and one: rows 76-78 ------------------------------------------- */
+/* ---- nothing, and one: rows 76-78 ---------------------------------------- */
 
 static void row_zero(enum side side)
 {
@@ -63,7 +63,7 @@ static void row_single(enum side side)
     row_end("42 42");
 }
 
-/* ---- sizes: rows 79-81, 86 --------------------------------------------------- */
+/* ---- sizes: rows 79-81, 86 ----------------------------------------------- */
 
 /* `total` bytes each way, written `out` and read `in` at a time. */
 static void see_bytes(struct pair *pair, int total, int out, int in)
@@ -134,7 +134,7 @@ static void row_no_more(enum side side)
     row_end("5 5");
 }
 
-/* ---- ends: rows 82-84, 87 ------------------------------------------------------ */
+/* ---- ends: rows 82-84, 87 ------------------------------------------------ */
 
 static void row_ends(enum side side)
 {
@@ -226,7 +226,7 @@ static void row_copy(enum side side, int size)
     row_end(expected);
 }
 
-/* ---- at once: rows 85, 88, 114 ----------------------------------------------------- */
+/* ---- at once: rows 85, 88, 114 ------------------------------------------- */
 
 enum {
     DUPLEX = 8 << 20

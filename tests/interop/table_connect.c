@@ -18,7 +18,7 @@ static int64_t now_ms(void)
     return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
 }
 
-/* ---- plain sockets -------------------------------------------------------- */
+/* ---- plain sockets ------------------------------------------------------- */
 
 static struct sockaddr_un address(const char *path)
 {
@@ -62,7 +62,7 @@ static const char *there(const char *path)
     return access(path, F_OK) == 0 ? "there" : "gone";
 }
 
-/* ---- files: rows 27-30 ------------------------------------------------------ */
+/* ---- files: rows 27-30 --------------------------------------------------- */
 
 static void row_first(void)
 {
@@ -122,7 +122,7 @@ static void row_files(void)
     row_end("ENAME ok");
 }
 
-/* ---- nobody there: rows 41-44 ------------------------------------------------ */
+/* ---- nobody there: rows 41-44 -------------------------------------------- */
 
 static const char *in_time(int64_t begun, int least)
 {
@@ -202,7 +202,7 @@ static void row_absent(void)
     row_end("ENOTFOUND <= 5 sleeps");
 }
 
-/* ---- rows 45-48 --------------------------------------------------------------- */
+/* ---- rows 45-48 ---------------------------------------------------------- */
 
 static void row_directions(void)
 {
@@ -276,7 +276,7 @@ static void row_twice(void)
     row_end("InvalidOperation InvalidOperation");
 }
 
-/* ---- many: rows 49-53 ----------------------------------------------------------- */
+/* ---- many: rows 49-53 ---------------------------------------------------- */
 
 /* `count` clients of one instance, one at a time, each with its byte. */
 static void row_queue(int count)
@@ -450,7 +450,7 @@ static void row_ended_waits(void)
     row_end("EWOKEN ok ok");
 }
 
-/* ---- plain sockets: rows 55, 56 ---------------------------------------------------- */
+/* ---- plain sockets: rows 55, 56 ------------------------------------------ */
 
 static void row_plain(void)
 {
@@ -529,7 +529,7 @@ static void row_instance_count(void)
     row_end("PlatformNotSupported");
 }
 
-/* ---- who comes while it is waited for ------------------------------------------------ */
+/* ---- who comes while it is waited for ------------------------------------ */
 
 static void row_appears(void)
 {

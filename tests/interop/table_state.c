@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- states of the server: rows 58-66 -------------------------------------- */
+/* ---- states of the server: rows 58-66 ------------------------------------ */
 
 static void row_unconnected(void)
 {
@@ -98,7 +98,7 @@ static void row_client_gone(void)
     row_end("InvalidOperation its name");
 }
 
-/* ---- states of the client: rows 68-70 ---------------------------------------- */
+/* ---- states of the client: rows 68-70 ------------------------------------ */
 
 static void row_client_states(void)
 {
@@ -125,7 +125,7 @@ static void row_client_states(void)
     row_end("ObjectDisposed ObjectDisposed");
 }
 
-/* ---- broken pipes: rows 100-107 ------------------------------------------------- */
+/* ---- broken pipes: rows 100-107 ------------------------------------------ */
 
 static void close_ours(struct pair *pair)
 {
@@ -226,7 +226,7 @@ static void row_server_gone(void)
     row_end("IO");
 }
 
-/* ---- one-way ends: the rules of section 1.7 ---------------------------------------- */
+/* ---- one-way ends: the rules of section 1.7 ------------------------------ */
 
 static void row_one_way(enum side side)
 {
@@ -275,7 +275,7 @@ static void row_one_way(enum side side)
     row_end("ok 0 True ok 5:hello");
 }
 
-/* ---- sizes and modes: rows 129-134 ---------------------------------------------------- */
+/* ---- sizes and modes: rows 129-134 --------------------------------------- */
 
 static void row_sizes(void)
 {

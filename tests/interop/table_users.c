@@ -21,7 +21,7 @@ static void open_to_all(const char *name)
     (void)chmod(path_of(name), 0777);
 }
 
-/* ---- row 143: one user --------------------------------------------------------- */
+/* ---- row 143: one user --------------------------------------------------- */
 
 static void row_same_user(const char *theirs, const char *only)
 {
@@ -70,7 +70,7 @@ static void row_five(const char *only)
     row_end("5");
 }
 
-/* ---- row 144: two users ---------------------------------------------------------- */
+/* ---- row 144: two users -------------------------------------------------- */
 
 static void row_their_client(void)
 {

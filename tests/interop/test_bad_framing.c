@@ -21,7 +21,7 @@ enum {
     MOST = 1000 /* bytes of one message */
 };
 
-/* ---- plain sockets --------------------------------------------------------- */
+/* ---- plain sockets ------------------------------------------------------- */
 
 static const char *path_of(const char *name)
 {
@@ -49,7 +49,7 @@ static int raw_connect(const char *name)
     return fd;
 }
 
-/* ---- the server, and the one who must notice nothing ----------------------- */
+/* ---- the server, and the one who must notice nothing --------------------- */
 
 struct scene {
     wpipe_server *server;
@@ -137,7 +137,7 @@ static void good_goes_on(struct scene *s)
     assert_memory_equal(in, out, size);
 }
 
-/* ---- inputs ------------------------------------------------------------------ */
+/* ---- inputs -------------------------------------------------------------- */
 
 enum outcome {
     TAKEN = -1, /* it is a message */
@@ -246,7 +246,7 @@ static const struct kind {
     { WPIPE_FRAMING_TYPE_LE32, typed, sizeof typed / sizeof *typed },
 };
 
-/* ---- one input ------------------------------------------------------------------ */
+/* ---- one input ----------------------------------------------------------- */
 
 static size_t compose(const struct input *input, char *buf)
 {
@@ -375,7 +375,7 @@ static void framing_bad_server_ends_our_stream(void **state)
     unlink(a.sun_path);
 }
 
-/* ---- what stands at the path ------------------------------------------------------ */
+/* ---- what stands at the path --------------------------------------------- */
 
 static void make_file(const char *path)
 {
