@@ -66,7 +66,7 @@ static struct sockaddr_un address(const char *path)
     return a;
 }
 
-/* ---- the two servers: echo what is small, answer a long one by its size - */
+/* ---- the two servers: echo what is small, answer a long one by its size -- */
 
 /* A message over SMALL bytes is counted; the empty one asks for an answer. */
 static int is_echoed(size_t size)
