@@ -29,7 +29,7 @@ enum {
 
 extern struct agent dotnet;
 
-/* It is Mono, whose pipes are those of an early .NET Core: no FirstPipeInstance,
+/* It is Mono, whose pipes are those of an early .NET Core: no first instance,
  * waits that nothing ends, reads of no bytes that block, paths one byte
  * shorter. */
 extern int is_mono;

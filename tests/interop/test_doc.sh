@@ -7,11 +7,13 @@
 # Set: WINDPIPE (the tool), WINDPIPE_INTEROP (a directory for builds)
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/interop/dotnet/build.sh
 . "$here/dotnet/build.sh"
 : "${WINDPIPE:?}"
 
 scratch=$(mktemp -d) || exit 1
 server=
+# shellcheck disable=SC2317 # called by trap
 finish() {
     [ -z "$server" ] || kill "$server" 2>/dev/null
     wait

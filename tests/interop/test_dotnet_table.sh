@@ -6,6 +6,7 @@
 # Usage: test_dotnet_table.sh dotnet | mono
 # Set: WINDPIPE_TABLE (the C program), WINDPIPE_INTEROP (a directory for builds)
 set -u
+# shellcheck source=tests/interop/dotnet/build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/dotnet/build.sh"
 
 peer_of "${1:?}"

@@ -6,6 +6,7 @@
 # Usage: test_mixed.sh c | dotnet    CLIENTS MESSAGES ROUNDS
 # Set: WINDPIPE_MIXED (the C program), WINDPIPE_INTEROP (a directory for builds)
 set -u
+# shellcheck source=tests/interop/dotnet/build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/dotnet/build.sh"
 
 peer=()

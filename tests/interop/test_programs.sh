@@ -8,6 +8,7 @@
 # Set: WINDPIPE_INTEROP (a directory for builds), WINDPIPE_EXAMPLES (where the
 #      examples are)
 set -u
+# shellcheck source=tests/interop/dotnet/build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/dotnet/build.sh"
 
 case ${1:-} in
@@ -24,6 +25,7 @@ scratch=$(mktemp -d) || exit 1
 export TMPDIR=$scratch/tmp WINDPIPE_DIR=$scratch/dir
 mkdir -m 0700 "$TMPDIR" "$WINDPIPE_DIR"
 server=
+# shellcheck disable=SC2317 # called by trap
 finish() {
     [ -z "$server" ] || kill "$server" 2>/dev/null
     wait
