@@ -38,6 +38,7 @@ peer_of() {
         command -v dotnet >/dev/null || skip 'dotnet is not here'
         [ -f "$WINDPIPE_INTEROP/out/Peer.dll" ] ||
             skip 'the .NET program could not be built'
+        # shellcheck disable=SC2034 # for the script that reads this one
         peer=(dotnet "$WINDPIPE_INTEROP/out/Peer.dll")
         ;;
     mono)
@@ -46,6 +47,7 @@ peer_of() {
         mkdir -p "${exe%/*}"
         mcs -r:System.Core -out:"$exe.$$" "$interop_dotnet"/*.cs || exit 1
         mv "$exe.$$" "$exe"
+        # shellcheck disable=SC2034
         peer=(mono "$exe")
         ;;
     *) exit 2 ;;
