@@ -30,8 +30,8 @@ enum {
 extern struct agent dotnet;
 
 /* It is Mono, whose pipes are those of an early .NET Core: no first instance,
- * waits that nothing ends, reads of no bytes that block, paths one byte
- * shorter. */
+ * waits that nothing ends, reads of no bytes that block, paths that end one
+ * byte earlier. */
 extern int is_mono;
 
 /* Tell the .NET process. */
