@@ -63,6 +63,9 @@ int wpipe__frame_decode(const uint8_t bytes[WPIPE__FRAME_HEADER],
         return WPIPE_EPROTO;
     if (f.type == WPIPE__FRAME_DATA ? !data_is_sane(&f) : f.flags != 0)
         return WPIPE_EPROTO;
+    if ((f.type == WPIPE__FRAME_HELLO || f.type == WPIPE__FRAME_VERDICT) &&
+        f.value != WPIPE__HELLO_MAGIC)
+        return WPIPE_EPROTO;
     if (f.type == WPIPE__FRAME_STATE && f.value != WPIPE__STATE_CLOSED &&
         f.value != WPIPE__STATE_DISCONNECTED)
         return WPIPE_EPROTO;

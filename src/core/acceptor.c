@@ -315,6 +315,8 @@ void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
 
     a->budget = budget;
     resume_door(a);
+    if (a->resume == UINT64_MAX)
+        wpipe__acceptor_watch_foreign(a); /* a seat may be free again */
     n = wpipe__os_poller_wait(a->poller, tags, TAGS, 0);
     for (i = 0; i < n; i++) {
         if (tags[i] == TAG_DOOR) {

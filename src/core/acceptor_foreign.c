@@ -36,7 +36,7 @@ static void unwatch(struct wpipe__acceptor *a)
 
 static int is_full(const struct wpipe__acceptor *a)
 {
-    return wpipe__seats_taken(a->seats) >= a->options.max_clients;
+    return wpipe__seats_full(a->seats);
 }
 
 void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a)

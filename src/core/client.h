@@ -32,6 +32,7 @@ struct wpipe_client {
     struct wpipe__link *greeting; /* its socket is in the poller */
     struct wpipe__knock knock;
     int listening;     /* the knock is; its watch is in the poller */
+    int silent;        /* what we wait for may come without a sign */
     int delay_ms;      /* before the next try */
     uint64_t retry_at; /* when that is; never: the knock tells */
     uint64_t give_up;  /* when to stop trying */

@@ -56,7 +56,7 @@ static void listen_up(struct wpipe_client *c)
         wpipe__knock_open(&c->knock);
     else
         wpipe__knock_listen(&c->knock);
-    (void)wpipe__connect_watch(c->name, &c->options, &c->knock);
+    c->silent = wpipe__connect_watch(c->name, &c->options, &c->knock);
     if (!c->listening || c->knock.watch != before)
         poll_knock(c);
 }
@@ -99,7 +99,7 @@ static void try_failed(struct wpipe_client *c, int error)
         give_up(c, error);
         return;
     }
-    if (error == WPIPE_ENOTFOUND) {
+    if (error == WPIPE_ENOTFOUND && !c->silent) {
         c->retry_at = wpipe__knock_until(&c->knock, error);
     } else {
         c->retry_at = wpipe__os_deadline(c->delay_ms);

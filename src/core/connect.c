@@ -241,6 +241,10 @@ static int wait_turn(struct attempt *a)
         listen_up(a);
         if (why == WPIPE_ENOTFOUND)
             return 0; /* look once more, now that we would hear */
+    } else if (why == WPIPE_ENOTFOUND) {
+        /* bound meanwhile, but not listening yet? That gives no sign */
+        a->silent =
+            !a->query && wpipe__connect_watch(a->name, a->options, a->knock);
     }
     if (a->silent)
         why = WPIPE_EAGAIN; /* with back-off */

@@ -153,6 +153,18 @@ void wpipe__seats_give(struct wpipe__seats *seats, uint32_t uid)
         free_seats(seats);
 }
 
+int wpipe__seats_full(struct wpipe__seats *seats)
+{
+    int full;
+
+    wpipe__mutex_lock(&seats->lock);
+    full = seats->taken >= seats->limit;
+    if (full)
+        seats->refused = 1; /* tell when one is given back */
+    wpipe__mutex_unlock(&seats->lock);
+    return full;
+}
+
 uint32_t wpipe__seats_taken(struct wpipe__seats *seats)
 {
     uint32_t taken;

@@ -29,6 +29,9 @@ int wpipe__seats_take(struct wpipe__seats *seats, uint32_t uid);
 /* Give it back. May be the last use of `seats`. */
 void wpipe__seats_give(struct wpipe__seats *seats, uint32_t uid);
 
+/* 1 when all are taken; then the flag is set once one is given back. */
+int wpipe__seats_full(struct wpipe__seats *seats);
+
 uint32_t wpipe__seats_taken(struct wpipe__seats *seats);
 
 #endif

@@ -184,8 +184,10 @@ static int receive(struct foreign *f)
         r = on_end(f); /* reset: it closed with something of ours unread */
     else if (got < 0)
         r = (int)got;
-    else
+    else {
+        f->link.terms.silent_peer = 0; /* its end would be a real one */
         r = decode(f, bytes, (size_t)got);
+    }
     if (r < 0)
         break_with(f, r, NULL);
     return r < 0 ? r : 1;
