@@ -191,6 +191,9 @@ static void required_client_gets_it(void **state)
     (void)state;
     required_open(&setup, WPIPE_SHARED_REQUIRED, WPIPE_SHARED_AUTO);
     ends_open_setup(&ends, &setup);
+    /* we write there; the server does from its next call on */
+    assert_true(ends_shared(ends.client) >= 1);
+    ends_settle(&ends);
     assert_int_equal(ends_shared(ends.client), 2);
     ends_close(&ends);
 }
