@@ -381,6 +381,37 @@ static void bytes_of_messages_empty_wakes_nobody(void **state)
     ends_close(&ends);
 }
 
+/* A withdrawn message takes nothing with it: what was read of it counts, and
+ * the next one is a message of its own. */
+static void bytes_of_messages_skip_withdrawn(void **state)
+{
+    struct ends ends;
+    char buf[100];
+    void *data;
+
+    bytes_of_messages_open(&ends, *state);
+    for (int i = 0; i < 3; i++) {
+        for (int seen = 1; seen >= 0; seen--) {
+            assert_int_equal(
+                wpipe_write_begin(ends.a, 4, &data, SUPPORT_WAIT_MS), 0);
+            memcpy(data, "part", 4);
+            assert_int_equal(wpipe_write_commit(ends.a, 4, 1), 4);
+            if (seen)
+                ends_expect_bytes(ends.b, "pa");
+            wpipe_write_abort(ends.a);
+            if (seen)
+                ends_expect_bytes(ends.b, "rt");
+        }
+        assert_int_equal(wpipe_read(ends.b, buf, sizeof buf, 0),
+                         WPIPE_ETIMEDOUT);
+        ends_write(ends.a, "next");
+        assert_int_equal(wpipe_read(ends.b, buf, sizeof buf, SUPPORT_WAIT_MS),
+                         4);
+        assert_memory_equal(buf, "next", 4);
+    }
+    ends_close(&ends);
+}
+
 /* Windows row 134, .NET row 140: a byte pipe has no messages */
 static void message_reading_of_byte_pipe_refused(void **state)
 {
@@ -411,6 +442,7 @@ static const struct ends_case cases[] = {
     EACH(bytes_of_messages_short_buffer),
     EACH(bytes_of_messages_swallow_empty),
     EACH(bytes_of_messages_empty_wakes_nobody),
+    EACH(bytes_of_messages_skip_withdrawn),
     EACH(message_reading_of_byte_pipe_refused),
 };
 
