@@ -199,7 +199,8 @@ static void target_put(struct target *t, const uint8_t *from, size_t size)
         const wpipe_piece *p = &t->pieces[t->index];
         size_t part = wpipe__min_size(p->size - t->offset, size);
 
-        memcpy((uint8_t *)p->data + t->offset, from, part);
+        if (part > 0) /* an empty piece has no address */
+            memcpy((uint8_t *)p->data + t->offset, from, part);
         from += part;
         size -= part;
         t->offset += part;

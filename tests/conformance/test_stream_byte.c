@@ -155,6 +155,29 @@ static void byte_data_lands_where_asked(void **state)
     ends_close(&ends);
 }
 
+/* Pieces and writes have nothing to do with each other. */
+static void byte_scatter_goes_on_within_a_piece(void **state)
+{
+    char one[5];
+    char two[5];
+    char rest[4];
+    wpipe_piece pieces[] = { { one, 5 }, { NULL, 0 }, { two, 5 }, { rest, 4 } };
+    struct ends ends;
+
+    ends_open(&ends, *state, WPIPE_BYTE);
+    memset(rest, '#', sizeof rest);
+    ends_write(ends.a, "abc");
+    ends_write(ends.a, "defg");
+    ends_write(ends.a, "hijk");
+    assert_int_equal(wpipe_readv(ends.b, pieces, 4, SUPPORT_WAIT_MS), 11);
+    assert_memory_equal(one, "abcde", 5);
+    assert_memory_equal(two, "fghij", 5);
+    assert_memory_equal(rest, "k###", 4);
+    assert_int_equal(wpipe_readv(ends.b, NULL, 0, WPIPE_FOREVER), 0);
+    assert_int_equal(wpipe_readv(ends.b, pieces + 1, 1, WPIPE_FOREVER), 0);
+    ends_close(&ends);
+}
+
 /* ---- chains -------------------------------------------------------------- */
 
 struct chain {
@@ -432,6 +455,7 @@ static const struct ends_case cases[] = {
     EACH(byte_single_bytes_in_order),
     EACH(byte_half_buffer_never_over_read),
     EACH(byte_data_lands_where_asked),
+    EACH(byte_scatter_goes_on_within_a_piece),
     EACH(byte_chain_of_single_bytes),
     EACH(byte_chain_21_into_18),
     EACH(byte_chain_18_into_21),

@@ -102,11 +102,11 @@ static void wait_burns_no_time(void **state)
     ends_open(&ends, *state, WPIPE_MESSAGE);
     count = fill(&ends, 200);
     before = cpu_ms();
-    assert_int_equal(wpipe_write(ends.a, bytes, 200, 300), WPIPE_ETIMEDOUT);
-    assert_int_equal(wpipe_drain(ends.a, 300), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_write(ends.a, bytes, 200, 100), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_drain(ends.a, 100), WPIPE_ETIMEDOUT);
     empty(&ends, 200, count);
-    assert_int_equal(wpipe_read(ends.b, &byte, 1, 300), WPIPE_ETIMEDOUT);
-    assert_true(cpu_ms() - before < 150 * SUPPORT_LIMIT_FACTOR);
+    assert_int_equal(wpipe_read(ends.b, &byte, 1, 100), WPIPE_ETIMEDOUT);
+    assert_true(cpu_ms() - before < 60 * SUPPORT_LIMIT_FACTOR);
     ends_close(&ends);
 }
 
