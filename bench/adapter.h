@@ -13,12 +13,22 @@
 
 #include "process.h"
 
-/* Where two ends meet and what they are going to exchange. */
+/* What ends are for: libraries that have patterns choose theirs by it. */
+enum purpose {
+    PURPOSE_PAIR,     /* two ends, listen and connect */
+    PURPOSE_ECHO,     /* clients of serve */
+    PURPOSE_BROADCAST /* clients of announce; they only receive */
+};
+
+/* Where ends meet and what they are going to exchange. */
 struct setup {
     const char *directory; /* private to this run, and gone after it */
     const char *name;      /* unique in this run, a fit pipe or file name */
     size_t bytes;          /* the largest message */
     int spin_us;           /* as wpipe_options.spin_us; peers may ignore it */
+    enum purpose purpose;
+    uint32_t window; /* messages in flight to or from one client, at most */
+    uint32_t index;  /* connect: which of the clients this is */
 };
 
 /* What the server of a crowd counts; shared between all processes. */
@@ -67,11 +77,24 @@ struct peer {
      * counts them in `crowd`. 0, or -1 after printing why. NULL: not offered.
      */
     int (*serve)(const struct setup *setup, struct crowd *crowd);
+
+    /*
+     * One server that sends to all. announce opens it and returns when
+     * crowd->expected clients are there, or NULL after printing why. publish
+     * sends one message to all of them: 0, or -1 after printing why. move
+     * lets the library do what it has put off; the server calls it while it
+     * waits. NULL: not offered, or for move not needed.
+     */
+    void *(*announce)(const struct setup *setup, struct crowd *crowd);
+    int (*publish)(void *server, const void *data, size_t size);
+    int (*move)(void *server);
+    void (*hush)(void *server);
 };
 
 extern const struct peer peer_windpipe;
-extern const struct peer peer_socket;          /* the yardstick */
-extern const struct peer peer_socket_buffered; /* it, with a better reader */
-extern const struct peer peer_control;         /* what the machine can do */
+extern const struct peer peer_socket;         /* the yardstick */
+extern const struct peer peer_socket_plain;   /* it, with a simpler reader */
+extern const struct peer peer_socket_threads; /* it, a thread per client */
+extern const struct peer peer_control;        /* what the machine can do */
 
 #endif

@@ -201,6 +201,65 @@ static int windpipe_serve(const struct setup *setup, struct crowd *crowd)
     return r;
 }
 
+/* ---- broadcast ---------------------------------------------------------- */
+
+/* All events up to now. 0 when there is none left, -1 on trouble. */
+static int windpipe_move(void *handle)
+{
+    wpipe_server *server = handle;
+    wpipe_event event;
+    int r;
+
+    while ((r = wpipe_server_wait(server, &event, 0)) > 0) {
+        if (event.type != WPIPE_EVENT_DISCONNECTED &&
+            event.type != WPIPE_EVENT_REFUSED)
+            continue;
+        complain("broadcast lost a client: reason %d, %s", event.reason,
+                 wpipe_strerror(event.error));
+        return -1;
+    }
+    return r == WPIPE_ETIMEDOUT ? 0 : -1;
+}
+
+static void *windpipe_announce(const struct setup *setup, struct crowd *crowd)
+{
+    char text[256] = "";
+    wpipe_options options = options_for(setup, text, sizeof(text));
+    wpipe_server *server;
+    wpipe_event event;
+    int r = wpipe_server_open(&server, setup->name, &options);
+
+    if (r < 0) {
+        complain("server: %s: %s", wpipe_strerror(r), text);
+        return NULL;
+    }
+    gate_add(&crowd->ready, 1);
+    while (wpipe_server_count(server) < crowd->expected) {
+        r = wpipe_server_wait(server, &event, PATIENCE_MS);
+        if (r <= 0) {
+            complain("server wait: %s", wpipe_strerror(r));
+            wpipe_server_close(server);
+            return NULL;
+        }
+    }
+    return server;
+}
+
+static int windpipe_publish(void *server, const void *data, size_t size)
+{
+    int r = wpipe_server_broadcast(server, data, size);
+
+    if (r > 0)
+        return 0;
+    complain("broadcast: %s", wpipe_strerror(r));
+    return -1;
+}
+
+static void windpipe_hush(void *server)
+{
+    wpipe_server_close(server);
+}
+
 const struct peer peer_windpipe = {
     .name = "windpipe",
     .listen = windpipe_listen,
@@ -212,4 +271,8 @@ const struct peer peer_windpipe = {
     .close = windpipe_close,
     .transport = windpipe_transport,
     .serve = windpipe_serve,
+    .announce = windpipe_announce,
+    .publish = windpipe_publish,
+    .move = windpipe_move,
+    .hush = windpipe_hush,
 };

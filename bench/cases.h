@@ -39,7 +39,9 @@ struct bench_case {
     int spin_us;
     enum target target;
     double limit;
-    int checked; /* it has a target that --check judges */
+    int checked;      /* it has a target that --check judges */
+    uint32_t clients; /* of a fan or a broadcast */
+    uint32_t window;
 };
 
 extern const struct bench_case bench_cases[];

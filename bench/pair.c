@@ -16,13 +16,15 @@
 enum {
     OURS,
     YARDSTICK,
-    BUFFERED,
+    PLAIN,
+    THREADS,
     CONTROL,
     PEERS
 };
 
 static const struct peer *const peers[PEERS] = { &peer_windpipe, &peer_socket,
-                                                 &peer_socket_buffered,
+                                                 &peer_socket_plain,
+                                                 &peer_socket_threads,
                                                  &peer_control };
 
 /* What the rounds of one case gave, for each peer. */
@@ -62,11 +64,12 @@ static void peers_choose(const struct bench *bench,
                          const struct bench_case *self, int *takes_part)
 {
     takes_part[OURS] = takes_part[YARDSTICK] = 1;
-    takes_part[BUFFERED] = bench->complete && self->traffic != TRAFFIC_CONNECT;
+    takes_part[PLAIN] = bench->complete && self->traffic <= TRAFFIC_ONE_WAY;
+    takes_part[THREADS] = bench->complete && self->traffic == TRAFFIC_FAN;
     /* The control can only spin, and needs a processor to itself for that. */
     takes_part[CONTROL] = bench->complete && self->spin_us >= 0 &&
                           self->placement == PLACE_SPLIT &&
-                          self->traffic != TRAFFIC_CONNECT;
+                          self->traffic <= TRAFFIC_ONE_WAY;
 }
 
 /* One pair into `samples`. 1 when it counts, 0 when dropped, -1 on failure. */
@@ -111,10 +114,10 @@ static double field_median(const struct samples *samples, int peer,
 
 static const char *spin_name(const struct bench_case *self, int peer)
 {
-    if (peer == YARDSTICK || peer == BUFFERED)
-        return NULL;
     if (peer == CONTROL)
         return "always";
+    if (peer != OURS)
+        return NULL;
     return self->spin_us < 0 ? "off" : "default";
 }
 
@@ -133,7 +136,10 @@ static void figures_write(const struct bench *bench,
         { offsetof(struct slice_result, p999_us), 99.9, "us", 1 },
         { offsetof(struct slice_result, rate), 0, "messages/s", 2 },
         { offsetof(struct slice_result, rate), 0, "connections/s", 4 },
-        { offsetof(struct slice_result, cpu_ns), 0, "cpu-ns/message", 7 },
+        { offsetof(struct slice_result, cpu_ns), 0, "cpu-ns/message", 31 },
+        { offsetof(struct slice_result, rate), 0, "echoes/s", 8 },
+        { offsetof(struct slice_result, fairness), 0, "slowest/fastest", 8 },
+        { offsetof(struct slice_result, rate), 0, "deliveries/s", 16 },
     };
     struct figure figure = {
         .library = peers[peer]->name,
@@ -200,7 +206,7 @@ static void row_fill(const struct bench_case *self, struct samples *samples,
     row->ratio = median(samples->ratios, samples->rounds);
     if (self->placement == PLACE_SPLIT)
         row->line_ns = median(samples->lines, samples->rounds);
-    row->buffered = field_median(samples, BUFFERED, offset);
+    row->buffered = field_median(samples, PLAIN, offset);
     row->control = field_median(samples, CONTROL, offset);
     if (self->bytes >= 16384) { /* people think of these in bytes */
         double scale = (double)self->bytes / 1e9;
@@ -216,10 +222,12 @@ static void row_fill(const struct bench_case *self, struct samples *samples,
 void pair_run(const struct bench *bench, const struct bench_case *self,
               struct outcome *outcome)
 {
-    static const char *const units[] = { "us", "msg/s", "conn/s" };
+    static const char *const units[] = { "us", "msg/s", "conn/s", "echo/s",
+                                         "msg/s" };
     struct row *row = outcome_row(outcome, self->name, units[self->traffic]);
     struct slice slice = { self->traffic, self->placement, self->bytes,
-                           self->spin_us, bench->seconds };
+                           self->spin_us, bench->seconds,  self->clients,
+                           self->window };
     int rounds = bench->rounds < ROUNDS_MAX ? bench->rounds : ROUNDS_MAX;
     static struct samples samples;
     struct load before, after;

@@ -221,7 +221,7 @@ int crew_wait(struct crew *crew, double seconds)
 
 void crew_end(struct crew *crew)
 {
-    for (int i = 0; i < crew->count; i++)
+    for (int i = crew->count; i-- > 0;)
         crew_kill(crew, i);
     crew->count = 0;
 }

@@ -316,28 +316,71 @@ static int slice_processes(struct job *job, const struct places *places)
     return crew_wait(&crew, job->slice->seconds * 3 + 15);
 }
 
+static int two_run(const struct peer *peer, const struct slice *slice,
+                   const struct places *places, const struct setup *setup,
+                   struct slice_result *ret_result)
+{
+    struct job job = { .peer = peer, .slice = slice, .setup = *setup };
+    int r;
+
+    job.board = memory_share(sizeof(*job.board));
+    if (!job.board)
+        return -1;
+    r = slice_processes(&job, places);
+    if (r == 0)
+        result_fill(job.board, ret_result);
+    memory_unshare(job.board, sizeof(*job.board));
+    return r;
+}
+
+int slice_possible(const struct peer *peer, const struct slice *slice)
+{
+    switch (slice->traffic) {
+    case TRAFFIC_FAN:
+        return peer->serve != NULL;
+    case TRAFFIC_BROADCAST:
+        return peer->announce != NULL;
+    default:
+        return peer->listen != NULL;
+    }
+}
+
+static enum purpose slice_purpose(const struct slice *slice)
+{
+    switch (slice->traffic) {
+    case TRAFFIC_FAN:
+        return PURPOSE_ECHO;
+    case TRAFFIC_BROADCAST:
+        return PURPOSE_BROADCAST;
+    default:
+        return PURPOSE_PAIR;
+    }
+}
+
 int slice_run(const struct peer *peer, const struct slice *slice,
               const struct places *places, const char *directory,
               struct slice_result *ret_result)
 {
     static unsigned serial;
+    struct setup setup = { .directory = directory,
+                           .bytes = slice->bytes,
+                           .spin_us = slice->spin_us,
+                           .purpose = slice_purpose(slice),
+                           .window = slice->window };
     char name[32];
-    struct job job = { .peer = peer, .slice = slice };
-    int r = -1;
+    int r;
 
     snprintf(name, sizeof(name), "slice-%u", ++serial);
-    job.setup = (struct setup){ .directory = directory,
-                                .name = name,
-                                .bytes = slice->bytes,
-                                .spin_us = slice->spin_us };
-    job.board = memory_share(sizeof(*job.board));
-    if (job.board && (!peer->prepare || peer->prepare(&job.setup) == 0)) {
-        r = slice_processes(&job, places);
-        if (peer->forget)
-            peer->forget();
-    }
-    if (r == 0)
-        result_fill(job.board, ret_result);
-    memory_unshare(job.board, sizeof(*job.board));
+    setup.name = name;
+    if (peer->prepare && peer->prepare(&setup) < 0)
+        return -1;
+    if (slice->traffic == TRAFFIC_FAN)
+        r = fan_run(peer, slice, &setup, ret_result);
+    else if (slice->traffic == TRAFFIC_BROADCAST)
+        r = broadcast_run(peer, slice, &setup, ret_result);
+    else
+        r = two_run(peer, slice, places, &setup, ret_result);
+    if (peer->forget)
+        peer->forget();
     return r;
 }

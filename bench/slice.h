@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One slice: two fresh processes, one kind of traffic, one library, for a
- * fraction of a second. The same loops drive every library.
+ * One slice: fresh processes, one kind of traffic, one library, for a fraction
+ * of a second. The same loops drive every library.
  */
 #ifndef BENCH_SLICE_H
 #define BENCH_SLICE_H
@@ -12,7 +12,9 @@
 enum traffic {
     TRAFFIC_ROUND_TRIP, /* a message there and one back, one at a time */
     TRAFFIC_ONE_WAY,    /* messages there as fast as they go */
-    TRAFFIC_CONNECT     /* connect, one message, close */
+    TRAFFIC_CONNECT,    /* connect, one message, close */
+    TRAFFIC_FAN,        /* clients that all have their messages echoed */
+    TRAFFIC_BROADCAST   /* one sender, the same message to all clients */
 };
 
 enum placement {
@@ -27,6 +29,8 @@ struct slice {
     size_t bytes;
     int spin_us;
     double seconds;
+    uint32_t clients; /* of a fan or a broadcast */
+    uint32_t window;  /* and messages in flight for each of them */
 };
 
 /* What a slice gave; a field that its traffic has no value for is 0. */
@@ -34,13 +38,17 @@ struct slice_result {
     double p50_us; /* of round trips */
     double p99_us;
     double p999_us;
-    double rate;   /* messages or connections per second */
-    double cpu_ns; /* of both processes per message */
+    double rate;     /* messages, echoes or connections per second */
+    double cpu_ns;   /* of all processes per message */
+    double fairness; /* of a fan: the slowest client's share of the fastest */
     char transport[16];
 };
 
 /* The words used in names and figures. */
 const char *placement_name(enum placement placement);
+
+/* Can `peer` carry this kind of traffic at all? */
+int slice_possible(const struct peer *peer, const struct slice *slice);
 
 /*
  * Run one slice of `peer`. 0 and the result, or -1 after printing why.
@@ -49,5 +57,11 @@ const char *placement_name(enum placement placement);
 int slice_run(const struct peer *peer, const struct slice *slice,
               const struct places *places, const char *directory,
               struct slice_result *ret_result);
+
+/* The same for a fan (fan.c) and a broadcast (broadcast.c) alone. */
+int fan_run(const struct peer *peer, const struct slice *slice,
+            const struct setup *setup, struct slice_result *ret_result);
+int broadcast_run(const struct peer *peer, const struct slice *slice,
+                  const struct setup *setup, struct slice_result *ret_result);
 
 #endif
