@@ -160,6 +160,20 @@ enum wpipe_foreign {
     WPIPE_FOREIGN_NEVER = 3    /* connect: only the native door */
 };
 
+/*
+ * options.second_pipe: a foreign door where nobody stays. The server tells
+ * each client the name of a pipe made for it alone; the client leaves, comes
+ * to that one, and there they talk. Both ends must be told so; a client
+ * understands either form of the name.
+ */
+enum wpipe_second_pipe {
+    WPIPE_SECOND_PIPE_NONE = 0,
+    WPIPE_SECOND_PIPE_H_PIPES = 1, /* as H.Pipes: the name in UTF-8; its
+                                      messages are WPIPE_FRAMING_BE32 */
+    WPIPE_SECOND_PIPE_WRAPPER = 2  /* as named-pipe-wrapper: the name as
+                                      BinaryFormatter writes a string */
+};
+
 /* options.flags */
 enum wpipe_flags {
     WPIPE_FIRST_INSTANCE = 1, /* take the name only if nobody has it; windpipe
@@ -212,6 +226,7 @@ typedef struct wpipe_options {
                                or milliseconds; 1 at the least */
     int foreign;           /* WPIPE_FOREIGN_* */
     int framing;           /* WPIPE_FRAMING_* of the foreign door */
+    int second_pipe;       /* WPIPE_SECOND_PIPE_* of the foreign door */
     /* Called before a peer is let in: 0 lets it in, a negative code refuses
      * it. On the thread that accepts or waits; must not call this library. */
     int (*admit)(const wpipe_peer *peer, void *admit_user);

@@ -145,6 +145,7 @@ void wpipe__acceptor_close(struct wpipe__acceptor *a)
     struct wpipe__guest *guest;
 
     wpipe__door_close(&a->door);
+    wpipe__acceptor_close_seconds(a);
     wpipe__foreign_door_close(&a->foreign);
     while ((guest = wpipe__table_next(&a->guests, &cursor)) != NULL)
         wpipe__guest_free(guest);
@@ -327,12 +328,18 @@ void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
             wpipe__acceptor_let_foreign_in(a);
             continue;
         }
+        if (tags[i] == WPIPE__TAG_SECOND) {
+            wpipe__acceptor_meet(a);
+            continue;
+        }
         guest = wpipe__table_find(&a->guests, tags[i]);
         if (guest != NULL)
             wpipe__guest_pump(a, guest);
     }
     expire(a);
+    wpipe__acceptor_expire_seconds(a);
     wpipe__guest_seat_all(a);
+    wpipe__acceptor_seat_seconds(a);
     limit_lobby(a);
 }
 
@@ -344,19 +351,21 @@ void wpipe__acceptor_seat(struct wpipe__acceptor *a, unsigned budget)
         a->resume = 0; /* a descriptor became free, maybe */
     a->budget = budget;
     wpipe__guest_seat_all(a);
+    wpipe__acceptor_seat_seconds(a);
     limit_lobby(a);
     wpipe__acceptor_watch_foreign(a);
 }
 
 unsigned wpipe__acceptor_waiting(const struct wpipe__acceptor *a)
 {
-    return a->queued + a->lobbied;
+    return a->queued + a->lobbied + wpipe__acceptor_seconds_waiting(a);
 }
 
 uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a)
 {
     const struct wpipe__list *node = wpipe__list_first(&a->silent);
-    uint64_t until = a->resume;
+    uint64_t until =
+        wpipe__min_u64(a->resume, wpipe__acceptor_seconds_until(a));
 
     if (node != NULL)
         until = wpipe__min_u64(

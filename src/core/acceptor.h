@@ -33,6 +33,7 @@ struct wpipe__refusal {
 };
 
 struct wpipe__acceptor;
+struct wpipe__seconds;
 
 struct wpipe__acceptor_owner {
     /* It was let in and has a seat, which the owner gives back when it
@@ -50,6 +51,7 @@ struct wpipe__acceptor {
     wpipe_options options;
     struct wpipe__door door;            /* of our own kind */
     struct wpipe__foreign_door foreign; /* for everybody else */
+    struct wpipe__seconds *seconds;     /* NULL: who comes there stays */
     struct wpipe__seats *seats;
     wpipe__handle poller;  /* readable: call turn */
     wpipe__handle reserve; /* given up to accept one when no other is left */
@@ -104,6 +106,27 @@ void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a);
 /* Poll that door again, if a seat is free. */
 void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a);
 #define WPIPE__TAG_FOREIGN ((uint64_t)2 << 32)
+/* Let this one in, or send it away: the socket is the acceptor's. */
+void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket);
+
+/*
+ * Clients that are sent on to a door of their own (acceptor_second.c). The
+ * functions do nothing without options.second_pipe, but for introduce, which
+ * takes a connection of the first door, and meet, when their doors are
+ * readable.
+ */
+int wpipe__acceptor_open_seconds(struct wpipe__acceptor *a,
+                                 const wpipe_options *options);
+/* While the first door is still open. */
+void wpipe__acceptor_close_seconds(struct wpipe__acceptor *a);
+void wpipe__acceptor_introduce(struct wpipe__acceptor *a, wpipe__handle socket);
+void wpipe__acceptor_meet(struct wpipe__acceptor *a);
+/* Let in those who have come, as far as a->budget and the seats go. */
+void wpipe__acceptor_seat_seconds(struct wpipe__acceptor *a);
+void wpipe__acceptor_expire_seconds(struct wpipe__acceptor *a);
+uint64_t wpipe__acceptor_seconds_until(const struct wpipe__acceptor *a);
+unsigned wpipe__acceptor_seconds_waiting(const struct wpipe__acceptor *a);
+#define WPIPE__TAG_SECOND ((uint64_t)3 << 32)
 
 /* May its user come in, and does the owner's admit say so? 0 or < 0. */
 int wpipe__guest_check(const struct wpipe__acceptor *a,

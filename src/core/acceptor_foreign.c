@@ -4,7 +4,8 @@
  * greeting; whoever may come in is let in as long as there are seats. When
  * there are none the door is not asked, and clients wait in the system's
  * queue, connected already as far as they can see. That is what a .NET server
- * does when all its instances are taken.
+ * does when all its instances are taken. With options.second_pipe nobody is
+ * let in here: acceptor_second.c.
  */
 #include "core/acceptor.h"
 
@@ -13,6 +14,11 @@
 #include "base/options.h"
 #include "base/ring.h"
 #include "core/guest.h"
+
+enum {
+    ACCEPTS = 64, /* in one turn */
+    ARRIVED = 128 /* at second doors; more are left to the system's queue */
+};
 
 int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
                                  const wpipe_options *options)
@@ -24,6 +30,8 @@ int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
     r = wpipe__os_poller_add(a->poller, a->foreign.listener,
                              WPIPE__TAG_FOREIGN);
     a->foreign_polled = r == 0;
+    if (r == 0 && options->second_pipe != WPIPE_SECOND_PIPE_NONE)
+        r = wpipe__acceptor_open_seconds(a, options);
     return r;
 }
 
@@ -37,6 +45,13 @@ static void unwatch(struct wpipe__acceptor *a)
 static int is_full(const struct wpipe__acceptor *a)
 {
     return wpipe__seats_full(a->seats);
+}
+
+/* For one more who comes to the door. */
+static int has_use(const struct wpipe__acceptor *a)
+{
+    return a->budget > 0 && !is_full(a) &&
+           wpipe__acceptor_seconds_waiting(a) < ARRIVED;
 }
 
 void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a)
@@ -59,8 +74,7 @@ static void refuse(struct wpipe__acceptor *a, struct wpipe__link *link,
     wpipe__guest_refused(a, &why);
 }
 
-/* Let one in, or send it away. */
-static void let_in(struct wpipe__acceptor *a, wpipe__handle socket)
+void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket)
 {
     struct wpipe__link *link = NULL;
     int r = wpipe__foreign_make(socket, &a->options, &link);
@@ -89,12 +103,16 @@ void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
 {
     wpipe__handle socket = WPIPE__NO_HANDLE;
     int r = 0;
+    int i;
 
-    while (a->budget > 0 && !is_full(a)) {
+    for (i = 0; i < ACCEPTS && has_use(a); i++) {
         r = wpipe__os_accept(a->foreign.listener, &socket);
         if (r < 0)
             break;
-        let_in(a, socket);
+        if (a->seconds != NULL)
+            wpipe__acceptor_introduce(a, socket);
+        else
+            wpipe__acceptor_let_in(a, socket);
     }
     if (r == WPIPE_EAGAIN)
         return;

@@ -242,26 +242,33 @@ static int take_lock(struct wpipe__foreign_door *d,
     return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
 }
 
-/* A socket in the workshop, with the name it is to have outside: lists of
- * sockets show that name for ever. */
-static int listen_inside(struct wpipe__foreign_door *d,
-                         const struct wpipe__workshop *w,
-                         const wpipe_options *options)
+int wpipe__foreign_listen(wpipe__handle directory, const char *file,
+                          const wpipe_options *options,
+                          wpipe__handle *ret_listener)
 {
     static const uint32_t modes[] = {
         [WPIPE_ACCESS_USER] = 0600 | MODE_STICKY,
         [WPIPE_ACCESS_GROUP] = 0660 | MODE_STICKY,
         [WPIPE_ACCESS_ANYONE] = 0666 | MODE_STICKY,
     };
-    const char *file = wpipe__foreign_file(d->path);
     int access = options == NULL ? WPIPE_ACCESS_USER : options->access;
     uint32_t gid = wpipe__os_gid();
-    struct wpipe__file_facts facts;
-    int r;
 
     if (access == WPIPE_ACCESS_GROUP && options->group != 0)
         gid = options->group;
-    r = wpipe__os_listen(w->directory, file, modes[access], gid, &d->listener);
+    return wpipe__os_listen(directory, file, modes[access], gid, ret_listener);
+}
+
+/* A socket in the workshop, with the name it is to have outside: lists of
+ * sockets show that name for ever. */
+static int listen_inside(struct wpipe__foreign_door *d,
+                         const struct wpipe__workshop *w,
+                         const wpipe_options *options)
+{
+    const char *file = wpipe__foreign_file(d->path);
+    struct wpipe__file_facts facts;
+    int r = wpipe__foreign_listen(w->directory, file, options, &d->listener);
+
     if (r == 0)
         r = wpipe__os_file_facts(w->directory, file, &facts);
     if (r < 0)

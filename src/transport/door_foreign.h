@@ -177,6 +177,12 @@ const char *wpipe__foreign_file(const char *path);
 int wpipe__foreign_directory(const char *path, wpipe__handle *ret_directory,
                              struct wpipe__file_facts *ret_facts);
 
+/* Listen at this file, with the mode that options->access means. As
+ * wpipe__os_listen. */
+int wpipe__foreign_listen(wpipe__handle directory, const char *file,
+                          const wpipe_options *options,
+                          wpipe__handle *ret_listener);
+
 /* What a file is, in words: "a directory". */
 const char *wpipe__foreign_kind(int kind);
 
