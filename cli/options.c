@@ -111,6 +111,9 @@ static const struct row rows[] = {
     { "framing", 0, TALKING & ~BIT_CALL, KIND_CHOICE, IN(framing), 0, "HOW",
       "raw|le32|be32|lines|headers|type-le32",
       "messages there: raw, le32, be32, lines, headers, type-le32" },
+    { "second-pipe", 0, TALKING & ~BIT_CALL, KIND_CHOICE, IN(second), 0, "LIKE",
+      "none|h-pipes|wrapper",
+      "that door sends clients on: h-pipes, wrapper; with be32" },
 };
 
 enum {
@@ -340,6 +343,7 @@ int options_parse(struct options *ret, const struct command *command, int argc,
         .quit_ms = WPIPE_FOREVER,
         .seconds_ms = 6000,
         .type = WPIPE_MESSAGE,
+        .framing = -1,
     };
     make_tables(command, table, letters);
     opterr = 0;

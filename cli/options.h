@@ -66,7 +66,8 @@ struct options {
     uint32_t group;
     int shared;
     int foreign; /* WPIPE_FOREIGN_ONLY with --foreign */
-    int framing; /* WPIPE_FRAMING_* */
+    int framing; /* WPIPE_FRAMING_*, -1 when not given */
+    int second;  /* WPIPE_SECOND_PIPE_* */
     int slow;
     uint32_t clients; /* --max-clients, 0 = the library's */
     uint32_t number;  /* --count, 0 = no end */

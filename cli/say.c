@@ -16,14 +16,25 @@
 static _Thread_local char error_text[512];
 
 /* A server with --foreign has both doors, unless its name is a path, which
- * only the foreign one can have. */
+ * only the foreign one can have. Second pipes are of that door. */
 static int foreign_door(const struct options *options)
 {
     const bool serves = options->command->bit == BIT_SERVE || options->listen;
 
-    if (options->foreign && serves && options->operands[0][0] != '/')
+    if (!options->foreign && options->second == WPIPE_SECOND_PIPE_NONE)
+        return WPIPE_FOREIGN_DEFAULT;
+    if (serves && options->operands[0][0] != '/')
         return WPIPE_FOREIGN_ALSO;
-    return options->foreign;
+    return WPIPE_FOREIGN_ONLY;
+}
+
+/* Those who send clients on all cut messages alike. */
+static int foreign_framing(const struct options *options)
+{
+    if (options->framing >= 0)
+        return options->framing;
+    return options->second == WPIPE_SECOND_PIPE_NONE ? WPIPE_FRAMING_RAW
+                                                     : WPIPE_FRAMING_BE32;
 }
 
 void options_fill(wpipe_options *ret, const struct options *options)
@@ -36,7 +47,8 @@ void options_fill(wpipe_options *ret, const struct options *options)
         .group = options->group,
         .shared_memory = options->shared,
         .foreign = foreign_door(options),
-        .framing = options->framing,
+        .framing = foreign_framing(options),
+        .second_pipe = options->second,
         .slow_reader = options->slow,
         .max_clients = options->clients,
         .max_message = options->message,

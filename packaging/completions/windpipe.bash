@@ -19,7 +19,7 @@ _windpipe_words() {
 }
 
 _windpipe_options() {
-    local foreign="--foreign --framing"
+    local foreign="--foreign --framing --second-pipe"
     local talking="--wait --message --max-message --buffer --shared"
     local naming="--keep --access --max-clients"
     case $1 in
@@ -46,7 +46,7 @@ _windpipe_takes() {
     case $2 in
     -w | --wait | -q | --quit | -e | --exec | -n | --count | --seconds | \
         --max-message | --max-clients | --buffer | --shared | --slow | --framing | \
-        --access) return 0 ;;
+        --second-pipe | --access) return 0 ;;
     --topic) [[ $1 == send || $1 == call ]] ;;
     *) return 1 ;;
     esac
@@ -83,6 +83,7 @@ _windpipe() {
     case $previous in
     --framing) _windpipe_words "$current" \
         "raw le32 be32 lines headers type-le32" ;;
+    --second-pipe) _windpipe_words "$current" "none h-pipes wrapper" ;;
     --shared) _windpipe_words "$current" "auto now never required" ;;
     --slow) _windpipe_words "$current" "drop skip" ;;
     --access) _windpipe_words "$current" "user group anyone" ;;

@@ -57,6 +57,7 @@ int wpipe_client_open(wpipe_client **ret, const char *name,
                       const wpipe_options *options)
 {
     static const struct wpipe__knock null = WPIPE__KNOCK_NULL;
+    static const struct wpipe__introduced none = WPIPE__INTRODUCED_NULL;
     struct wpipe_client *c;
     wpipe_options o;
     int r;
@@ -70,6 +71,7 @@ int wpipe_client_open(wpipe_client **ret, const char *name,
     if (c == NULL)
         return WPIPE_ENOMEM;
     c->knock = null;
+    c->introduced = none;
     c->retry_at = UINT64_MAX;
     c->give_up = UINT64_MAX;
     wpipe__list_init(&c->kept);
@@ -115,6 +117,7 @@ static void close_forked(struct wpipe_client *c)
 {
     if (c->greeting != NULL)
         c->greeting->transport->free(c->greeting);
+    wpipe__introduced_done(&c->introduced);
     wpipe__os_close(c->knock.watch);
 }
 

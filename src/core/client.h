@@ -8,6 +8,7 @@
 #include <windpipe.h>
 
 #include "base/base.h"
+#include "core/introduce.h"
 #include "core/loop.h"
 #include "transport/door.h"
 
@@ -29,7 +30,10 @@ struct wpipe_client {
     uint64_t last_request;
 
     /* being connected: client_connect.c */
-    struct wpipe__link *greeting; /* its socket is in the poller */
+    struct wpipe__link *greeting;        /* its socket is in the poller */
+    struct wpipe__introduced introduced; /* its socket, too */
+    char second[WPIPE_NAME_MAX + 1];     /* where we were sent; "" nowhere */
+    uint64_t second_until;               /* when we turn to the first again */
     struct wpipe__knock knock;
     int listening;     /* the knock is; its watch is in the poller */
     int silent;        /* what we wait for may come without a sign */

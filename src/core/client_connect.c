@@ -2,7 +2,9 @@
 /*
  * How a client comes by its connection without blocking: it looks for the
  * server when it is told that one appeared (the knock), and after a delay
- * that grows when the server was there and did not take us.
+ * that grows when the server was there and did not take us. A server with
+ * second pipes sends it on: then it looks for the pipe it was sent to, and for
+ * the first one again when that does not come.
  */
 #include "core/client.h"
 
@@ -46,17 +48,31 @@ static void rest_knock(struct wpipe_client *c)
     c->listening = 0;
 }
 
+/* The options for the pipe that we look for now. */
+static wpipe_options look_options(const struct wpipe_client *c)
+{
+    return c->second[0] == '\0'
+               ? c->options
+               : wpipe__introduced_options(&c->introduced, &c->options);
+}
+
+static const char *look_name(const struct wpipe_client *c)
+{
+    return c->second[0] == '\0' ? c->name : c->second;
+}
+
 /* Hear of new doors: before the look that counts. A watch that comes only now
  * is polled from now on. */
 static void listen_up(struct wpipe_client *c)
 {
+    const wpipe_options options = look_options(c);
     wpipe__handle before = c->knock.watch;
 
     if (before == WPIPE__NO_HANDLE)
         wpipe__knock_open(&c->knock);
     else
         wpipe__knock_listen(&c->knock);
-    c->silent = wpipe__connect_watch(c->name, &c->options, &c->knock);
+    c->silent = wpipe__connect_watch(look_name(c), &options, &c->knock);
     if (!c->listening || c->knock.watch != before)
         poll_knock(c);
 }
@@ -73,6 +89,14 @@ static void drop_greeting(struct wpipe_client *c)
     wpipe__os_poller_remove(c->loop.poller, link->socket);
     link->transport->leave(link, WPIPE__STATE_CLOSED);
     link->transport->free(link);
+}
+
+static void drop_introduction(struct wpipe_client *c)
+{
+    if (c->introduced.socket == WPIPE__NO_HANDLE)
+        return;
+    wpipe__os_poller_remove(c->loop.poller, c->introduced.socket);
+    wpipe__introduced_done(&c->introduced);
 }
 
 /* Reconnecting clients never give up; others do on an answer that stays. */
@@ -92,8 +116,35 @@ static void give_up(struct wpipe_client *c, int error)
     wpipe__loop_attend(&c->loop);
 }
 
+/* The second pipe may come a moment after its name. 1 when we go on looking
+ * for it; 0 when it is the first one's turn again. */
+static int look_on(struct wpipe_client *c, int error)
+{
+    if (c->second[0] == '\0')
+        return 0;
+    if ((error == WPIPE_ENOTFOUND || error == WPIPE_EAGAIN) &&
+        wpipe__os_now() < c->second_until) {
+        c->retry_at = c->silent || error == WPIPE_EAGAIN
+                          ? wpipe__os_deadline(DELAY_FIRST_MS)
+                          : wpipe__knock_until(&c->knock, error);
+        c->retry_at = wpipe__min_u64(c->retry_at, c->second_until);
+        set_timer(c);
+        return 1;
+    }
+    c->second[0] = '\0';
+    return 0;
+}
+
 static void try_failed(struct wpipe_client *c, int error)
 {
+    int sent_on = c->second[0] != '\0';
+
+    if (look_on(c, error))
+        return;
+    if (sent_on && wpipe__connect_may_retry(error))
+        error = WPIPE_EPIPE; /* the server was there, and went away */
+    else if (sent_on && error == WPIPE_ENAME)
+        error = WPIPE_EPROTO;
     c->failure = error;
     if (is_final(c, error)) {
         give_up(c, error);
@@ -161,23 +212,44 @@ static int greet(struct wpipe_client *c, wpipe__handle socket)
     return 0;
 }
 
-/* Find the server; 0 when it is being greeted, or needs no greeting. */
+/* At the first door: hear where to go. */
+static int hear(struct wpipe_client *c, wpipe__handle socket)
+{
+    int r = wpipe__introduced_begin(&c->introduced, socket);
+
+    if (r == 0)
+        r = wpipe__os_poller_add(c->loop.poller, c->introduced.socket,
+                                 WPIPE__TAG_GREETING);
+    if (r < 0)
+        wpipe__introduced_done(&c->introduced);
+    return r;
+}
+
+/* Find the server; 0 when it is being greeted or heard, or needs neither. */
 static int dial(struct wpipe_client *c)
 {
+    const wpipe_options options = look_options(c);
     wpipe__handle socket = WPIPE__NO_HANDLE;
     struct wpipe__link *link = NULL;
     int foreign = 0;
-    int r = wpipe__connect_find(c->name, &c->options, &socket, &foreign);
+    int r = wpipe__connect_find(look_name(c), &options, &socket, &foreign);
 
     if (r == WPIPE_ENOTFOUND && !c->listening) {
         listen_up(c);
-        r = wpipe__connect_find(c->name, &c->options, &socket, &foreign);
+        r = wpipe__connect_find(look_name(c), &options, &socket, &foreign);
     }
-    if (r < 0 || !foreign)
-        return r < 0 ? r : greet(c, socket);
+    if (r < 0)
+        return r;
+    if (!foreign)
+        return greet(c, socket);
+    if (options.second_pipe != WPIPE_SECOND_PIPE_NONE)
+        return hear(c, socket);
+    c->second[0] = '\0';
     r = wpipe__foreign_make(socket, &c->options, &link);
     return r < 0 ? r : wpipe__client_connected(c, link);
 }
+
+static void go_on_hearing(struct wpipe_client *c);
 
 static void try_now(struct wpipe_client *c)
 {
@@ -185,7 +257,7 @@ static void try_now(struct wpipe_client *c)
 
     if (c->listening)
         listen_up(c); /* forgets what was heard, too */
-    if (c->greeting != NULL)
+    if (c->greeting != NULL || c->introduced.socket != WPIPE__NO_HANDLE)
         return;
     c->retry_at = UINT64_MAX;
     r = dial(c);
@@ -195,6 +267,26 @@ static void try_now(struct wpipe_client *c)
     }
     set_timer(c);
     go_on_greeting(c);
+    go_on_hearing(c);
+}
+
+/* What does the server say? When it has told a name, look for that pipe. */
+static void go_on_hearing(struct wpipe_client *c)
+{
+    int r;
+
+    if (c->introduced.socket == WPIPE__NO_HANDLE)
+        return;
+    r = wpipe__introduced_read(&c->introduced, c->name, c->second);
+    if (r == 0)
+        return;
+    drop_introduction(c);
+    if (r < 0) {
+        try_failed(c, r);
+        return;
+    }
+    c->second_until = wpipe__os_deadline(c->options.handshake_ms);
+    try_now(c);
 }
 
 /* ---- the loop's owner --------------------------------------------------- */
@@ -217,9 +309,11 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
 {
     struct wpipe_client *c = client_of(loop);
 
-    if (tag == WPIPE__TAG_GREETING)
+    if (tag == WPIPE__TAG_GREETING) {
         go_on_greeting(c);
-    else if (tag == WPIPE__TAG_KNOCK && c->listening)
+        go_on_hearing(c);
+    }
+    if (tag == WPIPE__TAG_KNOCK && c->listening)
         try_now(c);
     else if (tag == WPIPE__TAG_TIMER)
         on_timer(c);
@@ -306,6 +400,8 @@ void wpipe__client_lost(struct wpipe_client *c)
 void wpipe__client_stop_trying(struct wpipe_client *c)
 {
     drop_greeting(c);
+    drop_introduction(c);
+    c->second[0] = '\0';
     rest_knock(c);
     wpipe__knock_done(&c->knock);
     c->retry_at = UINT64_MAX;

@@ -13,6 +13,7 @@
 #include "base/name.h"
 #include "base/options.h"
 #include "base/ring.h"
+#include "core/introduce.h"
 #include "core/stream.h"
 #include "transport/door.h"
 #include "transport/door_foreign.h"
@@ -32,14 +33,15 @@ struct attempt {
     struct wpipe__knock *knock;
     int listening; /* the knock is: else it is null, or rests */
     int silent;    /* what we wait for may come without a sign */
+    int told;      /* error_text has the reason */
 };
 
 /* ---- the server's word -------------------------------------------------- */
 
 /* Wait on the socket until `deadline`. 0; WPIPE_EWOKEN; WPIPE_ETIMEDOUT. */
-static int wait_socket(const struct attempt *a, struct wpipe__link *link)
+static int wait_socket(const struct attempt *a, wpipe__handle socket)
 {
-    wpipe__handle handles[2] = { link->socket, a->wake };
+    wpipe__handle handles[2] = { socket, a->wake };
     int r = wpipe__os_wait(handles, 2, a->deadline);
 
     if (r < 0)
@@ -65,7 +67,7 @@ static int wait_greeting(struct attempt *a, struct wpipe__link *link)
             a->last = WPIPE_EBUSY;
         else if (a->last != WPIPE_EBUSY)
             a->last = WPIPE_ETIMEDOUT;
-        r = wait_socket(a, link);
+        r = wait_socket(a, link->socket);
         if (r < 0)
             return r;
     }
@@ -84,7 +86,7 @@ static int wait_shared(struct attempt *a, struct wpipe__link *link)
         if (r < 0)
             return WPIPE_ENOTSUP;
         a->last = WPIPE_ETIMEDOUT;
-        r = wait_socket(a, link);
+        r = wait_socket(a, link->socket);
         if (r < 0)
             return r;
         r = link->transport->pump(link);
@@ -207,6 +209,80 @@ static void rest(struct attempt *a)
     a->listening = 0;
 }
 
+static int dial(struct attempt *a, struct wpipe__link **ret_link);
+
+/* Wait for the name of the pipe that is ours. 0; < 0. */
+static int wait_introduction(struct attempt *a, struct wpipe__introduced *i,
+                             char ret_name[WPIPE_NAME_MAX + 1])
+{
+    int r;
+
+    while ((r = wpipe__introduced_read(i, a->name, ret_name)) == 0) {
+        a->last = WPIPE_ETIMEDOUT;
+        r = wait_socket(a, i->socket);
+        if (r < 0)
+            return r;
+    }
+    if (r == WPIPE_EPROTO) {
+        wpipe__options_explain(a->options,
+                               "the server of '%s' does not tell the name of "
+                               "a second pipe: %s",
+                               a->name, i->message.why);
+        a->told = 1;
+    }
+    return r < 0 ? r : 0;
+}
+
+/*
+ * Go to the second pipe, which may come a moment later than its name. Not for
+ * ever: a server that died in between is a new one when it comes back, and
+ * does not know us.
+ */
+static int meet(struct attempt *a, const struct wpipe__introduced *i,
+                const char *name, struct wpipe__link **ret_link)
+{
+    wpipe_options o = wpipe__introduced_options(i, a->options);
+    uint64_t until = wpipe__os_deadline(o.handshake_ms);
+    struct attempt second = { .name = name,
+                              .options = &o,
+                              .deadline = wpipe__min_u64(a->deadline, until),
+                              .wake = a->wake,
+                              .last = WPIPE_ENOTFOUND,
+                              .knock = a->knock };
+    int r = dial(&second, ret_link);
+
+    rest(&second);
+    if (r == WPIPE_ETIMEDOUT && until < a->deadline)
+        return WPIPE_EPIPE;
+    if (r == WPIPE_ETIMEDOUT) {
+        wpipe__options_explain(a->options,
+                               "the server of '%s' did not let us in at '%s', "
+                               "where it sent us",
+                               a->name, name);
+        a->last = WPIPE_ETIMEDOUT;
+        a->told = 1;
+    } else if (r == WPIPE_ENAME) {
+        a->told = 1; /* nothing can be there, as error_text says */
+        r = WPIPE_EPROTO;
+    }
+    return r;
+}
+
+/* The foreign door was only the first. */
+static int go_on(struct attempt *a, wpipe__handle socket,
+                 struct wpipe__link **ret_link)
+{
+    struct wpipe__introduced i;
+    char name[WPIPE_NAME_MAX + 1];
+    int r = wpipe__introduced_begin(&i, socket);
+
+    if (r < 0)
+        return r;
+    r = wait_introduction(a, &i, name);
+    wpipe__introduced_done(&i);
+    return r < 0 ? r : meet(a, &i, name, ret_link);
+}
+
 /* Once: find the server and greet it. */
 static int try_once(struct attempt *a, struct wpipe__link **ret_link)
 {
@@ -221,9 +297,9 @@ static int try_once(struct attempt *a, struct wpipe__link **ret_link)
         return r;
     }
     rest(a);
-    if (foreign)
+    if (foreign && a->options->second_pipe == WPIPE_SECOND_PIPE_NONE)
         return wpipe__foreign_make(socket, a->options, ret_link);
-    r = greet(a, socket, ret_link);
+    r = foreign ? go_on(a, socket, ret_link) : greet(a, socket, ret_link);
     if (r < 0 && r != WPIPE_ETIMEDOUT)
         a->last = r;
     return r;
@@ -385,10 +461,11 @@ int wpipe__connect_link(const char *name, const wpipe_options *options,
     r = dial(&a, ret_link);
     rest(&a);
     if (r == WPIPE_ETIMEDOUT) {
-        explain_late(&a, (given + 999999) / 1000000);
+        if (!a.told)
+            explain_late(&a, (given + 999999) / 1000000);
         return late_error(&a);
     }
-    if (r < 0)
+    if (r < 0 && !a.told)
         explain(&a, r);
     return r;
 }
