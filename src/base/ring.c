@@ -199,6 +199,27 @@ int wpipe__ring_look(struct wpipe__ring_in *in,
     return 1;
 }
 
+uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
+                           const struct wpipe__control *theirs,
+                           const uint8_t **ret_data)
+{
+    const uint8_t *at = in->bytes + (in->tail & (in->size - 1));
+    uint64_t space;
+    uint64_t word;
+
+    if (in->taken ||
+        (in->tail == in->head &&
+         (wpipe__ring_refresh(in, theirs) < 0 || in->tail == in->head)))
+        return 0;
+    word = load_once(at);
+    space = wpipe__record_space(0, (uint32_t)word);
+    if (word >> 32 || space > in->head - in->tail ||
+        space > to_the_end(in->size, in->tail))
+        return 0;
+    *ret_data = at + WPIPE__RECORD_HEADER;
+    return (uint32_t)word;
+}
+
 void wpipe__ring_take(struct wpipe__ring_in *in,
                       const struct wpipe__record *record, uint32_t bytes,
                       int whole)

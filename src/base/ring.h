@@ -147,6 +147,12 @@ int wpipe__ring_look(struct wpipe__ring_in *in,
                      const struct wpipe__control *theirs,
                      struct wpipe__record *ret_record);
 
+/* The size of the first unread record, and its payload, when it is whole and
+ * has no flags: the common case, made short. 0 otherwise; ring_look says. */
+uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
+                           const struct wpipe__control *theirs,
+                           const uint8_t **ret_data);
+
 /*
  * The record at *position (start with in->tail), moving *position behind it.
  * Returns as ring_look; sees only what ring_look last saw or what came since.

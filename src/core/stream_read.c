@@ -138,6 +138,14 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
     return WPIPE_EMSGSIZE;
 }
 
+/* Only the reader adds, so a load and a store are enough. */
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(
+        counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+        memory_order_relaxed);
+}
+
 int wpipe__stream_took(struct wpipe_stream *s,
                        const struct wpipe__record *record, uint32_t bytes)
 {
@@ -148,15 +156,9 @@ int wpipe__stream_took(struct wpipe_stream *s,
     link->transport->take(link, record, bytes, whole);
     s->begun = !ended;
     s->message_read += bytes;
-    atomic_store_explicit(
-        &s->bytes_in,
-        atomic_load_explicit(&s->bytes_in, memory_order_relaxed) + bytes,
-        memory_order_relaxed);
+    add(&s->bytes_in, bytes);
     if (ended)
-        atomic_store_explicit(
-            &s->messages_in,
-            atomic_load_explicit(&s->messages_in, memory_order_relaxed) + 1,
-            memory_order_relaxed);
+        add(&s->messages_in, 1);
     return ended;
 }
 
@@ -298,62 +300,92 @@ static int64_t read_nothing(struct wpipe_stream *s)
     return 0;
 }
 
+static int64_t read_pieces(struct wpipe_stream *s, const wpipe_piece *pieces,
+                           int count, struct wpipe__timer *timer)
+{
+    struct target target;
+    int64_t r = target_init(&target, pieces, count);
+
+    if (r < 0)
+        return r;
+    if (s->opened)
+        return WPIPE_ESTATE;
+    if (target.left == 0)
+        r = read_nothing(s);
+    else if (s->reads_messages)
+        r = read_message(s, &target, timer);
+    else
+        r = read_bytes(s, &target, timer);
+    wpipe__stream_refresh(s);
+    return r;
+}
+
 int64_t wpipe_readv(wpipe_stream *stream, const wpipe_piece *pieces, int count,
                     int timeout_ms)
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
-    struct target target;
     int64_t r = wpipe__stream_check(stream, WPIPE_IN);
 
+    return r < 0 ? r : read_pieces(stream, pieces, count, &timer);
+}
+
+/* The common read, made short: a whole message in one record, that fits. -1
+ * when it is not so. */
+static int64_t fetch(struct wpipe_stream *s, void *buf, size_t size)
+{
+    int64_t r = s->link->transport->fetch(s->link, buf, size);
+
     if (r < 0)
-        return r;
-    r = target_init(&target, pieces, count);
-    if (r < 0)
-        return r;
-    if (stream->opened)
-        return WPIPE_ESTATE;
-    if (target.left == 0)
-        r = read_nothing(stream);
-    else if (stream->reads_messages)
-        r = read_message(stream, &target, &timer);
-    else
-        r = read_bytes(stream, &target, &timer);
-    wpipe__stream_refresh(stream);
+        return -1;
+    s->message_read = (uint64_t)r;
+    s->complete = 1;
+    add(&s->bytes_in, (uint64_t)r);
+    add(&s->messages_in, 1);
     return r;
 }
 
-/* The common read, made short: a whole message is there, in one record, and
- * fits. -1 when it is not so. */
-static int64_t read_whole(struct wpipe_stream *s, void *buf, size_t size)
+/* A wait for that: 1 it was fetched, or there is something else to look at. */
+struct fetching {
+    struct wpipe_stream *stream;
+    void *buf;
+    size_t size;
+    int64_t got; /* -1: something else */
+};
+
+static int fetched(void *user)
 {
+    struct fetching *f = user;
+    struct wpipe__link *link = f->stream->link;
     struct wpipe__record record;
 
-    if (!s->reads_messages || s->begun || s->opened || size == 0 ||
-        s->poller != WPIPE__NO_HANDLE)
-        return -1;
-    s->message_read = 0;
-    if (s->link->transport->look(s->link, &record) != 1 || record.flags ||
-        record.size > size || over_limit(s, &record))
-        return -1;
-    memcpy(buf, record.data, record.size);
-    s->complete = wpipe__stream_took(s, &record, record.size);
-    return record.size;
+    f->got = fetch(f->stream, f->buf, f->size);
+    return f->got >= 0 ? 1 : link->transport->look(link, &record);
 }
 
 int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size, int timeout_ms)
 {
-    wpipe_piece piece;
-    int64_t r;
+    struct wpipe__timer timer = { timeout_ms, 0 };
+    wpipe_piece piece = { buf, size };
+    struct fetching f = { stream, buf, size, -1 };
+    int64_t r = wpipe__stream_check(stream, WPIPE_IN);
 
-    if (wpipe__stream_check(stream, WPIPE_IN) == 0 && buf != NULL) {
-        r = read_whole(stream, buf, size);
+    if (r < 0)
+        return r;
+    if (buf != NULL && size > 0 && stream->reads_messages && !stream->begun &&
+        !stream->opened && stream->link->transport->fetch != NULL &&
+        stream->poller == WPIPE__NO_HANDLE) {
+        r = fetch(stream, buf, size);
+        if (r < 0 && timeout_ms != 0) {
+            r = wpipe__link_wait(stream->link, WPIPE__WANT_DATA, fetched, &f,
+                                 &timer);
+            if (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN)
+                return r;
+            r = f.got;
+        }
         if (r >= 0)
             return r;
     }
-
-    piece.data = buf;
-    piece.size = size;
-    return wpipe_readv(stream, &piece, 1, timeout_ms);
+    return read_pieces(stream, &piece, 1, &timer);
 }
 
 /* ---- peek ---------------------------------------------------------------- */

@@ -185,16 +185,15 @@ static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
     return written > left ? written - left : r;
 }
 
-int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
-                     int timeout_ms)
+static int64_t write_pieces(struct wpipe_stream *stream,
+                            const wpipe_piece *pieces, int count,
+                            int timeout_ms)
 {
     struct wpipe__parcel parcel = { .pieces = pieces, .count = count };
     struct wpipe__timer timer = { timeout_ms, 0 };
     size_t size = 0;
-    int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
+    int64_t r;
 
-    if (r < 0)
-        return r;
     if (stream->finished || stream->reserved)
         return WPIPE_ESTATE;
     r = sum_of(pieces, count, &size);
@@ -221,40 +220,32 @@ int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
     return r;
 }
 
-/* The common write, made short: it fits one record and there is room. -1 when
- * it is not so. */
-static int64_t write_whole(struct wpipe_stream *s, const wpipe_piece *piece)
+int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
+                     int timeout_ms)
 {
-    const struct wpipe__transport *t = s->link->transport;
-    struct wpipe__parcel parcel = { .pieces = piece, .count = 1 };
+    int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
 
-    if (t->settled != NULL || s->finished || s->reserved || s->parts ||
-        piece->size == 0 || piece->data == NULL ||
-        piece->size > s->link->terms.max_out ||
-        piece->size > t->fragment(s->link))
-        return -1;
-    parcel.record.size = (uint32_t)piece->size;
-    if (t->put(s->link, &parcel) != 1)
-        return -1;
-    add(&s->messages_out, 1);
-    add(&s->bytes_out, piece->size);
-    return (int64_t)piece->size;
+    return r < 0 ? r : write_pieces(stream, pieces, count, timeout_ms);
 }
 
 int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
                     int timeout_ms)
 {
-    wpipe_piece piece;
-    int64_t r;
+    wpipe_piece piece = { (void *)(uintptr_t)buf, size };
+    struct wpipe__link *link;
+    int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
 
-    piece.data = (void *)(uintptr_t)buf;
-    piece.size = size;
-    if (wpipe__stream_check(stream, WPIPE_OUT) == 0) {
-        r = write_whole(stream, &piece);
-        if (r >= 0)
-            return r;
+    if (r < 0)
+        return r;
+    link = stream->link;
+    if (link->transport->post != NULL && buf != NULL && size > 0 &&
+        !stream->finished && !stream->reserved && !stream->parts &&
+        link->transport->post(link, buf, size)) {
+        add(&stream->messages_out, 1);
+        add(&stream->bytes_out, size);
+        return (int64_t)size;
     }
-    return wpipe_writev(stream, &piece, 1, timeout_ms);
+    return write_pieces(stream, &piece, 1, timeout_ms);
 }
 
 int64_t wpipe_transact(wpipe_stream *stream, const void *out, size_t out_size,

@@ -310,7 +310,7 @@ static unsigned native_interest(struct wpipe__link *link)
 static void native_arm(struct wpipe__link *link, unsigned mask)
 {
     struct wpipe__native *n = wpipe__native(link);
-    unsigned framed = mask & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED);
+    unsigned waits = mask & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED);
 
     if (mask)
         n->epoch++;
@@ -320,14 +320,15 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
         return;
     /* pairs with the fence in wpipe__native_ring */
     atomic_thread_fence(memory_order_seq_cst);
-    /* or, when its writer leaves that out, makes it pass one now */
-    if (atomic_load_explicit(&n->theirs->fenceless, memory_order_acquire))
+    /* or, when the peer leaves that out, makes it pass one now */
+    if (atomic_load_explicit(&n->theirs->fenceless, memory_order_acquire) ||
+        (waits && n->theirs->features & WPIPE__FEATURE_BARRIER))
         (void)wpipe__os_barrier();
     if (wpipe__in_shared(n))
         wpipe__native_ring_asleep(n);
-    if (framed && !wpipe__out_shared(n) && !n->want_sent && !n->left) {
+    if (waits && !wpipe__out_shared(n) && !n->want_sent && !n->left) {
         n->want_sent = 1;
-        (void)wpipe__native_say(n, WPIPE__FRAME_WANT, n->epoch << 8 | framed);
+        (void)wpipe__native_say(n, WPIPE__FRAME_WANT, n->epoch << 8 | waits);
     }
 }
 
@@ -425,8 +426,10 @@ static const struct wpipe__transport native_transport = {
     .look = wpipe__native_look,
     .scan = wpipe__native_scan,
     .take = wpipe__native_take,
+    .fetch = wpipe__native_fetch,
     .room = wpipe__native_room,
     .put = wpipe__native_put,
+    .post = wpipe__native_post,
     .reserve = wpipe__native_reserve,
     .commit = wpipe__native_commit,
     .cancel = wpipe__native_cancel,

@@ -145,13 +145,15 @@ int wpipe__native_on_stay(struct wpipe__native *n);
 /* Reader: go on in the peer's ring; the queue is empty. */
 void wpipe__native_enter_ring(struct wpipe__native *n);
 
-/* ---- native_data.c ---- */
+/* ---- native_read.c, native_write.c ---- */
 int wpipe__native_look(struct wpipe__link *link, struct wpipe__record *ret);
 int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
                        struct wpipe__record *ret);
 void wpipe__native_take(struct wpipe__link *link,
                         const struct wpipe__record *record, uint32_t bytes,
                         int whole);
+int64_t wpipe__native_fetch(struct wpipe__link *link, void *to, size_t size);
+int wpipe__native_post(struct wpipe__link *link, const void *data, size_t size);
 int wpipe__native_room(struct wpipe__link *link,
                        const struct wpipe__record *record);
 int wpipe__native_put(struct wpipe__link *link,
@@ -167,12 +169,20 @@ uint32_t wpipe__native_fragment(struct wpipe__link *link);
 uint32_t wpipe__native_most(struct wpipe__link *link);
 int wpipe__native_drained(struct wpipe__link *link);
 
+/* ---- native_bell.c ---- */
+
 /* Reader: 1 when the peer has been writing without hearing from us. */
 int wpipe__native_streams(struct wpipe__native *n);
 
 /* Ring the peer if it sleeps for one of `mask`. Call after moving an index;
  * has the fence that goes between. */
 void wpipe__native_ring(struct wpipe__native *n, unsigned mask);
+/* Reader: our tail was told; the same for ROOM and DRAINED, without the fence
+ * if the peer makes it when it sleeps. */
+void wpipe__native_ring_writer(struct wpipe__native *n);
+/* Writer: a record was published; the same for DATA, without the fence while
+ * we stream. */
+void wpipe__native_ring_reader(struct wpipe__native *n);
 /* About to sleep ourselves, behind a fence, link locked: what we have read and
  * not told yet may be what the peer sleeps for. */
 void wpipe__native_ring_asleep(struct wpipe__native *n);

@@ -73,11 +73,18 @@ struct wpipe__transport {
      * Tells the peer when it is due. */
     void (*take)(struct wpipe__link *link, const struct wpipe__record *record,
                  uint32_t bytes, int whole);
+    /* Reader, may be NULL. The common case in one go: a message of at most
+     * `size` bytes, whole, in one record, none of it taken. Copies and takes
+     * it: its size; -1 when it is not so: look. */
+    int64_t (*fetch)(struct wpipe__link *link, void *to, size_t size);
 
     /* Writer. Is there room for such a record: 1; 0; < 0 the end. */
     int (*room)(struct wpipe__link *link, const struct wpipe__record *record);
     /* Writer. Send one record (size <= most()): 1; 0 no room now; < 0. */
     int (*put)(struct wpipe__link *link, const struct wpipe__parcel *parcel);
+    /* Writer, may be NULL. The common case in one go: a message, or bytes,
+     * that one record takes, with room for it. 1; 0 when it is not so: put. */
+    int (*post)(struct wpipe__link *link, const void *data, size_t size);
     /* Writer. As put in two steps: memory for record->size bytes, to be
      * filled; then commit, with record->size maybe smaller. 1; 0; < 0. */
     int (*reserve)(struct wpipe__link *link, const struct wpipe__record *record,

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records into the native link, in both phases: into our ring without a lock,
+ * or as DATA frames under link.lock and within the credit.
+ */
+#include "transport/native.h"
+
+#include <string.h>
+
+#include <windpipe/error.h>
+
+#include "base/base.h"
+#include "base/memory.h"
+
+#define RECORDS_UNCHECKED 512
+/* Both ends copy while it stays in their caches. */
+#define FRAGMENT_SHARED 65536u
+
+/* A record of our own is on its way. Its message may still be withdrawn. */
+static void account(struct wpipe__native *n, const struct wpipe__record *record,
+                    uint64_t at)
+{
+    uint64_t solid = n->out.head;
+
+    if (record->flags & WPIPE__RECORD_FIN)
+        return;
+    if (record->flags & WPIPE__RECORD_ABORT)
+        solid = n->message_at;
+    else if (!n->in_message)
+        n->message_at = at;
+    n->in_message = (record->flags & WPIPE__RECORD_MORE) != 0;
+    n->sent += record->size;
+    atomic_store_explicit(&n->solid, solid, memory_order_relaxed);
+}
+
+/* Copy `size` bytes of the pieces, from the parcel's offset. */
+static void gather(uint8_t *to, const struct wpipe__parcel *p)
+{
+    size_t skip = p->offset;
+    size_t left = p->record.size;
+    int i;
+
+    if (left == 0)
+        return;
+    if (p->count == 1) {
+        memcpy(to, (const uint8_t *)p->pieces[0].data + skip, left);
+        return;
+    }
+    for (i = 0; i < p->count && left > 0; i++) {
+        size_t size = p->pieces[i].size;
+        size_t part;
+
+        if (skip >= size) {
+            skip -= size;
+            continue;
+        }
+        part = wpipe__min_size(size - skip, left);
+        memcpy(to, (const uint8_t *)p->pieces[i].data + skip, part);
+        to += part;
+        left -= part;
+        skip = 0;
+    }
+}
+
+/* ---- framed -------------------------------------------------------------- */
+
+/* Credit in the framed phase for a record of this charge: 1; 0; < 0. */
+static int framed_room(struct wpipe__native *n, uint64_t charge)
+{
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        uint64_t tail =
+            atomic_load_explicit(&n->theirs->tail, memory_order_acquire);
+        int end = wpipe__native_end(n, 1);
+
+        if (end < 0)
+            return end;
+        if (n->out.head - tail + charge <= n->window)
+            return 1;
+        if (i == 0)
+            (void)wpipe__native_pump(n);
+        if (wpipe__out_shared(n))
+            return 0;
+    }
+    return 0;
+}
+
+/* Send one DATA frame from a payload in one piece or several. Locked. */
+static int send_data(struct wpipe__native *n, const struct wpipe__parcel *p)
+{
+    const struct wpipe__record *r = &p->record;
+    struct wpipe__frame f = { .type = WPIPE__FRAME_DATA };
+    uint8_t extra[16];
+    uint8_t flat[WPIPE__FRAME_DATA_MAX];
+    wpipe_piece body[2];
+    uint32_t at = 0;
+    int result;
+
+    if (r->flags & WPIPE__RECORD_TOTAL) {
+        wpipe__store_u64(extra, r->total);
+        at = 8;
+    }
+    if (r->flags & (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)) {
+        wpipe__store_u64(extra + at, r->request);
+        at += 8;
+    }
+    f.flags = (uint16_t)r->flags;
+    f.size = at + r->size;
+    f.value = atomic_load_explicit(&n->mine->tail, memory_order_relaxed);
+    body[0].data = extra;
+    body[0].size = at;
+    gather(flat, p);
+    body[1].data = flat;
+    body[1].size = r->size;
+    result = wpipe__native_send(n, &f, body, 2, WPIPE__NO_HANDLE);
+    if (result < 0)
+        return result;
+    n->credit_sent = f.value;
+    n->out.head += wpipe__frame_charge(r->flags, r->size);
+    atomic_store_explicit(&n->mine->head, n->out.head, memory_order_relaxed);
+    account(n, r, n->out.head - wpipe__frame_charge(r->flags, r->size));
+    wpipe__native_earn(n, r->size);
+    return 1;
+}
+
+/* The largest payload of a frame: it must also fit the ring, since the phase
+ * may end between cutting and sending. */
+static uint32_t frame_most(struct wpipe__native *n)
+{
+    uint64_t most = wpipe__native_most(&n->link);
+
+    most = wpipe__min_u64(most, n->window / 2 - 64);
+    return (uint32_t)wpipe__min_u64(WPIPE__FRAME_DATA_MAX, most);
+}
+
+/* 1, 0, < 0; or 2: the phase is over, use the ring. */
+static int put_framed(struct wpipe__native *n, const struct wpipe__parcel *p)
+{
+    int r = 2;
+
+    wpipe__mutex_lock(&n->link.lock);
+    if (!wpipe__out_shared(n)) {
+        r = framed_room(n,
+                        wpipe__frame_charge(p->record.flags, p->record.size));
+        if (r == 1)
+            r = send_data(n, p);
+        else if (r == 0 && wpipe__out_shared(n))
+            r = 2;
+    }
+    wpipe__mutex_unlock(&n->link.lock);
+    return r;
+}
+
+/* ---- shared -------------------------------------------------------------- */
+
+/* Now and then: is anybody still there? A peer that sleeps is asked by its
+ * bell, a full ring by the wait for room. */
+static void check_peer(struct wpipe__native *n)
+{
+    if (++n->unchecked < RECORDS_UNCHECKED)
+        return;
+    n->unchecked = 0;
+    wpipe__mutex_lock(&n->link.lock);
+    (void)wpipe__native_pump(n);
+    wpipe__mutex_unlock(&n->link.lock);
+}
+
+static int reserve_shared(struct wpipe__native *n,
+                          const struct wpipe__record *record,
+                          uint8_t **ret_data)
+{
+    int r = wpipe__native_end(n, 1);
+    int error;
+
+    if (r < 0)
+        return r;
+    *ret_data = wpipe__ring_reserve(&n->out, n->theirs, record, &error);
+    if (error < 0) {
+        wpipe__mutex_lock(&n->link.lock);
+        wpipe__native_break(n, error);
+        wpipe__mutex_unlock(&n->link.lock);
+        return error;
+    }
+    return *ret_data != NULL;
+}
+
+static void commit_shared(struct wpipe__native *n,
+                          const struct wpipe__record *record)
+{
+    uint64_t at = n->out.head;
+
+    wpipe__ring_commit(&n->out, record);
+    account(n, record, at);
+    wpipe__ring_publish(&n->out, n->mine);
+    wpipe__native_ring_reader(n);
+    check_peer(n);
+}
+
+/* ---- either -------------------------------------------------------------- */
+
+int wpipe__native_put(struct wpipe__link *link,
+                      const struct wpipe__parcel *parcel)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    uint8_t *to;
+    int r;
+
+    if (!wpipe__out_shared(n)) {
+        r = put_framed(n, parcel);
+        if (r != 2)
+            return r;
+    }
+    r = reserve_shared(n, &parcel->record, &to);
+    if (r <= 0)
+        return r;
+    gather(to, parcel);
+    commit_shared(n, &parcel->record);
+    return 1;
+}
+
+int wpipe__native_post(struct wpipe__link *link, const void *data, size_t size)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    struct wpipe__record record = { .size = (uint32_t)size };
+    uint8_t *to;
+    int error;
+
+    if (!wpipe__out_shared(n) || size > wpipe__native_fragment(link) ||
+        size > link->terms.max_out || wpipe__native_end(n, 1) < 0)
+        return 0;
+    to = wpipe__ring_reserve(&n->out, n->theirs, &record, &error);
+    if (to == NULL)
+        return 0;
+    memcpy(to, data, size);
+    commit_shared(n, &record);
+    return 1;
+}
+
+int wpipe__native_room(struct wpipe__link *link,
+                       const struct wpipe__record *record)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    uint8_t *at;
+    int r;
+
+    if (!wpipe__out_shared(n)) {
+        uint64_t parts = record->size / frame_most(n); /* after the first */
+
+        wpipe__mutex_lock(&n->link.lock);
+        r = framed_room(n, wpipe__frame_charge(record->flags, record->size) +
+                               parts * WPIPE__FRAME_CHARGE);
+        wpipe__mutex_unlock(&n->link.lock);
+        if (r != 0 || !wpipe__out_shared(n))
+            return r;
+    }
+    return reserve_shared(n, record, &at);
+}
+
+int wpipe__native_reserve(struct wpipe__link *link,
+                          const struct wpipe__record *record,
+                          uint8_t **ret_data)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int r;
+
+    if (wpipe__out_shared(n))
+        return reserve_shared(n, record, ret_data);
+    r = wpipe__native_room(link, record);
+    if (r <= 0)
+        return r;
+    if (wpipe__out_shared(n))
+        return reserve_shared(n, record, ret_data);
+    n->scratch = wpipe__alloc(record->size + 1);
+    if (n->scratch == NULL)
+        return WPIPE_ENOMEM;
+    *ret_data = n->scratch;
+    return 1;
+}
+
+/* Send what was written into the scratch, in as many records as it takes. */
+static int commit_scratch(struct wpipe__native *n,
+                          const struct wpipe__record *record)
+{
+    wpipe_piece piece = { n->scratch, record->size };
+    struct wpipe__parcel parcel = { .pieces = &piece, .count = 1 };
+    int r;
+
+    do {
+        uint32_t left = record->size - n->scratch_sent;
+        uint32_t most = wpipe__native_fragment(&n->link);
+
+        parcel.record = *record;
+        parcel.offset = n->scratch_sent;
+        parcel.record.size = left < most ? left : most;
+        if (parcel.record.size < left)
+            parcel.record.flags |= WPIPE__RECORD_MORE;
+        r = wpipe__native_put(&n->link, &parcel);
+        if (r == 1)
+            n->scratch_sent += parcel.record.size;
+    } while (r == 1 && n->scratch_sent < record->size);
+    return r;
+}
+
+int wpipe__native_commit(struct wpipe__link *link,
+                         const struct wpipe__record *record)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int r;
+
+    if (n->scratch == NULL) {
+        r = wpipe__native_end(n, 1);
+        if (r < 0)
+            return r;
+        commit_shared(n, record);
+        return 1;
+    }
+    r = commit_scratch(n, record);
+    if (r != 0)
+        (void)wpipe__native_cancel(link);
+    return r;
+}
+
+uint32_t wpipe__native_cancel(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    uint32_t sent = n->scratch_sent;
+
+    wpipe__free(n->scratch); /* in the ring nothing has happened yet */
+    n->scratch = NULL;
+    n->scratch_sent = 0;
+    return sent;
+}
+
+int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    struct wpipe__parcel parcel = { 0 };
+    int r = 2;
+
+    parcel.record.flags = flag;
+    wpipe__mutex_lock(&n->link.lock);
+    if (!wpipe__out_shared(n)) {
+        r = wpipe__native_end(n, 1);
+        if (r == 0) /* beyond the credit if need be: room was kept for it */
+            r = send_data(n, &parcel);
+    }
+    wpipe__mutex_unlock(&n->link.lock);
+    if (r != 2)
+        return r < 0 ? r : 0;
+    r = wpipe__native_end(n, 1);
+    if (r < 0)
+        return r;
+    wpipe__ring_mark(&n->out, flag);
+    account(n, &parcel.record, n->out.head);
+    wpipe__ring_publish(&n->out, n->mine);
+    wpipe__native_ring(n, WPIPE__WANT_DATA);
+    return 0;
+}
+
+uint32_t wpipe__native_most(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    uint32_t most = wpipe__ring_fragment(n->greeted == WPIPE__GREET_DONE
+                                             ? n->link.terms.ring_out
+                                             : WPIPE__RING_MIN);
+
+    if (wpipe__out_shared(n))
+        return most;
+    /* all of it must fit the credit, so that a commit need not wait */
+    return (uint32_t)wpipe__min_u64(most, n->window * 3 / 4);
+}
+
+uint32_t wpipe__native_fragment(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    if (wpipe__out_shared(n))
+        return (uint32_t)wpipe__min_u64(wpipe__ring_fragment(n->out.size) / 2,
+                                        FRAGMENT_SHARED);
+    return frame_most(n);
+}
+
+int wpipe__native_drained(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    int end;
+    int r;
+
+    wpipe__mutex_lock(&n->link.lock);
+    if (!wpipe__out_shared(n))
+        (void)wpipe__native_pump(n);
+    end = wpipe__native_end(n, 1); /* before the tail: the last word counts */
+    r = (int64_t)(atomic_load_explicit(&n->theirs->tail, memory_order_acquire) -
+                  atomic_load_explicit(&n->solid, memory_order_relaxed)) >= 0;
+    wpipe__mutex_unlock(&n->link.lock);
+    return r && end != WPIPE_EDISCONNECTED ? 1 : end;
+}
