@@ -228,11 +228,28 @@ static int connect_code(int number)
     }
 }
 
+static int connect_address(const struct sockaddr_un *address,
+                           wpipe__handle *ret_socket)
+{
+    int fd = -1;
+    int r;
+
+    r = socket_new(&fd);
+    if (r < 0)
+        return r;
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
+        r = connect_code(errno);
+        wpipe__os_close(fd);
+        return r;
+    }
+    *ret_socket = fd;
+    return 0;
+}
+
 int wpipe__os_connect(wpipe__handle directory, const char *name,
                       wpipe__handle *ret_socket)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int fd = -1;
     int door;
     int r;
 
@@ -241,22 +258,22 @@ int wpipe__os_connect(wpipe__handle directory, const char *name,
     door = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (door < 0)
         return wpipe__os_fail("open", errno);
-    r = socket_new(&fd);
-    if (r < 0)
-        goto fail;
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d",
              door);
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-        r = connect_code(errno);
-        goto fail;
-    }
-    wpipe__os_close(door);
-    *ret_socket = fd;
-    return 0;
-fail:
-    wpipe__os_close(fd);
+    r = connect_address(&address, ret_socket);
     wpipe__os_close(door);
     return r;
+}
+
+int wpipe__os_connect_path(const char *path, wpipe__handle *ret_socket)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t size = strlen(path) + 1;
+
+    if (size > sizeof(address.sun_path))
+        return WPIPE_ENAME;
+    memcpy(address.sun_path, path, size);
+    return connect_address(&address, ret_socket);
 }
 
 /* ---- accepting ---------------------------------------------------------- */
@@ -330,14 +347,17 @@ uint32_t wpipe__os_send_buffer(wpipe__handle socket)
 
 #define USUAL_BUFFER 212992u /* net.core.wmem_default */
 
-int wpipe__os_need_send_buffer(wpipe__handle socket, uint32_t least)
+int wpipe__os_need_send_buffer(wpipe__handle socket, uint32_t least,
+                               uint32_t *ret_bytes)
 {
     const int half = USUAL_BUFFER / 2; /* the kernel doubles it */
 
-    if (wpipe__os_send_buffer(socket) >= USUAL_BUFFER)
+    *ret_bytes = wpipe__os_send_buffer(socket);
+    if (*ret_bytes >= USUAL_BUFFER)
         return 0;
     (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
-    return wpipe__os_send_buffer(socket) >= least ? 0 : WPIPE_ELIMIT;
+    *ret_bytes = wpipe__os_send_buffer(socket);
+    return *ret_bytes >= least ? 0 : WPIPE_ELIMIT;
 }
 
 void wpipe__os_refuse_passing(wpipe__handle socket)

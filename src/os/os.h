@@ -153,6 +153,8 @@ int wpipe__os_directory_open(const char *path, int create,
 int wpipe__os_directory_each(wpipe__handle directory,
                              int (*each)(const char *name, void *user),
                              void *user);
+/* Facts about what a path leads to; its last part is not followed. */
+int wpipe__os_path_facts(const char *path, struct wpipe__file_facts *ret_facts);
 /* Facts about a name in the directory, not following links. */
 int wpipe__os_file_facts(wpipe__handle directory, const char *name,
                          struct wpipe__file_facts *ret_facts);
@@ -276,6 +278,10 @@ int wpipe__os_listen(wpipe__handle directory, const char *name, uint32_t mode,
 int wpipe__os_connect(wpipe__handle directory, const char *name,
                       wpipe__handle *ret_socket);
 
+/* The same by a path, following links as every program does. WPIPE_ENAME: it
+ * is too long for a socket address. */
+int wpipe__os_connect_path(const char *path, wpipe__handle *ret_socket);
+
 /* WPIPE_EAGAIN when none waits, WPIPE_ELIMIT when descriptors are out. */
 int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket);
 
@@ -287,8 +293,10 @@ int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer);
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2]);
 
 /* Make the send buffer at least the system's usual one, for a socket that has
- * a smaller one. WPIPE_ELIMIT when not even `least` bytes can be had. */
-int wpipe__os_need_send_buffer(wpipe__handle socket, uint32_t least);
+ * a smaller one, and tell what it is. WPIPE_ELIMIT when not even `least` bytes
+ * can be had. */
+int wpipe__os_need_send_buffer(wpipe__handle socket, uint32_t least,
+                               uint32_t *ret_bytes);
 /* Bytes of send buffer that the kernel grants. */
 uint32_t wpipe__os_send_buffer(wpipe__handle socket);
 

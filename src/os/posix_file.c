@@ -68,6 +68,16 @@ int wpipe__os_handle_facts(wpipe__handle handle,
     return 0;
 }
 
+int wpipe__os_path_facts(const char *path, struct wpipe__file_facts *ret_facts)
+{
+    struct stat status;
+
+    if (lstat(path, &status) < 0)
+        return wpipe__os_fail("lstat", errno);
+    read_facts(&status, ret_facts);
+    return 0;
+}
+
 /* ---- directories --------------------------------------------------------- */
 
 /* Open what is there. */

@@ -5,6 +5,7 @@
  */
 #include "transport/door.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -44,6 +45,41 @@ static int check_server(wpipe__handle socket, const char *name,
     return WPIPE_EACCES;
 }
 
+/* Connected: is it one that we want? */
+static int keep_if_trusted(wpipe__handle socket, const char *name,
+                           const wpipe_options *options,
+                           wpipe__handle *ret_socket)
+{
+    int r = check_server(socket, name, options);
+
+    if (r < 0)
+        wpipe__os_close(socket);
+    else
+        *ret_socket = socket;
+    return r;
+}
+
+/*
+ * The short way, by the path: where only we can have put what stands there no
+ * link can lead us astray. WPIPE_ENOTSUP: go the long way, which finds it or
+ * tells why not.
+ */
+static int dial_path(const char *name, const wpipe_options *options,
+                     wpipe__handle *ret_socket)
+{
+    char path[WPIPE__WHERE_MAX + WPIPE__FILE_MAX + 1];
+    char file[WPIPE__FILE_MAX];
+    wpipe__handle socket;
+
+    if (!wpipe__place_ours(path))
+        return WPIPE_ENOTSUP;
+    wpipe__place_file(file, name, "pipe");
+    (void)snprintf(path + strlen(path), sizeof(file) + 1, "/%s", file);
+    if (wpipe__os_connect_path(path, &socket) < 0)
+        return WPIPE_ENOTSUP;
+    return keep_if_trusted(socket, name, options, ret_socket);
+}
+
 /* Connect in a directory that is open and checked. */
 static int dial_door(const struct wpipe__place *place, const char *name,
                      const wpipe_options *options, wpipe__handle *ret_socket)
@@ -54,19 +90,12 @@ static int dial_door(const struct wpipe__place *place, const char *name,
 
     wpipe__place_file(file, name, "pipe");
     r = wpipe__os_connect(place->directory, file, &socket);
-    if (r < 0) {
-        if (r != WPIPE_ENOTFOUND)
-            wpipe__options_explain(options, "cannot connect to %s/%s: %s",
-                                   place->path, file, wpipe__os_error_text());
-        return r == WPIPE_ENOTSUP ? WPIPE_EACCES : r;
-    }
-    r = check_server(socket, name, options);
-    if (r < 0) {
-        wpipe__os_close(socket);
-        return r;
-    }
-    *ret_socket = socket;
-    return 0;
+    if (r == 0)
+        return keep_if_trusted(socket, name, options, ret_socket);
+    if (r != WPIPE_ENOTFOUND)
+        wpipe__options_explain(options, "cannot connect to %s/%s: %s",
+                               place->path, file, wpipe__os_error_text());
+    return r == WPIPE_ENOTSUP ? WPIPE_EACCES : r;
 }
 
 static int dial_place(struct wpipe__place *place, enum wpipe__place_kind kind,
@@ -108,8 +137,10 @@ int wpipe__door_dial(const char *name, const wpipe_options *options,
     int r;
     int s;
 
-    r = dial_place(&places[WPIPE__PLACE_PRIVATE], WPIPE__PLACE_PRIVATE, name,
-                   options, ret_socket);
+    r = dial_path(name, options, ret_socket);
+    if (r == WPIPE_ENOTSUP)
+        r = dial_place(&places[WPIPE__PLACE_PRIVATE], WPIPE__PLACE_PRIVATE,
+                       name, options, ret_socket);
     if (r == WPIPE_ENOTFOUND || r == WPIPE_EACCES) {
         s = dial_place(&places[WPIPE__PLACE_SHARED], WPIPE__PLACE_SHARED, name,
                        options, ret_socket);

@@ -69,13 +69,10 @@ static int chosen(char path[WPIPE__WHERE_MAX], const char *name,
 static int is_ours(const char *path)
 {
     struct wpipe__file_facts facts;
-    wpipe__handle directory;
 
-    if (path[0] != '/' ||
-        wpipe__os_directory_open(path, 0, &directory, &facts) < 0)
-        return 0;
-    wpipe__os_close(directory);
-    return facts.uid == wpipe__os_uid() &&
+    return path[0] == '/' && wpipe__os_path_facts(path, &facts) == 0 &&
+           facts.kind == WPIPE__FILE_DIRECTORY &&
+           facts.uid == wpipe__os_uid() &&
            (facts.mode & MODE_OTHERS_WRITE) == 0;
 }
 
@@ -189,6 +186,40 @@ int wpipe__place_open(struct wpipe__place *ret, enum wpipe__place_kind kind,
     }
     ret->unsafe = 0;
     return 0;
+}
+
+/* Can only root and we change what a name in this directory stands for, once
+ * it stands for something of ours? */
+static int keeps_ours(const char *path, uint32_t uid)
+{
+    struct wpipe__file_facts facts;
+
+    return wpipe__os_path_facts(path, &facts) == 0 &&
+           facts.kind == WPIPE__FILE_DIRECTORY &&
+           (facts.uid == uid || facts.uid == 0) &&
+           ((facts.mode & MODE_OTHERS_WRITE) == 0 ||
+            (facts.mode & MODE_STICKY) != 0);
+}
+
+int wpipe__place_ours(char path[WPIPE__WHERE_MAX])
+{
+    uint32_t uid = wpipe__os_uid();
+    struct wpipe__file_facts facts;
+    char *slash;
+    int kept;
+
+    if (private_path(path, NULL) < 0 ||
+        wpipe__os_path_facts(path, &facts) < 0 ||
+        facts.kind != WPIPE__FILE_DIRECTORY || facts.uid != uid ||
+        (facts.mode & MODE_ALL) != MODE_PRIVATE)
+        return 0;
+    slash = strrchr(path, '/');
+    if (slash == path)
+        return keeps_ours("/", uid);
+    *slash = '\0';
+    kept = keeps_ours(path, uid);
+    *slash = '/';
+    return kept;
 }
 
 void wpipe__place_file(char file[WPIPE__FILE_MAX], const char *name,

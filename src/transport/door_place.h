@@ -34,6 +34,13 @@ struct wpipe__place {
 int wpipe__place_open(struct wpipe__place *ret, enum wpipe__place_kind kind,
                       int create, const wpipe_options *options);
 
+/*
+ * As open without a directory: the path of the private place, when nobody but
+ * us can put anything into it or in its place. So what is found by that path
+ * is there by our will. 1; 0: it may be so or not; open tells.
+ */
+int wpipe__place_ours(char path[WPIPE__WHERE_MAX]);
+
 /* A name, a dot and an ending of up to five letters. */
 enum {
     WPIPE__FILE_MAX = WPIPE_NAME_MAX + 8

@@ -45,9 +45,9 @@ static void agree(struct wpipe__native *n)
     t->max_in = us->max_message;
     t->max_out = them->max_message;
     n->willing = (us->flags & them->flags & WPIPE__GREET_SHARED) != 0;
-    n->window = wpipe__min_u64(wpipe__native_window(t->ring_out),
-                               wpipe__os_send_buffer(n->link.socket) / 2) -
-                WPIPE__WINDOW_RESERVE;
+    n->window =
+        wpipe__min_u64(wpipe__native_window(t->ring_out), n->send_buffer / 2) -
+        WPIPE__WINDOW_RESERVE;
     n->greeted = WPIPE__GREET_DONE;
     /* an end that only reads has finished writing before it began */
     if (direction == WPIPE_IN) {
@@ -380,19 +380,20 @@ static int native_offer(struct wpipe__link *link)
 static void native_leave(struct wpipe__link *link, uint32_t state)
 {
     struct wpipe__native *n = wpipe__native(link);
+    int gone; /* then nobody is there to be told */
 
     wpipe__mutex_lock(&link->lock);
+    gone = wpipe__native_end(n, 1) < 0;
     if (!n->left && !atomic_load(&n->over)) {
         /* pairs with the acquire load in wpipe__native_end: what we wrote
          * before is seen by whoever sees the state */
         atomic_store_explicit(&n->mine->state, state, memory_order_release);
-        if (!(wpipe__out_shared(n) && n->peer_moved)) {
-            wpipe__native_credit(n);
-            (void)wpipe__native_say(n, WPIPE__FRAME_STATE, state);
-        }
+        if (!gone && !(wpipe__out_shared(n) && n->peer_moved))
+            wpipe__native_farewell(n, state);
     }
     n->left = 1;
-    wpipe__os_shutdown(link->socket);
+    if (!gone)
+        wpipe__os_shutdown(link->socket);
     wpipe__link_notify(link);
     wpipe__mutex_unlock(&link->lock);
 }
@@ -493,7 +494,8 @@ static int make(wpipe__handle socket, const wpipe_options *options,
     greeting_from(options, &n->ours);
     n->link.peer.size = sizeof n->link.peer;
     *ret = n;
-    r = wpipe__os_need_send_buffer(socket, 2 * WPIPE__WINDOW_MIN);
+    r = wpipe__os_need_send_buffer(socket, 2 * WPIPE__WINDOW_MIN,
+                                   &n->send_buffer);
     if (r == 0)
         r = wpipe__os_peer(socket, 0, &n->link.peer);
     if (r < 0)

@@ -47,6 +47,7 @@ struct wpipe__native {
     uint64_t credit_sent;         /* framed: the tail that we last told */
     uint64_t received;            /* framed: position behind what we queued */
     struct wpipe__control *local; /* two, for the framed phase */
+    uint32_t send_buffer;         /* of the socket, as the kernel counts it */
     size_t segment_size;          /* of ours, once offered */
     const void *their_segment;    /* as mapped, also when not used */
     size_t their_size;
@@ -125,7 +126,9 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
 int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value);
 /* Tell the peer how far we have read. */
 void wpipe__native_credit(struct wpipe__native *n);
-/* The same, as the answer to its WANT, which is done with. */
+/* Our last words: the same, and that we leave. */
+void wpipe__native_farewell(struct wpipe__native *n, uint32_t state);
+/* As credit, to answer its WANT, which is done with. */
 void wpipe__native_answer(struct wpipe__native *n);
 /* What receivers of a ring of this size grant on the socket; senders keep
  * WPIPE__WINDOW_RESERVE of it for ABORT and FIN. */

@@ -21,6 +21,7 @@
 #define ROUNDS         4
 #define LAST_ROUNDS    64
 #define BODY_PIECES    2
+#define CREDIT_SIZE    (WPIPE__FRAME_HEADER + 8)
 
 void wpipe__native_break(struct wpipe__native *n, int error)
 {
@@ -37,24 +38,9 @@ uint64_t wpipe__native_window(uint32_t ring_size)
                           WPIPE__WINDOW_MAX);
 }
 
-int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
-                       const wpipe_piece *body, int count, wpipe__handle pass)
+/* What became of a send of `size` bytes: 0, or < 0. */
+static int judge_send(struct wpipe__native *n, int64_t sent, size_t size)
 {
-    uint8_t head[WPIPE__FRAME_HEADER];
-    wpipe_piece pieces[1 + BODY_PIECES];
-    size_t size = sizeof head;
-    int64_t sent;
-    int i;
-
-    wpipe__frame_encode(frame, head);
-    pieces[0].data = head;
-    pieces[0].size = sizeof head;
-    assert(count <= BODY_PIECES);
-    for (i = 0; i < count; i++) {
-        pieces[1 + i] = body[i];
-        size += body[i].size;
-    }
-    sent = wpipe__os_send(n->link.socket, pieces, 1 + count, pass);
     if (sent == (int64_t)size)
         return 0;
     if (sent == WPIPE_EPIPE) {
@@ -71,6 +57,35 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
     return WPIPE_EPROTO;
 }
 
+/* Whole frames. 0, or < 0: link broken. */
+static int send_bytes(struct wpipe__native *n, uint8_t *bytes, size_t size)
+{
+    wpipe_piece piece = { bytes, size };
+
+    return judge_send(
+        n, wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE), size);
+}
+
+int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
+                       const wpipe_piece *body, int count, wpipe__handle pass)
+{
+    uint8_t head[WPIPE__FRAME_HEADER];
+    wpipe_piece pieces[1 + BODY_PIECES];
+    size_t size = sizeof head;
+    int i;
+
+    wpipe__frame_encode(frame, head);
+    pieces[0].data = head;
+    pieces[0].size = sizeof head;
+    assert(count <= BODY_PIECES);
+    for (i = 0; i < count; i++) {
+        pieces[1 + i] = body[i];
+        size += body[i].size;
+    }
+    return judge_send(
+        n, wpipe__os_send(n->link.socket, pieces, 1 + count, pass), size);
+}
+
 int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value)
 {
     struct wpipe__frame f = { .type = type, .value = value };
@@ -78,19 +93,43 @@ int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value)
     return wpipe__native_send(n, &f, NULL, 0, WPIPE__NO_HANDLE);
 }
 
-void wpipe__native_credit(struct wpipe__native *n)
+/* A CREDIT frame of what we have read. Returns its tail. */
+static uint64_t encode_credit(struct wpipe__native *n,
+                              uint8_t bytes[CREDIT_SIZE])
 {
     uint64_t tail = atomic_load_explicit(&n->mine->tail, memory_order_relaxed);
     struct wpipe__frame f = { .type = WPIPE__FRAME_CREDIT,
                               .size = 8,
                               .value = tail };
-    uint8_t consumed[8];
-    wpipe_piece body = { consumed, sizeof consumed };
 
-    wpipe__store_u64(consumed, atomic_load_explicit(&n->mine->consumed,
-                                                    memory_order_relaxed));
-    if (wpipe__native_send(n, &f, &body, 1, WPIPE__NO_HANDLE) == 0)
+    wpipe__frame_encode(&f, bytes);
+    wpipe__store_u64(
+        bytes + WPIPE__FRAME_HEADER,
+        atomic_load_explicit(&n->mine->consumed, memory_order_relaxed));
+    return tail;
+}
+
+void wpipe__native_credit(struct wpipe__native *n)
+{
+    uint8_t bytes[CREDIT_SIZE];
+    uint64_t tail = encode_credit(n, bytes);
+
+    if (wpipe__native_end(n, 1) < 0)
+        return; /* nobody is there to hear of it */
+    if (send_bytes(n, bytes, sizeof bytes) == 0)
         n->credit_sent = tail;
+}
+
+void wpipe__native_farewell(struct wpipe__native *n, uint32_t state)
+{
+    struct wpipe__frame f = { .type = WPIPE__FRAME_STATE, .value = state };
+    uint8_t bytes[CREDIT_SIZE + WPIPE__FRAME_HEADER];
+    wpipe_piece piece = { bytes, sizeof bytes };
+
+    (void)encode_credit(n, bytes);
+    wpipe__frame_encode(&f, bytes + CREDIT_SIZE);
+    /* whoever does not hear it has left, or will see that the socket ends */
+    (void)wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE);
 }
 
 void wpipe__native_answer(struct wpipe__native *n)
