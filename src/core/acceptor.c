@@ -33,6 +33,8 @@ void wpipe__acceptor_init(struct wpipe__acceptor *a)
     a->door = null;
     a->foreign = none;
     a->poller = WPIPE__NO_HANDLE;
+    a->door_poller = WPIPE__NO_HANDLE;
+    a->door_tag = TAG_DOOR;
     a->reserve = WPIPE__NO_HANDLE;
     a->resume = UINT64_MAX;
     wpipe__list_init(&a->silent);
@@ -66,13 +68,20 @@ static int choose_name(const char *name, const wpipe_options *options,
 
 static int poll_door(struct wpipe__acceptor *a)
 {
-    int r = wpipe__os_poller_add(a->poller, a->door.listener, TAG_DOOR);
+    int r = wpipe__os_poller_add(a->door_poller, a->door.listener, a->door_tag);
 
     if (r < 0)
         return r;
     a->polled = 1;
     a->resume = UINT64_MAX;
     return 0;
+}
+
+static void unpoll_door(struct wpipe__acceptor *a)
+{
+    if (a->polled)
+        wpipe__os_poller_remove(a->door_poller, a->door.listener);
+    a->polled = 0;
 }
 
 static int open_parts(struct wpipe__acceptor *a, const wpipe_options *options,
@@ -85,6 +94,7 @@ static int open_parts(struct wpipe__acceptor *a, const wpipe_options *options,
     r = wpipe__os_poller_open(&a->poller);
     if (r < 0)
         return r;
+    a->door_poller = a->poller;
     r = wpipe__os_reserve(&a->reserve);
     return r;
 }
@@ -139,6 +149,20 @@ fail:
     return r;
 }
 
+int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
+                         uint64_t tag)
+{
+    int polled = a->polled;
+    int r = wpipe__os_poller_add(poller, a->poller, tag);
+
+    if (r < 0)
+        return r;
+    unpoll_door(a);
+    a->door_poller = poller;
+    a->door_tag = tag;
+    return polled ? poll_door(a) : 0;
+}
+
 void wpipe__acceptor_close(struct wpipe__acceptor *a)
 {
     size_t cursor = 0;
@@ -157,13 +181,6 @@ void wpipe__acceptor_close(struct wpipe__acceptor *a)
 }
 
 /* ---- accepting ---------------------------------------------------------- */
-
-static void unpoll_door(struct wpipe__acceptor *a)
-{
-    if (a->polled)
-        wpipe__os_poller_remove(a->poller, a->door.listener);
-    a->polled = 0;
-}
 
 /* Do not ask the listening socket for a while. */
 static void pause_door(struct wpipe__acceptor *a)
@@ -266,13 +283,23 @@ static int accept_one(struct wpipe__acceptor *a)
     return 1;
 }
 
+/* To accept nobody costs the system as much as to accept somebody: ask. */
+static int somebody_knocks(const struct wpipe__acceptor *a)
+{
+    return wpipe__os_wait(&a->door.listener, 1, 0) == 1;
+}
+
 static void accept_some(struct wpipe__acceptor *a)
 {
+    unsigned budget = a->budget;
     int i;
 
-    for (i = 0; i < ACCEPTS && a->polled && a->lobbied < LOBBY; i++)
-        if (!accept_one(a))
+    for (i = 0; i < ACCEPTS && a->polled && a->lobbied < LOBBY; i++) {
+        if (!somebody_knocks(a) || !accept_one(a))
             return;
+        if (a->budget == 0 && budget > 0)
+            return; /* no more is wanted now: the others keep in line */
+    }
 }
 
 /* Whom we have no use for yet is better off with the system. */
@@ -307,23 +334,17 @@ static void expire(struct wpipe__acceptor *a)
     }
 }
 
-void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
+static void ask_poller(struct wpipe__acceptor *a)
 {
     uint64_t tags[TAGS];
     struct wpipe__guest *guest;
     int n;
     int i;
 
-    a->budget = budget;
-    resume_door(a);
-    if (a->resume == UINT64_MAX)
-        wpipe__acceptor_watch_foreign(a); /* a seat may be free again */
     n = wpipe__os_poller_wait(a->poller, tags, TAGS, 0);
     for (i = 0; i < n; i++) {
-        if (tags[i] == TAG_DOOR) {
-            accept_some(a);
+        if (tags[i] == TAG_DOOR)
             continue;
-        }
         if (tags[i] == WPIPE__TAG_FOREIGN) {
             wpipe__acceptor_let_foreign_in(a);
             continue;
@@ -336,6 +357,17 @@ void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
         if (guest != NULL)
             wpipe__guest_pump(a, guest);
     }
+}
+
+void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
+{
+    a->budget = budget;
+    resume_door(a);
+    if (a->resume == UINT64_MAX)
+        wpipe__acceptor_watch_foreign(a); /* a seat may be free again */
+    if (a->guests_polled > 0 || a->foreign.listener != WPIPE__NO_HANDLE)
+        ask_poller(a);
+    accept_some(a);
     expire(a);
     wpipe__acceptor_expire_seconds(a);
     wpipe__guest_seat_all(a);

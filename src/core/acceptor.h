@@ -6,8 +6,9 @@
  * the owner has not asked for more) and those that are queued because the
  * pipe is full. Shared by listener.c and server.c.
  *
- * It has a poller of its own, which is one member of the owner's; so nothing
- * here can be confused with the owner's connections. Nothing blocks, nothing
+ * It has a poller of its own for all but the door, so that nothing here can be
+ * confused with the owner's connections; that one and the door are members of
+ * the owner's (join). Nothing blocks, nothing
  * that a guest does is an error, and a full descriptor table is answered
  * (BUSY) with the help of a descriptor in reserve. One thread at a time.
  */
@@ -53,7 +54,9 @@ struct wpipe__acceptor {
     struct wpipe__foreign_door foreign; /* for everybody else */
     struct wpipe__seconds *seconds;     /* NULL: who comes there stays */
     struct wpipe__seats *seats;
-    wpipe__handle poller;  /* readable: call turn */
+    wpipe__handle poller;      /* of guests and foreign doors */
+    wpipe__handle door_poller; /* where the door is: this one or the owner's */
+    uint64_t door_tag;
     wpipe__handle reserve; /* given up to accept one when no other is left */
     struct wpipe__table guests;
     struct wpipe__list silent; /* by deadline */
@@ -61,6 +64,7 @@ struct wpipe__acceptor {
     struct wpipe__list queue;
     uint32_t queued;
     uint32_t lobbied;
+    uint32_t guests_polled;
     unsigned budget;  /* of this turn: how many may still be let in */
     uint64_t total;   /* let in so far */
     uint64_t refused; /* not let in so far */
@@ -83,6 +87,11 @@ int wpipe__acceptor_open(struct wpipe__acceptor *a,
                          const struct wpipe__acceptor_owner *owner,
                          const char *name, const wpipe_options *options,
                          wpipe__handle flag);
+
+/* Be polled by the owner: its poller tells `tag` when turn is to be called.
+ * Without it a->poller is readable then. */
+int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
+                         uint64_t tag);
 
 /* Give the name back, then send all guests away. In a forked child it only
  * closes. May be called twice. */

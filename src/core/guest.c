@@ -50,6 +50,7 @@ static void remove_guest(struct wpipe__acceptor *a, struct wpipe__guest *guest)
 {
     if (guest->polled)
         wpipe__os_poller_remove(a->poller, guest->link->socket);
+    a->guests_polled -= guest->polled;
     guest->polled = 0;
     move_to(a, guest, WPIPE__GUEST_SILENT);
     (void)wpipe__table_remove(&a->guests, guest->id);
@@ -210,6 +211,7 @@ int wpipe__guest_add(struct wpipe__acceptor *a, struct wpipe__link *link)
         return r;
     }
     guest->polled = 1;
+    a->guests_polled++;
     return 0;
 }
 

@@ -112,7 +112,7 @@ int wpipe_listen(wpipe_listener **ret, const char *name,
     r = wpipe__acceptor_open(&l->acceptor, &owner, name, &o, l->seat);
     if (r < 0)
         goto fail;
-    r = wpipe__os_poller_add(l->poller, l->acceptor.poller, TAG_ACCEPTOR);
+    r = wpipe__acceptor_join(&l->acceptor, l->poller, TAG_ACCEPTOR);
     if (r < 0)
         goto fail;
     o.error_text = NULL; /* the caller's buffer is for this call only */

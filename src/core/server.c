@@ -20,8 +20,7 @@ static int open_acceptor(struct wpipe_server *s, const char *name)
 
     if (r < 0)
         return r;
-    r = wpipe__os_poller_add(s->loop.poller, s->acceptor.poller,
-                             WPIPE__TAG_ACCEPTOR);
+    r = wpipe__acceptor_join(&s->acceptor, s->loop.poller, WPIPE__TAG_ACCEPTOR);
     if (r < 0)
         wpipe__options_explain(&s->options, "cannot serve: %s",
                                wpipe__os_error_text());
