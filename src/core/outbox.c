@@ -38,6 +38,7 @@ struct journey {
     uint32_t kind;
     uint64_t request;
     int bytewise;
+    int quiet;
 };
 
 static uint32_t record_flags(const struct journey *j, size_t size)
@@ -62,7 +63,7 @@ static int put_next(struct journey *j, struct wpipe__link *link)
     size_t size =
         wpipe__min_size(j->total - j->done, link->transport->fragment(link));
     static const uint8_t empty[1];
-    struct wpipe__parcel parcel = { .count = 1 };
+    struct wpipe__parcel parcel = { .count = 1, .quiet = j->quiet };
     wpipe_piece piece;
     int r;
 
@@ -203,6 +204,7 @@ int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
                          .total = post->size,
                          .kind = post->kind,
                          .request = post->request,
+                         .quiet = post->quiet,
                          .bytewise = outbox->bytewise };
     int r;
 
@@ -237,6 +239,7 @@ int wpipe__outbox_flush(struct wpipe__outbox *outbox, struct wpipe__link *link,
         j.kind = item->kind;
         j.request = item->request;
         j.bytewise = outbox->bytewise;
+        j.quiet = 0;
         r = put_all(&j, link);
         outbox->bytes -= j.done - item->done;
         item->done = j.done;

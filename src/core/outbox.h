@@ -20,6 +20,7 @@ struct wpipe__post {
     size_t size;
     uint32_t kind;    /* 0, WPIPE__RECORD_REQUEST or WPIPE__RECORD_REPLY */
     uint64_t request; /* with the latter two */
+    int quiet;        /* as in struct wpipe__parcel */
 };
 
 struct wpipe__outbox_item;

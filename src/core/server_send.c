@@ -97,24 +97,19 @@ static void too_slow(struct wpipe_server *s, struct wpipe__conn *conn,
     wpipe__loop_tell(&s->loop, conn, WPIPE__TELL_SKIPPED);
 }
 
-int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
+/* Put it into every ring. How many took it, or why none did. */
+static int fill_all(struct wpipe_server *s, const struct wpipe__post *post)
 {
-    struct wpipe__post post = { .data = data, .size = size };
     struct wpipe__conn *conn;
     size_t cursor = 0;
     int sent = 0;
     int refused = 0;
     int r;
 
-    if (server == NULL || (data == NULL && size > 0))
-        return WPIPE_EINVAL;
-    r = wpipe__loop_use(&server->loop);
-    if (r < 0)
-        return r;
-    while ((conn = wpipe__table_next(&server->clients, &cursor)) != NULL) {
+    while ((conn = wpipe__table_next(&s->clients, &cursor)) != NULL) {
         if (conn->link == NULL)
             continue;
-        r = wpipe__loop_send(&server->loop, conn, &post, 0);
+        r = wpipe__loop_send(&s->loop, conn, post, 0);
         if (r == 0) {
             sent++;
             continue;
@@ -122,10 +117,38 @@ int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
         if (r == WPIPE_EMSGSIZE || r == WPIPE_ESTATE)
             refused = r;
         if (r != WPIPE_ESTATE)
-            too_slow(server, conn, r);
+            too_slow(s, conn, r);
     }
-    wpipe__loop_unlock(&server->loop);
     return sent == 0 && refused < 0 ? refused : sent;
+}
+
+/* Wake those who sleep. */
+static void knock_at_all(struct wpipe_server *s)
+{
+    struct wpipe__conn *conn;
+    size_t cursor = 0;
+
+    while ((conn = wpipe__table_next(&s->clients, &cursor)) != NULL)
+        if (conn->link != NULL && conn->link->transport->knock != NULL)
+            conn->link->transport->knock(conn->link);
+}
+
+/* All rings first, then all bells: a client that wakes in between would take
+ * the core for one message, and sleep again before the next. */
+int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
+{
+    struct wpipe__post post = { .data = data, .size = size, .quiet = 1 };
+    int r;
+
+    if (server == NULL || (data == NULL && size > 0))
+        return WPIPE_EINVAL;
+    r = wpipe__loop_use(&server->loop);
+    if (r < 0)
+        return r;
+    r = fill_all(server, &post);
+    knock_at_all(server);
+    wpipe__loop_unlock(&server->loop);
+    return r;
 }
 
 /* ---- the end of one ----------------------------------------------------- */

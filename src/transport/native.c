@@ -431,6 +431,7 @@ static const struct wpipe__transport native_transport = {
     .room = wpipe__native_room,
     .put = wpipe__native_put,
     .post = wpipe__native_post,
+    .knock = wpipe__native_knock,
     .reserve = wpipe__native_reserve,
     .commit = wpipe__native_commit,
     .cancel = wpipe__native_cancel,

@@ -161,6 +161,7 @@ int wpipe__native_room(struct wpipe__link *link,
                        const struct wpipe__record *record);
 int wpipe__native_put(struct wpipe__link *link,
                       const struct wpipe__parcel *parcel);
+void wpipe__native_knock(struct wpipe__link *link);
 int wpipe__native_reserve(struct wpipe__link *link,
                           const struct wpipe__record *record,
                           uint8_t **ret_data);

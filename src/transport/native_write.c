@@ -185,15 +185,31 @@ static int reserve_shared(struct wpipe__native *n,
     return *ret_data != NULL;
 }
 
-static void commit_shared(struct wpipe__native *n,
-                          const struct wpipe__record *record)
+static void publish_shared(struct wpipe__native *n,
+                           const struct wpipe__record *record)
 {
     uint64_t at = n->out.head;
 
     wpipe__ring_commit(&n->out, record);
     account(n, record, at);
     wpipe__ring_publish(&n->out, n->mine);
+}
+
+static void commit_shared(struct wpipe__native *n,
+                          const struct wpipe__record *record)
+{
+    publish_shared(n, record);
     wpipe__native_ring_reader(n);
+    check_peer(n);
+}
+
+void wpipe__native_knock(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    if (!wpipe__out_shared(n))
+        return; /* frames wake by themselves */
+    wpipe__native_ring(n, WPIPE__WANT_DATA);
     check_peer(n);
 }
 
@@ -215,7 +231,10 @@ int wpipe__native_put(struct wpipe__link *link,
     if (r <= 0)
         return r;
     gather(to, parcel);
-    commit_shared(n, &parcel->record);
+    if (parcel->quiet)
+        publish_shared(n, &parcel->record);
+    else
+        commit_shared(n, &parcel->record);
     return 1;
 }
 

@@ -45,6 +45,7 @@ struct wpipe__parcel {
     int count;
     size_t offset;
     struct wpipe__record record; /* size, flags, total, request */
+    int quiet;                   /* do not wake the peer; see knock */
 };
 
 /* Where a scan stands; begin with all zero. */
@@ -82,6 +83,9 @@ struct wpipe__transport {
     int (*room)(struct wpipe__link *link, const struct wpipe__record *record);
     /* Writer. Send one record (size <= most()): 1; 0 no room now; < 0. */
     int (*put)(struct wpipe__link *link, const struct wpipe__parcel *parcel);
+    /* Writer, NULL when put wakes at once whatever it was asked. Wake the peer
+     * for what was put quietly: due before anybody may wait for it. */
+    void (*knock)(struct wpipe__link *link);
     /* Writer, may be NULL. The common case in one go: a message, or bytes,
      * that one record takes, with room for it. 1; 0 when it is not so: put. */
     int (*post)(struct wpipe__link *link, const void *data, size_t size);
@@ -154,6 +158,7 @@ struct wpipe__room {
     _Atomic int wake_next;     /* a wake that found nobody waiting */
     _Atomic uint32_t no_yield; /* waits to go before yielding is tried again;
                                   a guess: two threads may lose a count */
+    _Atomic uint32_t crowded;  /* likewise: waits that do not spin for long */
 };
 
 /* What every link has; a transport's own struct begins with it. */
@@ -191,6 +196,12 @@ void wpipe__link_notify(struct wpipe__link *link);
 int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
                      int (*ready)(void *user), void *user,
                      struct wpipe__timer *timer);
+
+/* Threads of this process that wait awake count themselves; more of them than
+ * cores are a crowd, in which nobody spins. */
+void wpipe__awake_enter(void);
+void wpipe__awake_leave(void);
+int wpipe__awake_crowd(void);
 
 /* End running waits with WPIPE_EWOKEN, or else the next one. */
 void wpipe__link_wake(struct wpipe__link *link);
