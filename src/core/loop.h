@@ -63,9 +63,11 @@ struct wpipe__loop {
     unsigned since_poll; /* messages since the sockets were asked */
     uint16_t round;      /* grows whenever they are, amid messages */
     unsigned no_yield;   /* rests to go before yielding is tried again */
+    unsigned crowded;    /* rests to go that do not spin for long */
     uint8_t waiting;     /* a thread is between enter and exit */
     uint8_t driving;
     uint8_t asleep;  /* it sleeps in the poller */
+    uint8_t awake;   /* it waits awake: wpipe__awake_enter */
     uint8_t flagged; /* the flag is set */
     uint8_t watched; /* the poller was given to a foreign loop */
     uint8_t stopped;
@@ -145,8 +147,11 @@ int wpipe__loop_settle(struct wpipe__loop *loop);
 struct wpipe__rest {
     struct wpipe__timer timer;
     uint64_t spin_end;
+    uint64_t ask_at; /* while spinning: do others want the core? */
     unsigned looks;
     uint8_t stage;
+    uint8_t yields; /* left */
+    uint8_t crowded;
     uint8_t hot;  /* 1 memory can show what comes, 2 from another core */
     uint8_t late; /* rounds after the deadline */
 };

@@ -11,7 +11,12 @@ enum {
     LOOKS_PER_CLOCK = 16, /* looks between two readings of the clock */
     YIELDS = 2,
     WAITS_WITHOUT_YIELD = 100,
-    LONG_YIELD_NS = 1000000, /* somebody else wanted the core */
+    WAITS_IN_CROWD = 100,
+    TAKEN_NS = 1500,         /* a yield that took this long: another ran; */
+    CROWD_YIELDS = 64,       /* then so many are worth it */
+    CROWD_NS = 10000,        /* this long: many did */
+    LONG_YIELD_NS = 1000000, /* and this long, one who keeps it */
+    SPIN_UNASKED_NS = 5000,  /* of spinning, before it yields to find out */
     GLANCE_AT = 32,          /* messages between two looks at the sockets */
     CORES_ASKED = 8,         /* hot connections asked for their core */
     LATE_ROUNDS = 8          /* looks at sockets that go on after the end */
@@ -21,7 +26,7 @@ enum {
 enum {
     SPIN = 0,
     YIELD = 1,
-    SLEEP = YIELD + YIELDS
+    SLEEP = 2
 };
 
 /* ---- asking the sockets ------------------------------------------------- */
@@ -110,36 +115,102 @@ static void pause_unlocked(struct wpipe__loop *loop)
     atomic_store_explicit(&loop->spinning, 0, memory_order_relaxed);
 }
 
+/* The driving thread begins to wait awake, or has done with that. */
+static void set_awake(struct wpipe__loop *loop, uint8_t on)
+{
+    if (loop->awake == on)
+        return;
+    loop->awake = on;
+    if (on)
+        wpipe__awake_enter();
+    else
+        wpipe__awake_leave();
+}
+
+static int is_crowded(const struct wpipe__loop *loop)
+{
+    return loop->crowded > 0 || wpipe__awake_crowd();
+}
+
+/* Let others have the core: how long they took (see wait.c). */
+static uint64_t give_way(struct wpipe__loop *loop)
+{
+    uint64_t before = wpipe__os_now();
+    uint64_t taken;
+
+    wpipe__mutex_unlock(&loop->lock);
+    wpipe__os_yield();
+    wpipe__loop_lock(loop);
+    taken = wpipe__os_now() - before;
+    if (taken > CROWD_NS && taken <= LONG_YIELD_NS)
+        loop->crowded = WAITS_IN_CROWD;
+    else if (taken > LONG_YIELD_NS && !is_crowded(loop))
+        loop->no_yield = WAITS_WITHOUT_YIELD;
+    return taken;
+}
+
+/* By the clock: 1 when spinning was enough. Where others want this core, too,
+ * it only keeps them from what would end it. */
+static int spun_enough(struct wpipe__loop *loop, struct wpipe__rest *rest)
+{
+    uint64_t now = wpipe__os_now();
+
+    if (rest->spin_end == 0) {
+        rest->spin_end = wpipe__min_u64(now + loop->spin_ns,
+                                        wpipe__timer_deadline(&rest->timer));
+        rest->ask_at = now + SPIN_UNASKED_NS;
+        set_awake(loop, 1);
+        return 0;
+    }
+    if (now < rest->ask_at || now >= rest->spin_end)
+        return now >= rest->spin_end;
+    rest->ask_at = now + SPIN_UNASKED_NS;
+    if (is_crowded(loop))
+        return 1;
+    return loop->no_yield == 0 && give_way(loop) > TAKEN_NS;
+}
+
 /* One look's worth of spinning: 1; 0 when it was enough. */
 static int spin(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
-    if (rest->looks++ % LOOKS_PER_CLOCK == LOOKS_PER_CLOCK - 1) {
-        uint64_t now = wpipe__os_now();
-
-        if (rest->spin_end == 0)
-            rest->spin_end = wpipe__min_u64(
-                now + loop->spin_ns, wpipe__timer_deadline(&rest->timer));
-        else if (now >= rest->spin_end)
-            return 0;
-    }
+    if (rest->looks++ % LOOKS_PER_CLOCK == LOOKS_PER_CLOCK - 1 &&
+        spun_enough(loop, rest))
+        return 0;
     pause_unlocked(loop);
     return 1;
 }
 
-static void yield(struct wpipe__loop *loop)
+/* From spinning to yielding, unless that has cost too much lately. */
+static void begin_yielding(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
-    uint64_t before;
-
+    set_awake(loop, 1);
+    rest->stage = YIELD;
+    rest->crowded = (uint8_t)is_crowded(loop);
+    rest->yields = rest->crowded ? CROWD_YIELDS : YIELDS;
     if (loop->no_yield > 0) {
         loop->no_yield--;
-        return;
+        if (!rest->crowded)
+            rest->yields = 0;
     }
-    before = wpipe__os_now();
-    wpipe__mutex_unlock(&loop->lock);
-    wpipe__os_yield();
-    wpipe__loop_lock(loop);
-    if (wpipe__os_now() - before > LONG_YIELD_NS)
-        loop->no_yield = WAITS_WITHOUT_YIELD;
+    if (loop->crowded > 0)
+        loop->crowded--;
+}
+
+/* One yield: 1; 0 when there were enough. */
+static int yield(struct wpipe__loop *loop, struct wpipe__rest *rest)
+{
+    uint64_t taken;
+
+    if (rest->yields == 0)
+        return 0;
+    rest->yields--;
+    taken = give_way(loop);
+    if (taken > LONG_YIELD_NS && !is_crowded(loop))
+        rest->yields = 0;
+    else if (taken > TAKEN_NS && !rest->crowded)
+        rest->yields = CROWD_YIELDS;
+    rest->crowded |= taken > TAKEN_NS;
+    return 1;
 }
 
 /* 1 when a step was done and the caller is to look again. */
@@ -150,18 +221,15 @@ static int rest_awake(struct wpipe__loop *loop, struct wpipe__rest *rest)
         return 0;
     if (rest->looks == 0 && rest->stage == SPIN)
         rest->hot = (uint8_t)hot_in_memory(loop);
-    if (rest->hot == 0) {
-        rest->stage = SLEEP;
-        return 0;
-    }
-    if (rest->stage == SPIN) {
-        if (rest->hot == 2 && spin(loop, rest))
-            return 1;
-        rest->stage = YIELD;
-    }
-    rest->stage++;
-    yield(loop);
-    return 1;
+    if (rest->stage == SPIN && rest->hot == 2 && spin(loop, rest))
+        return 1;
+    if (rest->stage == SPIN && rest->hot > 0)
+        begin_yielding(loop, rest);
+    if (rest->stage == YIELD && yield(loop, rest))
+        return 1;
+    rest->stage = SLEEP;
+    set_awake(loop, 0);
+    return 0;
 }
 
 /* Something came: begin again, with what is left of the time. */
@@ -225,6 +293,7 @@ void wpipe__loop_exit(struct wpipe__loop *loop, int more)
 {
     loop->driving = 0;
     loop->waiting = 0;
+    set_awake(loop, 0);
     if (loop->watched && (more || loop->hot_count > 0))
         wpipe__loop_attend(loop);
     if (loop->followers > 0)
@@ -248,6 +317,7 @@ int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
     loop->driving = 1;
     r = wpipe__loop_rest(loop, rest, 0);
     loop->driving = 0;
+    set_awake(loop, 0);
     if (loop->waiting || loop->followers > 0)
         wpipe__condition_wake_all(&loop->changed);
     if (loop->hot_count > 0 || !wpipe__list_empty(&loop->notices))

@@ -21,6 +21,17 @@
 #define LONG_YIELD_NS       1000000u
 #define WAITS_WITHOUT_YIELD 100u
 #define YIELDS              2
+/* One that took this long: somebody else ran. Where many wait on few cores,
+ * spinning only keeps others from what would end it; there a look each turn
+ * finds more at a time than a sleep for each message. */
+#define TAKEN_NS     1500u
+#define CROWD_YIELDS 64
+/* And this long: many did. */
+#define CROWD_NS       10000u
+#define WAITS_IN_CROWD 100u
+/* Of spinning, before it asks whether others want the core. */
+#define SPIN_UNASKED_NS 5000u
+#define LOOKS_PER_CLOCK 16
 /* How late a call that never waits may see that the peer has died. */
 #define ASK_AFTER_NS 1000000u
 /* About a microsecond. */
@@ -130,25 +141,95 @@ static void pause_for_batch(void)
         wpipe__os_pause();
 }
 
-/* Poll memory for a while. What ready said, or 0 when the time is up. */
-static int spin(const struct wait *w, int peer_streams)
+/* Threads of this process that wait awake, and have done so for a while. */
+static _Atomic int awake;
+
+void wpipe__awake_enter(void)
 {
-    const struct wpipe__transport *t = w->link->transport;
-    uint64_t end = 0;
+    atomic_fetch_add_explicit(&awake, 1, memory_order_relaxed);
+}
+
+void wpipe__awake_leave(void)
+{
+    atomic_fetch_sub_explicit(&awake, 1, memory_order_relaxed);
+}
+
+int wpipe__awake_crowd(void)
+{
+    static _Atomic int cores;
+    int n = atomic_load_explicit(&cores, memory_order_relaxed);
+
+    if (n == 0) {
+        n = wpipe__os_cores();
+        atomic_store_explicit(&cores, n, memory_order_relaxed);
+    }
+    return atomic_load_explicit(&awake, memory_order_relaxed) > n;
+}
+
+/* Also one of other processes, met not long ago. */
+static int is_crowded(const struct wait *w)
+{
+    return wpipe__awake_crowd() ||
+           atomic_load_explicit(&w->link->room.crowded, memory_order_relaxed) >
+               0;
+}
+
+/* Let others have the core: how long they took. In a crowd it may be long
+ * without anybody being greedy. */
+static uint64_t give_way(const struct wait *w)
+{
+    struct wpipe__room *room = &w->link->room;
+    uint64_t before = wpipe__os_now();
+    uint64_t taken;
+
+    wpipe__os_yield();
+    taken = wpipe__os_now() - before;
+    if (taken > CROWD_NS && taken <= LONG_YIELD_NS)
+        atomic_store_explicit(&room->crowded, WAITS_IN_CROWD,
+                              memory_order_relaxed);
+    else if (taken > LONG_YIELD_NS && !is_crowded(w))
+        atomic_store_explicit(&room->no_yield, WAITS_WITHOUT_YIELD,
+                              memory_order_relaxed);
+    return taken;
+}
+
+/* How long a spin may go on. */
+struct spell {
+    uint64_t end;
+    uint64_t ask; /* when to ask whether others want the core */
+};
+
+static int spell_is_over(const struct wait *w, struct spell *spell)
+{
+    struct wpipe__room *room = &w->link->room;
+    uint64_t now = wpipe__os_now();
+
+    if (spell->end == 0) {
+        spell->end = now + w->link->spin_ns;
+        spell->ask = now + SPIN_UNASKED_NS;
+        return 0;
+    }
+    if (now < spell->ask || now >= spell->end)
+        return now >= spell->end;
+    spell->ask = now + SPIN_UNASKED_NS;
+    if (is_crowded(w))
+        return 1;
+    return atomic_load_explicit(&room->no_yield, memory_order_relaxed) == 0 &&
+           give_way(w) > TAKEN_NS;
+}
+
+/* Poll memory for a while. What ready said, or 0 when the time is up. */
+static int spin(const struct wait *w)
+{
+    struct spell spell = { 0, 0 };
     unsigned i = 0;
     int r = 0;
 
-    if (w->link->spin_ns == 0 || t->same_core(w->link))
-        return 0;
-    if (peer_streams)
-        pause_for_batch();
     while ((r = w->ready(w->user)) == 0) {
         wpipe__os_pause();
-        if (++i % 16 != 0)
+        if (++i % LOOKS_PER_CLOCK != 0)
             continue;
-        if (end == 0)
-            end = wpipe__os_now() + w->link->spin_ns;
-        else if (wpipe__os_now() >= end)
+        if (spell_is_over(w, &spell))
             break;
         if (was_woken(w))
             return WPIPE_EWOKEN;
@@ -156,32 +237,71 @@ static int spin(const struct wait *w, int peer_streams)
     return r;
 }
 
+/* Poll memory for less time than it takes to count oneself. */
+static int look_twice(const struct wait *w)
+{
+    unsigned i;
+    int r = 0;
+
+    for (i = 0; i < LOOKS_PER_CLOCK && r == 0; i++) {
+        wpipe__os_pause();
+        r = w->ready(w->user);
+    }
+    return r;
+}
+
+/* Take one off the number of waits that are to be different; was there one? */
+static int take_one(_Atomic uint32_t *waits)
+{
+    uint32_t n = atomic_load_explicit(waits, memory_order_relaxed);
+
+    if (n > 0)
+        atomic_store_explicit(waits, n - 1, memory_order_relaxed);
+    return n > 0;
+}
+
 /* Give the core to the peer, which may be all it takes. */
 static int yield(const struct wait *w)
 {
-    struct wpipe__room *room = &w->link->room;
-    uint32_t waits;
+    int crowded = is_crowded(w);
+    int yields = crowded ? CROWD_YIELDS : YIELDS;
+    uint64_t taken;
     int r = 0;
     int i;
 
-    if (w->link->spin_ns == 0)
+    (void)take_one(&w->link->room.crowded);
+    if (take_one(&w->link->room.no_yield) && !crowded)
         return 0;
-    waits = atomic_load_explicit(&room->no_yield, memory_order_relaxed);
-    if (waits > 0) {
-        atomic_store_explicit(&room->no_yield, waits - 1, memory_order_relaxed);
-        return 0;
-    }
-    for (i = 0; i < YIELDS && r == 0; i++) {
-        uint64_t before = wpipe__os_now();
-
-        wpipe__os_yield();
+    for (i = 0; i < yields && r == 0; i++) {
+        taken = give_way(w);
         r = w->ready(w->user);
-        if (wpipe__os_now() - before > LONG_YIELD_NS) {
-            atomic_store_explicit(&room->no_yield, WAITS_WITHOUT_YIELD,
-                                  memory_order_relaxed);
+        if (taken > LONG_YIELD_NS && !is_crowded(w))
             break;
-        }
+        if (taken > TAKEN_NS)
+            yields = CROWD_YIELDS;
     }
+    return r;
+}
+
+/* Wait awake: as long as that is likely to be shorter than a sleep. */
+static int wait_awake(const struct wait *w, int peer_streams)
+{
+    const struct wpipe__transport *t = w->link->transport;
+    int spins = !t->same_core(w->link);
+    int r = 0;
+
+    if (spins && peer_streams)
+        pause_for_batch();
+    if (spins)
+        r = look_twice(w);
+    if (r != 0)
+        return r;
+    wpipe__awake_enter();
+    if (spins)
+        r = spin(w);
+    if (r == 0)
+        r = yield(w);
+    wpipe__awake_leave();
     return r;
 }
 
@@ -305,10 +425,8 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
     if (timer->timeout_ms == 0)
         return look_at_socket(&w);
     in_memory = link->transport->in_memory(link, mask);
-    if (in_memory) {
-        r = spin(&w, in_memory == 2);
-        if (r == 0)
-            r = yield(&w);
+    if (in_memory && link->spin_ns > 0) {
+        r = wait_awake(&w, in_memory == 2);
         if (r != 0)
             return r;
     }
