@@ -2,7 +2,7 @@
 /*
  * What the benchmark asks of each library that it measures: one table of
  * functions per library, and the same work for all of them. A new alternative
- * is one file that fills such a table and one line in cases.c. Every end is
+ * is one file that fills such a table and one line in peers.c. Every end is
  * opened in the process that uses it; only prepare runs in the driver.
  */
 #ifndef BENCH_ADAPTER_H
@@ -27,8 +27,9 @@ struct setup {
     size_t bytes;          /* the largest message */
     int spin_us;           /* as wpipe_options.spin_us; peers may ignore it */
     enum purpose purpose;
-    uint32_t window; /* messages in flight to or from one client, at most */
-    uint32_t index;  /* connect: which of the clients this is */
+    uint32_t clients; /* of a fan; else 0 */
+    uint32_t window;  /* messages in flight to or from one client, at most */
+    uint32_t index;   /* connect: which of the clients this is */
 };
 
 /* What the server of a crowd counts; shared between all processes. */
@@ -44,6 +45,15 @@ struct crowd {
 
 struct peer {
     const char *name;
+
+    /* What it cannot do; 0 is no limit. */
+    size_t most_bytes;    /* in one message */
+    uint32_t most_window; /* messages in flight to a server, per client */
+    uint32_t most_ends;   /* in one process */
+    uint32_t most_crowd;  /* clients of one server */
+
+    /* What it can: flags below. */
+    unsigned abilities;
 
     /* In the driver before the fork, and after the slice. May be NULL. */
     int (*prepare)(const struct setup *setup);
@@ -69,7 +79,14 @@ struct peer {
     int64_t (*receive)(void *end, const void **ret_data);
     void (*close)(void *end);
 
-    /* What the bytes travel through now, such as "ring" or "socket". */
+    /*
+     * Tell the receiver that nothing follows; it then sees -1 and the driver
+     * closes after that. For libraries whose connections have no end that a
+     * receiver could see, or that drop what is on its way. NULL: close does.
+     */
+    int (*goodbye)(void *end);
+
+    /* What the bytes travel through now. NULL: "socket". */
     const char *(*transport)(void *end);
 
     /*
@@ -91,10 +108,58 @@ struct peer {
     void (*hush)(void *server);
 };
 
+/* peer.abilities */
+#define PEER_VISITS       1u /* connect, one message, close, many times */
+#define PEER_SEES_LEAVING 2u /* serve counts clients that leave */
+#define PEER_SPINS_ALWAYS 4u /* needs a processor for each end */
+#define PEER_SPIN_OPTION  8u /* setup.spin_us matters to it */
+
+/* All that can be measured; the order is that of a round of slices. */
+enum peer_id {
+    PEER_NONE,
+    PEER_WINDPIPE, /* streams, write and read */
+    PEER_INPLACE,  /* streams, filled and looked at where the bytes lie */
+    PEER_SERVER,   /* a client's send to a server's wait */
+    PEER_CONTROL,  /* a bare ring: what the machine can do */
+    PEER_BUFFERS,  /* two shared buffers and memcpy, the same for large ones */
+    PEER_SOCKET,   /* the yardstick */
+    PEER_ZEROMQ,
+    PEER_NNG,
+    PEER_SOCKET_PLAIN,   /* the yardstick with a simpler reader */
+    PEER_SOCKET_THREADS, /* and with a thread per client */
+    PEER_SEQPACKET,
+    PEER_SEQPACKET_EPOLL,
+    PEER_FIFO,
+    PEER_QUEUE, /* POSIX message queue */
+    PEER_LIBUV,
+    PEER_NANOMSG,
+    PEERS
+};
+
+/* NULL when its library was not there when this was built. */
+const struct peer *peer_get(enum peer_id id);
+
+/* What Debian calls the package it needs; NULL: none. */
+const char *peer_package(enum peer_id id);
+
+/* Not ours and not a control: what somebody would use instead. */
+int peer_is_alternative(enum peer_id id);
+
 extern const struct peer peer_windpipe;
-extern const struct peer peer_socket;         /* the yardstick */
-extern const struct peer peer_socket_plain;   /* it, with a simpler reader */
-extern const struct peer peer_socket_threads; /* it, a thread per client */
-extern const struct peer peer_control;        /* what the machine can do */
+extern const struct peer peer_inplace;
+extern const struct peer peer_server;
+extern const struct peer peer_control;
+extern const struct peer peer_buffers;
+extern const struct peer peer_socket;
+extern const struct peer peer_socket_plain;
+extern const struct peer peer_socket_threads;
+extern const struct peer peer_seqpacket;
+extern const struct peer peer_seqpacket_epoll;
+extern const struct peer peer_fifo;
+extern const struct peer peer_queue;
+extern const struct peer peer_libuv;
+extern const struct peer peer_nng;
+extern const struct peer peer_zeromq;
+extern const struct peer peer_nanomsg;
 
 #endif

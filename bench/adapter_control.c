@@ -250,6 +250,7 @@ static const char *control_transport(void *handle)
 
 const struct peer peer_control = {
     .name = "control",
+    .abilities = PEER_SPINS_ALWAYS,
     .prepare = control_prepare,
     .forget = control_forget,
     .listen = control_listen,

@@ -93,12 +93,6 @@ static void end_close(void *handle)
     free(end);
 }
 
-static const char *end_transport(void *handle)
-{
-    (void)handle;
-    return "socket";
-}
-
 static int end_send_gathered(struct socket_end *end, const void *data,
                              size_t size)
 {
@@ -216,10 +210,11 @@ static int64_t end_receive(void *handle, const void **ret_data)
 
 #define STREAM_ENDS                                                     \
     .listen = door_open, .accept = door_accept, .unlisten = door_close, \
-    .connect = end_connect, .close = end_close, .transport = end_transport
+    .connect = end_connect, .close = end_close
 
 const struct peer peer_socket = {
     .name = "socket",
+    .abilities = PEER_VISITS | PEER_SEES_LEAVING,
     STREAM_ENDS,
     .send = end_send,
     .receive = end_receive,
@@ -238,6 +233,7 @@ const struct peer peer_socket_plain = {
 
 const struct peer peer_socket_threads = {
     .name = "socket-threads",
+    .abilities = PEER_SEES_LEAVING,
     STREAM_ENDS,
     .send = end_send,
     .receive = end_receive,

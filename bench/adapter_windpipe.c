@@ -3,28 +3,18 @@
  * windpipe as the benchmark sees it: a message pipe through the stream calls
  * with default options, and the server calls for a crowd.
  */
-#include "adapter.h"
+#include "adapter_windpipe.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <windpipe.h>
-
-/* Nothing here takes so long on a machine that is alive. */
-#define PATIENCE_MS 30000
-
-struct windpipe_end {
-    wpipe_stream *stream;
-    size_t size;
-    unsigned char buffer[];
-};
 
 struct windpipe_door {
     wpipe_listener *listener;
     size_t size;
 };
 
-static wpipe_options options_for(const struct setup *setup, char *text,
-                                 size_t text_size)
+wpipe_options windpipe_options(const struct setup *setup, char *text,
+                               size_t text_size)
 {
     wpipe_options options = { .size = sizeof(options) };
 
@@ -49,10 +39,10 @@ static void *end_new(wpipe_stream *stream, size_t size)
     return end;
 }
 
-static void *windpipe_listen(const struct setup *setup)
+void *windpipe_listen(const struct setup *setup)
 {
     char text[256] = "";
-    wpipe_options options = options_for(setup, text, sizeof(text));
+    wpipe_options options = windpipe_options(setup, text, sizeof(text));
     struct windpipe_door *door = calloc(1, sizeof(*door));
     int r;
 
@@ -68,7 +58,7 @@ static void *windpipe_listen(const struct setup *setup)
     return door;
 }
 
-static void *windpipe_accept(void *listener)
+void *windpipe_accept(void *listener)
 {
     struct windpipe_door *door = listener;
     wpipe_stream *stream;
@@ -81,7 +71,7 @@ static void *windpipe_accept(void *listener)
     return end_new(stream, door->size);
 }
 
-static void windpipe_unlisten(void *listener)
+void windpipe_unlisten(void *listener)
 {
     struct windpipe_door *door = listener;
 
@@ -89,10 +79,10 @@ static void windpipe_unlisten(void *listener)
     free(door);
 }
 
-static void *windpipe_connect(const struct setup *setup)
+void *windpipe_connect(const struct setup *setup)
 {
     char text[256] = "";
-    wpipe_options options = options_for(setup, text, sizeof(text));
+    wpipe_options options = windpipe_options(setup, text, sizeof(text));
     wpipe_stream *stream;
     int r = wpipe_connect(&stream, setup->name, &options, PATIENCE_MS);
 
@@ -128,7 +118,7 @@ static int64_t windpipe_receive(void *handle, const void **ret_data)
     return -2;
 }
 
-static void windpipe_close(void *handle)
+void windpipe_close(void *handle)
 {
     struct windpipe_end *end = handle;
 
@@ -136,7 +126,7 @@ static void windpipe_close(void *handle)
     free(end);
 }
 
-static const char *windpipe_transport(void *handle)
+const char *windpipe_transport(void *handle)
 {
     struct windpipe_end *end = handle;
     wpipe_stream_facts facts = { .size = sizeof(facts) };
@@ -185,7 +175,7 @@ static int server_step(wpipe_server *server, struct crowd *crowd)
 static int windpipe_serve(const struct setup *setup, struct crowd *crowd)
 {
     char text[256] = "";
-    wpipe_options options = options_for(setup, text, sizeof(text));
+    wpipe_options options = windpipe_options(setup, text, sizeof(text));
     wpipe_server *server;
     int r = wpipe_server_open(&server, setup->name, &options);
 
@@ -224,7 +214,7 @@ static int windpipe_move(void *handle)
 static void *windpipe_announce(const struct setup *setup, struct crowd *crowd)
 {
     char text[256] = "";
-    wpipe_options options = options_for(setup, text, sizeof(text));
+    wpipe_options options = windpipe_options(setup, text, sizeof(text));
     wpipe_server *server;
     wpipe_event event;
     int r = wpipe_server_open(&server, setup->name, &options);
@@ -262,6 +252,7 @@ static void windpipe_hush(void *server)
 
 const struct peer peer_windpipe = {
     .name = "windpipe",
+    .abilities = PEER_VISITS | PEER_SEES_LEAVING | PEER_SPIN_OPTION,
     .listen = windpipe_listen,
     .accept = windpipe_accept,
     .unlisten = windpipe_unlisten,

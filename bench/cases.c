@@ -6,64 +6,196 @@
 
 #include <windpipe.h>
 
-#define ROUND(place, spin, kind, most, judged)                          \
-    .run = pair_run, .traffic = TRAFFIC_ROUND_TRIP, .bytes = 64,        \
-    .placement = place, .spin_us = spin, .target = kind, .limit = most, \
-    .checked = judged
-#define ONE_WAY(place, size, kind, least, judged)               \
-    .run = pair_run, .traffic = TRAFFIC_ONE_WAY, .bytes = size, \
-    .placement = place, .target = kind, .limit = least, .checked = judged
-#define CONNECT(place) \
-    .run = pair_run, .traffic = TRAFFIC_CONNECT, .bytes = 64, .placement = place
-#define FAN(flight, least)                                   \
-    .run = pair_run, .traffic = TRAFFIC_FAN, .bytes = 64,    \
-    .placement = PLACE_NONE, .clients = 8, .window = flight, \
-    .target = TARGET_GAIN, .limit = least, .checked = 1
-#define BROADCAST(flight, least)                                  \
-    .run = pair_run, .traffic = TRAFFIC_BROADCAST, .bytes = 1024, \
-    .placement = PLACE_NONE, .clients = 100, .window = flight,    \
-    .target = TARGET_GAIN, .limit = least, .checked = 1
-#define OTHER(runner) \
-    .run = runner, .bytes = 64, .placement = PLACE_NONE, .checked = 1
+#define NO_SPIN WPIPE_SPIN_OFF
+
+/* Traffic between two ends. Designated fields may follow a macro. */
+#define ROUND_TRIP(place, size)                                    \
+    .run = pair_run, .ours = PEER_WINDPIPE, .slice.bytes = (size), \
+    .slice.traffic = TRAFFIC_ROUND_TRIP, .slice.placement = PLACE_##place
+#define ONE_WAY(place, size) ONE_WAY_OF(WINDPIPE, place, size)
+#define ONE_WAY_OF(peer, place, size)                            \
+    .run = pair_run, .ours = PEER_##peer, .slice.bytes = (size), \
+    .slice.traffic = TRAFFIC_ONE_WAY, .slice.placement = PLACE_##place
+#define CONNECT(place)                                         \
+    .run = pair_run, .ours = PEER_WINDPIPE, .slice.bytes = 64, \
+    .slice.traffic = TRAFFIC_CONNECT, .slice.placement = PLACE_##place
+
+/* One server and many clients. */
+#define FAN(flight)                                              \
+    .run = pair_run, .ours = PEER_WINDPIPE, .slice.bytes = 64,   \
+    .slice.traffic = TRAFFIC_FAN, .slice.placement = PLACE_NONE, \
+    .slice.clients = 8, .slice.window = (flight)
+#define BROADCAST(flight)                                              \
+    .run = pair_run, .ours = PEER_WINDPIPE, .slice.bytes = 1024,       \
+    .slice.traffic = TRAFFIC_BROADCAST, .slice.placement = PLACE_NONE, \
+    .slice.clients = 100, .slice.window = (flight)
+#define CROWD(many)                                             \
+    .run = crowd_run, .ours = PEER_WINDPIPE, .slice.bytes = 64, \
+    .slice.placement = PLACE_NONE, .slice.clients = (many)
+
+#define UNJUDGED .unjudged = 1
+#define GAIN(peer, least)                                             \
+    {                                                                 \
+        .against = PEER_##peer, .judge = JUDGE_GAIN, .limit = (least) \
+    }
+#define COST(peer, most)                                             \
+    {                                                                \
+        .against = PEER_##peer, .judge = JUDGE_COST, .limit = (most) \
+    }
+#define SHOWN(peer)            \
+    {                          \
+        .against = PEER_##peer \
+    }
 
 const struct bench_case bench_cases[] = {
-    { .name = "rtt-64-split", ROUND(PLACE_SPLIT, 0, TARGET_GAIN, 40, 1) },
-    { .name = "rtt-64-one-cpu", ROUND(PLACE_SAME, 0, TARGET_GAIN, 1.8, 1) },
+    { .name = "rtt-64-split",
+      ROUND_TRIP(SPLIT, 64),
+      .targets = { GAIN(SOCKET, 100),
+                   GAIN(NNG, 300),
+                   COST(CONTROL, 1.5),
+                   { .field = FIELD_LINES,
+                     .judge = JUDGE_COST,
+                     .limit = 1.1 } } },
+    { .name = "rtt-64-one-cpu",
+      ROUND_TRIP(SAME, 64),
+      .targets = { GAIN(SOCKET, 2) } },
     { .name = "rtt-64-split-nospin",
-      ROUND(PLACE_SPLIT, WPIPE_SPIN_OFF, TARGET_COST, 1.1, 1) },
+      ROUND_TRIP(SPLIT, 64),
+      .slice.spin_us = NO_SPIN,
+      .targets = { COST(SOCKET, 1.1) } },
     { .name = "rtt-64-one-cpu-nospin",
-      ROUND(PLACE_SAME, WPIPE_SPIN_OFF, TARGET_COST, 1.1, 1) },
-    { .name = "rtt-64-unpinned", ROUND(PLACE_NONE, 0, TARGET_NONE, 0, 0) },
-    { .name = "oneway-64-split", ONE_WAY(PLACE_SPLIT, 64, TARGET_GAIN, 20, 1) },
+      ROUND_TRIP(SAME, 64),
+      .slice.spin_us = NO_SPIN,
+      .targets = { COST(SOCKET, 1.1) } },
+    { .name = "rtt-64-unpinned", ROUND_TRIP(NONE, 64), UNJUDGED },
+    { .name = "rtt-1k-split", ROUND_TRIP(SPLIT, 1024), UNJUDGED },
+    { .name = "rtt-1k-one-cpu", ROUND_TRIP(SAME, 1024), UNJUDGED },
+    { .name = "rtt-1k-unpinned", ROUND_TRIP(NONE, 1024), UNJUDGED },
+    { .name = "rtt-64-work-200us",
+      ROUND_TRIP(SPLIT, 64),
+      .slice.work_us = 200,
+      .targets = { SHOWN(SOCKET) },
+      .few = 1,
+      UNJUDGED },
+
+    { .name = "oneway-64-split",
+      ONE_WAY(SPLIT, 64),
+      .targets = { { .against = PEER_SOCKET,
+                     .judge = JUDGE_GAIN,
+                     .limit = 40,
+                     .stretch = 100 },
+                   GAIN(ZEROMQ, 8),
+                   GAIN(CONTROL, 0.4),
+                   { .against = PEER_SOCKET,
+                     .judge = JUDGE_GAIN,
+                     .field = FIELD_CPU,
+                     .limit = 30 } } },
+    { .name = "oneway-64-server",
+      ONE_WAY_OF(SERVER, SPLIT, 64),
+      .targets = { SHOWN(SOCKET) } },
     { .name = "oneway-1k-split",
-      ONE_WAY(PLACE_SPLIT, 1024, TARGET_NONE, 0, 0) },
+      ONE_WAY(SPLIT, 1024),
+      .targets = { GAIN(SOCKET, 12), GAIN(CONTROL, 0.7) } },
     { .name = "oneway-16k-split",
-      ONE_WAY(PLACE_SPLIT, 16384, TARGET_NONE, 0, 0) },
+      ONE_WAY(SPLIT, 16384),
+      .targets = { GAIN(SOCKET, 4), GAIN(CONTROL, 0.7) } },
     { .name = "oneway-64k-split",
-      ONE_WAY(PLACE_SPLIT, 65536, TARGET_GAIN, 3.5, 1) },
+      ONE_WAY(SPLIT, 65536),
+      .targets = { GAIN(SOCKET, 5), GAIN(CONTROL, 0.7) } },
     { .name = "oneway-1m-split",
-      ONE_WAY(PLACE_SPLIT, 1048576, TARGET_NONE, 0, 0) },
-    { .name = "oneway-64-unpinned",
-      ONE_WAY(PLACE_NONE, 64, TARGET_NONE, 0, 0) },
-    { .name = "oneway-1k-unpinned",
-      ONE_WAY(PLACE_NONE, 1024, TARGET_NONE, 0, 0) },
-    { .name = "oneway-16k-unpinned",
-      ONE_WAY(PLACE_NONE, 16384, TARGET_NONE, 0, 0) },
-    { .name = "oneway-64k-unpinned",
-      ONE_WAY(PLACE_NONE, 65536, TARGET_NONE, 0, 0) },
-    { .name = "oneway-1m-unpinned",
-      ONE_WAY(PLACE_NONE, 1048576, TARGET_NONE, 0, 0) },
-    { .name = "connect-split", CONNECT(PLACE_SPLIT) },
-    { .name = "connect-one-cpu", CONNECT(PLACE_SAME) },
-    { .name = "fanin-8-w1", FAN(1, 20) },
-    { .name = "fanin-8-w32", FAN(32, 10) },
-    { .name = "broadcast-1k-100", BROADCAST(64, 3.9) },
-    { .name = "crowd", OTHER(crowd_run) },
-    { .name = "kill", OTHER(kill_run) },
-    { .name = "restart", OTHER(restart_run) },
+      ONE_WAY(SPLIT, 1048576),
+      .targets = { { .against = PEER_SOCKET,
+                     .judge = JUDGE_GAIN,
+                     .limit = 2,
+                     .stretch = 3 } } },
+    { .name = "oneway-64k-inplace",
+      ONE_WAY_OF(INPLACE, SPLIT, 65536),
+      .targets = { SHOWN(BUFFERS) },
+      UNJUDGED },
+    { .name = "oneway-1m-inplace",
+      ONE_WAY_OF(INPLACE, SPLIT, 1048576),
+      .targets = { GAIN(BUFFERS, 1) } },
+    { .name = "oneway-64-nospin",
+      ONE_WAY(SPLIT, 64),
+      .slice.spin_us = NO_SPIN,
+      UNJUDGED },
+    { .name = "oneway-64-one-cpu", ONE_WAY(SAME, 64), UNJUDGED },
+    { .name = "oneway-64-unpinned", ONE_WAY(NONE, 64), UNJUDGED },
+    { .name = "oneway-64k-nospin",
+      ONE_WAY(SPLIT, 65536),
+      .slice.spin_us = NO_SPIN,
+      UNJUDGED },
+    { .name = "oneway-64k-unpinned", ONE_WAY(NONE, 65536), UNJUDGED },
+    { .name = "oneway-64-work-200us",
+      ONE_WAY(SPLIT, 64),
+      .slice.work_us = 200,
+      .targets = { SHOWN(SOCKET) },
+      .few = 1,
+      UNJUDGED },
+
+    { .name = "connect-split",
+      CONNECT(SPLIT),
+      .targets = { GAIN(SOCKET, 0.5) } },
+    { .name = "connect-one-cpu", CONNECT(SAME), UNJUDGED },
+    { .name = "fanin-8-w1",
+      FAN(1),
+      .targets = { GAIN(SOCKET, 20),
+                   { .judge = JUDGE_LEAST,
+                     .field = FIELD_FAIRNESS,
+                     .limit = 0.5 } } },
+    { .name = "fanin-8-w32",
+      FAN(32),
+      .targets = { GAIN(SOCKET, 10), GAIN(ZEROMQ, 10) } },
+    { .name = "fanin-8-w1-nospin", FAN(1), .slice.spin_us = NO_SPIN, UNJUDGED },
+    { .name = "fanin-8-w32-nospin",
+      FAN(32),
+      .slice.spin_us = NO_SPIN,
+      UNJUDGED },
+    { .name = "broadcast-1k-100",
+      BROADCAST(64),
+      .targets = { GAIN(ZEROMQ, 1),
+                   { .against = PEER_ZEROMQ,
+                     .judge = JUDGE_GAIN,
+                     .field = FIELD_WORST,
+                     .limit = 0.7 },
+                   SHOWN(SOCKET) } },
+    { .name = "broadcast-1k-100-nospin",
+      BROADCAST(64),
+      .slice.spin_us = NO_SPIN,
+      UNJUDGED },
+    { .name = "crowd-100", CROWD(100), UNJUDGED },
+    { .name = "crowd-1k", CROWD(1000), UNJUDGED },
+    { .name = "crowd-10k", CROWD(10000), .targets = { SHOWN(SOCKET) } },
+    { .name = "kill", .run = kill_run, .ours = PEER_WINDPIPE },
+    { .name = "restart", .run = restart_run, .ours = PEER_WINDPIPE },
 };
 
 const int bench_case_count = sizeof(bench_cases) / sizeof(bench_cases[0]);
+
+static int case_names_peer(const struct bench_case *self, enum peer_id id)
+{
+    for (int i = 0; i < TARGETS_MOST; i++)
+        if (self->targets[i].against == id)
+            return 1;
+    return 0;
+}
+
+int case_has_peer(const struct bench *bench, const struct bench_case *self,
+                  enum peer_id id)
+{
+    if (id == PEER_NONE || !peer_get(id))
+        return 0;
+    if (id == self->ours)
+        return 1;
+    if (bench->against != 0)
+        return (bench->against >> id & 1) != 0;
+    if (self->few || !bench->complete)
+        return case_names_peer(self, id);
+    /* The two buffers are about large messages only. */
+    if (id == PEER_BUFFERS && self->slice.bytes < 65536)
+        return 0;
+    return id >= PEER_CONTROL;
+}
 
 struct row *outcome_row(struct outcome *outcome, const char *name,
                         const char *unit)

@@ -269,7 +269,7 @@ static void times_report(const struct bench *bench, const char *name,
         row->ours = median(times, count); /* sorts */
         if (last)
             row->ours = times[count - 1];
-        row->target = TARGET_MOST;
+        row->judge = JUDGE_MOST;
         row->limit = limit;
         figure.value = row->ours;
         figure.percentile = last ? 100 : 50;

@@ -82,7 +82,8 @@ static int fan_talk(const struct fan_job *job, void *end, const void *message)
             return -1;
         atomic_store_explicit(&me->echoes, ++count, memory_order_relaxed);
     }
-    snprintf(me->transport, sizeof(me->transport), "%s", peer->transport(end));
+    snprintf(me->transport, sizeof(me->transport), "%s",
+             end_transport(peer, end));
     gate_add(&board->done, 1);
     return 0;
 }

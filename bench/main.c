@@ -16,7 +16,6 @@
 #define CHECK_SECONDS 45
 #define ATTEMPTS      3
 #define NAMES_MAX     32
-#define CLIENTS       10000
 
 struct choice {
     int check;
@@ -25,6 +24,7 @@ struct choice {
     const char *pin; /* NULL: all placements */
     const char *names[NAMES_MAX];
     int name_count;
+    unsigned against;
     double seconds; /* 0: not said */
     int rounds;
     long clients;
@@ -33,7 +33,7 @@ struct choice {
 static const char usage_text[] =
     "usage: windpipe-bench [OPTIONS]\n"
     "\n"
-    "Measure windpipe beside a plain AF_UNIX socket on this machine.\n"
+    "Measure windpipe beside what one could use instead, on this machine.\n"
     "\n"
     "  --check         only what has a target, in under a minute; exit 1 if\n"
     "                  a target is missed three times in a row\n"
@@ -41,11 +41,12 @@ static const char usage_text[] =
     "                  beginning of several (rtt, oneway-64)\n"
     "  --pin MODE      only cases with the ends on two processors (split),\n"
     "                  on one (same), or where the scheduler likes (none)\n"
+    "  --against NAME  only beside this library; may be repeated\n"
     "  --json FILE     also write one JSON object per figure; - is stdout\n"
-    "  --seconds S     length of one slice (0.25; with --check 0.1)\n"
-    "  --rounds N      pairs of slices per case (7; with --check 5)\n"
-    "  --clients N     clients of the crowd (10000)\n"
-    "  --list          name the cases\n"
+    "  --seconds S     length of one slice (0.15; with --check 0.1)\n"
+    "  --rounds N      slices of each library per case (5)\n"
+    "  --clients N     clients of each crowd\n"
+    "  --list          name the cases, and the libraries\n"
     "  --help          this text\n";
 
 static int number_parse(const char *text, double least, double most,
@@ -82,6 +83,18 @@ static int pin_parse(const char *text, const char **ret_pin)
     return -1;
 }
 
+static int against_parse(struct choice *choice, const char *name)
+{
+    for (enum peer_id id = PEER_NONE; id < PEERS; id++) {
+        if (!peer_get(id) || strcmp(peer_get(id)->name, name) != 0)
+            continue;
+        choice->against |= 1u << id;
+        return 0;
+    }
+    complain("no library is called %s, or it is not built in", name);
+    return -1;
+}
+
 static int option_value(struct choice *choice, const char *option,
                         const char *value)
 {
@@ -92,6 +105,8 @@ static int option_value(struct choice *choice, const char *option,
         choice->json = value;
     } else if (strcmp(option, "--pin") == 0) {
         r = pin_parse(value, &choice->pin);
+    } else if (strcmp(option, "--against") == 0) {
+        r = against_parse(choice, value);
     } else if (strcmp(option, "--case") == 0) {
         if (choice->name_count == NAMES_MAX)
             return -1;
@@ -143,9 +158,10 @@ static int case_named(const struct bench_case *one, const char *name)
 static int case_wanted(const struct choice *choice,
                        const struct bench_case *one)
 {
-    if (choice->check && !one->checked)
+    if (choice->check && one->unjudged)
         return 0;
-    if (choice->pin && strcmp(choice->pin, placement_name(one->placement)))
+    if (choice->pin &&
+        strcmp(choice->pin, placement_name(one->slice.placement)))
         return 0;
     if (choice->name_count == 0)
         return 1;
@@ -176,8 +192,20 @@ static void cases_list(void)
     for (int i = 0; i < bench_case_count; i++) {
         const struct bench_case *one = &bench_cases[i];
 
-        printf("%-24s %s\n", one->name, one->checked ? "target" : "");
+        printf("%-24s %s\n", one->name, one->unjudged ? "" : "target");
     }
+    puts("");
+    for (enum peer_id id = PEER_NONE; id < PEERS; id++)
+        if (peer_get(id))
+            puts(peer_get(id)->name);
+}
+
+/* Say what is left out, so that nobody takes a gap for a result. */
+static void absent_list(const struct choice *choice)
+{
+    for (enum peer_id id = PEER_NONE; id < PEERS; id++)
+        if (!peer_get(id) && peer_package(id) && choice->against == 0)
+            printf("skipped: %s is not installed\n", peer_package(id));
 }
 
 static int outcome_met(const struct outcome *outcome)
@@ -193,6 +221,7 @@ static int case_run(const struct bench *bench, const struct bench_case *one,
                     int attempts, uint64_t until)
 {
     struct outcome outcome;
+    const char *before = "";
 
     for (int i = 0; i < attempts; i++) {
         outcome = (struct outcome){ .count = 0 };
@@ -202,8 +231,10 @@ static int case_run(const struct bench *bench, const struct bench_case *one,
         if (i + 1 < attempts)
             complain("%s: missed, once more", one->name);
     }
-    for (int i = 0; i < outcome.count; i++)
-        table_row(stdout, &outcome.rows[i]);
+    for (int i = 0; i < outcome.count; i++) {
+        table_row(stdout, &outcome.rows[i], before);
+        before = outcome.rows[i].name;
+    }
     return outcome_met(&outcome);
 }
 
@@ -213,14 +244,15 @@ static int cases_run(const struct choice *choice, const struct bench *bench)
     uint64_t until = clock_now_ns() + CHECK_SECONDS * 1000000000ull;
     int met = 1, ran = 0;
 
+    absent_list(choice);
     table_head(stdout);
     for (int i = 0; i < bench_case_count && !interrupted(); i++) {
         const struct bench_case *one = &bench_cases[i];
 
         if (!case_wanted(choice, one))
             continue;
-        if (one->placement == PLACE_SPLIT && bench->places.count < 2) {
-            printf("%-23s skipped, one processor only\n", one->name);
+        if (one->slice.placement == PLACE_SPLIT && bench->places.count < 2) {
+            printf("%-24s skipped, one processor only\n", one->name);
             continue;
         }
         met &= case_run(bench, one, choice->check ? ATTEMPTS : 1, until);
@@ -240,10 +272,10 @@ static int bench_open(struct bench *bench, const struct choice *choice,
 {
     *bench = (struct bench){
         .directory = scratch,
-        .seconds = choice->check ? 0.1 : 0.25,
-        .rounds = choice->check ? 5 : 7,
+        .seconds = choice->check ? 0.1 : 0.15,
+        .rounds = 5,
         .complete = !choice->check,
-        .clients = CLIENTS,
+        .against = choice->against,
     };
     if (choice->seconds > 0)
         bench->seconds = choice->seconds;

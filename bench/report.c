@@ -4,17 +4,21 @@
  */
 #include "report.h"
 
+#include <string.h>
+
 int row_met(const struct row *row)
 {
     if (row->failed)
         return 0;
-    switch (row->target) {
-    case TARGET_GAIN:
+    switch (row->judge) {
+    case JUDGE_GAIN:
         return row->ratio >= row->limit;
-    case TARGET_COST:
+    case JUDGE_COST:
         return row->ratio > 0 && row->ratio <= row->limit;
-    case TARGET_MOST:
+    case JUDGE_MOST:
         return row->ours <= row->limit;
+    case JUDGE_LEAST:
+        return row->ours >= row->limit;
     default:
         return 1;
     }
@@ -40,59 +44,65 @@ static void number_text(char *text, size_t size, double value, int nothing)
              marks[mark]);
 }
 
+static void ratio_text(char *text, size_t size, const struct row *row)
+{
+    char plain[24];
+
+    number_text(plain, sizeof(plain), row->ratio,
+                row->failed || row->ratio <= 0);
+    snprintf(text, size, plain[0] == '-' ? "%s" : "%sx", plain);
+}
+
 static void target_text(char *text, size_t size, const struct row *row)
 {
-    switch (row->target) {
-    case TARGET_GAIN:
-        snprintf(text, size, ">= %gx", row->limit);
-        break;
-    case TARGET_COST:
-        snprintf(text, size, "<= %gx cost", row->limit);
-        break;
-    case TARGET_MOST:
-        snprintf(text, size, "<= %g", row->limit);
-        break;
-    default:
-        snprintf(text, size, "-");
-        break;
-    }
+    static const char *const forms[] = {
+        [JUDGE_GAIN] = ">= %gx",
+        [JUDGE_COST] = "<= %gx",
+        [JUDGE_MOST] = "<= %g",
+        [JUDGE_LEAST] = ">= %g",
+    };
+    size_t used;
+
+    snprintf(text, size, "-");
+    if (row->judge == JUDGE_NONE)
+        return;
+    snprintf(text, size, forms[row->judge], row->limit);
+    used = strlen(text);
+    if (row->stretch > 0)
+        snprintf(text + used, size - used, " (%gx)", row->stretch);
 }
 
 static const char *verdict(const struct row *row)
 {
     if (row->failed)
         return "FAILED";
-    if (row->target == TARGET_NONE)
+    if (row->judge == JUDGE_NONE)
         return "";
     return row_met(row) ? "ok" : "MISSED";
 }
 
 void table_head(FILE *file)
 {
-    fprintf(file, "%-23s %8s %9s %-7s %6s %-12s %-6s %8s %9s\n", "case", "ours",
-            "yardstick", "unit", "ratio", "target", "", "buffered",
-            "bare ring");
+    fprintf(file, "%-24s %8s %-9s %-16s %8s %8s  %-14s\n", "case", "ours", "",
+            "against", "theirs", "ratio", "target");
 }
 
-void table_row(FILE *file, const struct row *row)
+void table_row(FILE *file, const struct row *row, const char *name_before)
 {
-    char ours[24], yardstick[24], plain[24], ratio[32], target[24];
-    char buffered[24], control[24], line[24];
+    char ours[24], theirs[24], ratio[32], target[40], line[32] = "";
+    int again = strcmp(row->name, name_before) == 0;
 
     number_text(ours, sizeof(ours), row->ours, row->failed);
-    number_text(yardstick, sizeof(yardstick), row->yardstick,
-                row->failed || row->yardstick <= 0);
-    number_text(plain, sizeof(plain), row->ratio,
-                row->failed || row->ratio <= 0);
-    snprintf(ratio, sizeof(ratio), plain[0] == '-' ? "%s" : "%sx", plain);
-    number_text(buffered, sizeof(buffered), row->buffered,
-                row->failed || row->buffered <= 0);
-    number_text(control, sizeof(control), row->control,
-                row->failed || row->control <= 0);
-    number_text(line, sizeof(line), row->line_ns, row->line_ns <= 0);
+    number_text(theirs, sizeof(theirs), row->theirs,
+                row->failed || row->theirs <= 0);
+    ratio_text(ratio, sizeof(ratio), row);
     target_text(target, sizeof(target), row);
-    fprintf(file, "%-23s %8s %9s %-7s %6s %-12s %-6s %8s %9s %7s\n", row->name,
-            ours, yardstick, row->unit, ratio, target, verdict(row), buffered,
-            control, line);
+    if (row->line_ns > 0 && !again)
+        snprintf(line, sizeof(line), "line %.0f ns", row->line_ns);
+    fprintf(file, "%-24s %8s %-9s %-16s %8s %8s  %-14s %-6s %s\n",
+            again ? "" : row->name, again ? "" : ours,
+            again || row->failed ? "" : row->unit,
+            row->against ? row->against : "-", theirs, ratio, target,
+            verdict(row), line);
     fflush(file);
 }

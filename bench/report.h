@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the benchmark tells: one line of JSON per figure for programs, one row
- * of a table per case for people.
+ * of a table per comparison for people.
  */
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
@@ -23,25 +23,26 @@ struct figure {
 };
 
 /* How a row is judged. */
-enum target {
-    TARGET_NONE,
-    TARGET_GAIN, /* as many times better than the yardstick, or more */
-    TARGET_COST, /* at most so many times the yardstick's */
-    TARGET_MOST  /* ours is at most this value */
+enum judge {
+    JUDGE_NONE,
+    JUDGE_GAIN, /* as many times better than the other, or more */
+    JUDGE_COST, /* at most so many times what the other one needs */
+    JUDGE_MOST, /* ours is at most this value */
+    JUDGE_LEAST /* ours is at least this value */
 };
 
 struct row {
     char name[40];
     const char *unit;
     double ours;
-    double yardstick; /* 0: there is none */
-    double ratio;     /* gain or cost, whichever the target is about */
-    double buffered;  /* the socket with a better reader; 0: not measured */
-    double control;   /* the bare ring; 0: not measured */
-    double line_ns;   /* of a cache line between the two ends; 0: one core */
-    enum target target;
+    const char *against; /* the other; NULL: there is none */
+    double theirs;
+    double ratio; /* gain, or cost for JUDGE_COST; 0: none */
+    enum judge judge;
     double limit;
-    int failed; /* it could not be measured */
+    double stretch; /* a limit that would be nice, or 0 */
+    double line_ns; /* of a cache line between the two ends; 0: one core */
+    int failed;     /* it could not be measured */
 };
 
 /* Write to `file`, which may be NULL. */
@@ -50,7 +51,8 @@ void figure_write(FILE *file, const struct figure *figure);
 /* 1 when the row has no target or reaches it. */
 int row_met(const struct row *row);
 
+/* A row whose name is that of the row before, or "", leaves it out. */
 void table_head(FILE *file);
-void table_row(FILE *file, const struct row *row);
+void table_row(FILE *file, const struct row *row, const char *name_before);
 
 #endif

@@ -19,6 +19,7 @@
 /* Shared by the driver and the two ends. */
 struct board {
     struct gate ready; /* the server's name can be connected to */
+    struct gate ended; /* the receiver has seen the end */
     uint64_t cpu_ns[2];
     uint64_t messages; /* in all, also while warming up */
     uint64_t counted;  /* messages between the two stamps */
@@ -47,6 +48,28 @@ const char *placement_name(enum placement placement)
     }
 }
 
+const double slice_percentiles[PERCENTILES] = {
+    1, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99
+};
+
+const char *end_transport(const struct peer *peer, void *end)
+{
+    return peer->transport ? peer->transport(end) : "socket";
+}
+
+/* Look at a message, and do the work that the slice wants done with it. */
+static void consume(const struct job *job, const void *data, size_t size)
+{
+    uint64_t until;
+
+    touch(data, size);
+    if (job->slice->work_us == 0)
+        return;
+    until = clock_now_ns() + job->slice->work_us * 1000ull;
+    while (clock_now_ns() < until)
+        cpu_relax();
+}
+
 static uint64_t warm_ns(const struct slice *slice)
 {
     return (uint64_t)(slice->seconds * 1e9 / 5);
@@ -60,6 +83,8 @@ static uint64_t slice_ns(const struct slice *slice)
 /* How many messages go between two looks at the clock (25 ns). */
 static uint64_t stride(const struct slice *slice)
 {
+    if (slice->work_us > 0)
+        return 1;
     if (slice->bytes <= 1024)
         return 256;
     return slice->bytes <= 65536 ? 16 : 1;
@@ -119,7 +144,7 @@ static int answer_all(const struct job *job, void *end, const void *message)
     int64_t size;
 
     while ((size = job->peer->receive(end, &data)) >= 0) {
-        touch(data, (size_t)size);
+        consume(job, data, (size_t)size);
         if (job->peer->send(end, message, (size_t)size) < 0)
             return -1;
     }
@@ -156,7 +181,7 @@ static int receive_all(const struct job *job, void *end)
     while ((size = job->peer->receive(end, &data)) >= 0) {
         if (size != (int64_t)job->slice->bytes)
             return -1;
-        touch(data, (size_t)size);
+        consume(job, data, (size_t)size);
         if (++count % step != 0)
             continue;
         board->last_ns = clock_now_ns();
@@ -227,6 +252,13 @@ static int receive_visits(const struct job *job, void *listener)
 
 /* ---- the two processes -------------------------------------------------- */
 
+static int goodbye(const struct job *job, void *end)
+{
+    if (job->peer->goodbye(end) < 0)
+        return -1;
+    return gate_wait(&job->board->ended, 1, 10);
+}
+
 static int client_body(void *user)
 {
     struct job *job = user;
@@ -244,7 +276,9 @@ static int client_body(void *user)
         else
             r = send_all(job, end, message);
         snprintf(job->board->transport, sizeof(job->board->transport), "%s",
-                 job->peer->transport(end));
+                 end_transport(job->peer, end));
+        if (r == 0 && job->peer->goodbye)
+            r = goodbye(job, end);
         job->peer->close(end);
     }
     job->board->cpu_ns[0] = clock_cpu_ns();
@@ -270,6 +304,7 @@ static int server_body(void *user)
             r = answer_all(job, end, message);
         else
             r = receive_all(job, end);
+        gate_add(&job->board->ended, 1);
         job->peer->close(end);
     }
     job->peer->unlisten(listener);
@@ -283,11 +318,10 @@ static void result_fill(const struct board *board,
 {
     const struct histogram *histogram = &board->histogram;
 
-    *ret_result = (struct slice_result){
-        .p50_us = histogram_percentile(histogram, 0.5) / 1e3,
-        .p99_us = histogram_percentile(histogram, 0.99) / 1e3,
-        .p999_us = histogram_percentile(histogram, 0.999) / 1e3,
-    };
+    *ret_result = (struct slice_result){ .rate = 0 };
+    for (int i = 0; i < PERCENTILES && histogram->count > 0; i++)
+        ret_result->times_us[i] =
+            histogram_percentile(histogram, slice_percentiles[i] / 100) / 1e3;
     if (board->last_ns > board->first_ns)
         ret_result->rate = (double)board->counted * 1e9 /
                            (double)(board->last_ns - board->first_ns);
@@ -335,11 +369,19 @@ static int two_run(const struct peer *peer, const struct slice *slice,
 
 int slice_possible(const struct peer *peer, const struct slice *slice)
 {
+    if (peer->most_bytes > 0 && slice->bytes > peer->most_bytes)
+        return 0;
+    if (peer->most_window > 0 && slice->window > peer->most_window)
+        return 0;
+    if (peer->abilities & PEER_SPINS_ALWAYS && slice->placement != PLACE_SPLIT)
+        return 0;
     switch (slice->traffic) {
     case TRAFFIC_FAN:
         return peer->serve != NULL;
     case TRAFFIC_BROADCAST:
         return peer->announce != NULL;
+    case TRAFFIC_CONNECT:
+        return (peer->abilities & PEER_VISITS) != 0;
     default:
         return peer->listen != NULL;
     }
@@ -366,6 +408,7 @@ int slice_run(const struct peer *peer, const struct slice *slice,
                            .bytes = slice->bytes,
                            .spin_us = slice->spin_us,
                            .purpose = slice_purpose(slice),
+                           .clients = slice->clients,
                            .window = slice->window };
     char name[32];
     int r;

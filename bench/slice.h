@@ -31,13 +31,18 @@ struct slice {
     double seconds;
     uint32_t clients; /* of a fan or a broadcast */
     uint32_t window;  /* and messages in flight for each of them */
+    uint32_t work_us; /* what the receiver does with each message */
 };
 
-/* What a slice gave; a field that its traffic has no value for is 0. */
+/* The percentiles that are kept of round trips. */
+#define PERCENTILES   12
+#define PERCENTILE_50 3
+extern const double slice_percentiles[PERCENTILES];
+
+/* What a slice gave; a field that its traffic has no value for is 0. All
+ * numbers are doubles: medians are taken field by field. */
 struct slice_result {
-    double p50_us; /* of round trips */
-    double p99_us;
-    double p999_us;
+    double times_us[PERCENTILES]; /* of round trips */
     double rate;     /* messages, echoes or connections per second */
     double cpu_ns;   /* of all processes per message */
     double fairness; /* of a fan: the slowest client's share of the fastest */
@@ -47,7 +52,10 @@ struct slice_result {
 /* The words used in names and figures. */
 const char *placement_name(enum placement placement);
 
-/* Can `peer` carry this kind of traffic at all? */
+/* What the bytes of an end travel through. */
+const char *end_transport(const struct peer *peer, void *end);
+
+/* Can `peer` do this at all? */
 int slice_possible(const struct peer *peer, const struct slice *slice);
 
 /*

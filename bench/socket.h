@@ -3,7 +3,7 @@
  * What the adapters over AF_UNIX share: doors, connecting, and servers of
  * many clients - one epoll loop, or a thread for each client - for streams
  * with a 4-byte length before each message and for packets. Used by
- * adapter_socket.c and adapter_seqpacket.c alone.
+ * the adapters for sockets, packets and FIFOs.
  */
 #ifndef BENCH_SOCKET_H
 #define BENCH_SOCKET_H
@@ -31,6 +31,10 @@ int socket_write(int fd, const void *data, size_t size);
 int socket_serve_epoll(const struct setup *setup, struct crowd *crowd);
 int socket_serve_threads(const struct setup *setup, struct crowd *crowd);
 int packet_serve_epoll(const struct setup *setup, struct crowd *crowd);
+
+/* The epoll server over descriptors that are open: read, write, of each. */
+int pairs_serve_epoll(const struct setup *setup, struct crowd *crowd,
+                      const int (*pairs)[2], uint32_t count);
 
 /* The broadcasters; as peer.announce, publish and hush. */
 void *socket_announce(const struct setup *setup, struct crowd *crowd);

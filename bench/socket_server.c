@@ -23,6 +23,7 @@
 /* One client, with the beginning of a message that has not come whole. */
 struct guest {
     int fd;
+    int out; /* where answers go: the same, but for FIFOs */
     size_t have;
     unsigned char *rest;
 };
@@ -41,10 +42,28 @@ struct host {
 
 static void guest_gone(struct host *host, struct guest *guest)
 {
+    if (guest->out != guest->fd)
+        close(guest->out);
     close(guest->fd);
     free(guest->rest);
     free(guest);
     gate_count(&host->crowd->left, 1, host->crowd->expected);
+}
+
+static int guest_enter(struct host *host, int fd, int out)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    struct guest *guest = calloc(1, sizeof(*guest));
+
+    if (!guest)
+        return -1;
+    guest->fd = fd;
+    guest->out = out;
+    event.data.ptr = guest;
+    if (epoll_ctl(host->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        return -1;
+    gate_count(&host->crowd->joined, 1, host->crowd->expected);
+    return 0;
 }
 
 static int guests_enter(struct host *host)
@@ -52,18 +71,9 @@ static int guests_enter(struct host *host)
     int fd;
 
     while ((fd = accept4(host->door, NULL, NULL,
-                         SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        struct epoll_event event = { .events = EPOLLIN };
-        struct guest *guest = calloc(1, sizeof(*guest));
-
-        if (!guest)
+                         SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+        if (guest_enter(host, fd, fd) < 0)
             return -1;
-        guest->fd = fd;
-        event.data.ptr = guest;
-        if (epoll_ctl(host->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-            return -1;
-        gate_count(&host->crowd->joined, 1, host->crowd->expected);
-    }
     return errno == EAGAIN ? 0 : -1;
 }
 
@@ -114,7 +124,7 @@ static int stream_answer(struct host *host, struct guest *guest)
     whole = whole_messages(host->buffer, (size_t)n);
     if ((size_t)n - whole > SOCKET_HEADER + host->size)
         return -1;
-    if (socket_write(guest->fd, host->buffer, whole) < 0)
+    if (socket_write(guest->out, host->buffer, whole) < 0)
         return -1;
     if ((size_t)n == whole && guest->have == 0)
         return 0;
@@ -130,7 +140,7 @@ static int packet_answer(struct host *host, struct guest *guest)
     if (n <= 0)
         return n < 0 && errno == EAGAIN ? 0 : -1;
     touch(host->buffer, (size_t)n);
-    return socket_write(guest->fd, host->buffer, (size_t)n);
+    return socket_write(guest->out, host->buffer, (size_t)n);
 }
 
 static int host_run(struct host *host)
@@ -154,26 +164,52 @@ static int host_run(struct host *host)
     return 0;
 }
 
+static int host_open(struct host *host, const struct setup *setup)
+{
+    host->size = setup->bytes;
+    host->buffer = malloc(READ_AHEAD + SOCKET_HEADER + setup->bytes);
+    host->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return host->buffer && host->epoll >= 0 ? 0 : -1;
+}
+
+static int host_close(struct host *host, int r)
+{
+    if (r < 0)
+        complain("server: %s", strerror(errno));
+    if (host->door >= 0)
+        close(host->door);
+    if (host->epoll >= 0)
+        close(host->epoll);
+    free(host->buffer);
+    return r;
+}
+
 static int serve_epoll(struct host *host, const struct setup *setup, int type)
 {
     struct epoll_event event = { .events = EPOLLIN };
-    int r = -1;
+    int r = host_open(host, setup);
 
-    host->size = setup->bytes;
-    host->buffer = malloc(READ_AHEAD + SOCKET_HEADER + setup->bytes);
     host->door = socket_listen(setup, type | SOCK_NONBLOCK);
-    host->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (host->buffer && host->door >= 0 && host->epoll >= 0 &&
-        epoll_ctl(host->epoll, EPOLL_CTL_ADD, host->door, &event) == 0) {
-        gate_add(&host->crowd->ready, 1);
-        r = host_run(host);
+    if (r < 0 || host->door < 0 ||
+        epoll_ctl(host->epoll, EPOLL_CTL_ADD, host->door, &event) != 0)
+        return host_close(host, -1);
+    gate_add(&host->crowd->ready, 1);
+    return host_close(host, host_run(host));
+}
+
+int pairs_serve_epoll(const struct setup *setup, struct crowd *crowd,
+                      const int (*pairs)[2], uint32_t count)
+{
+    struct host host = { .crowd = crowd, .answer = stream_answer, .door = -1 };
+    int r = host_open(&host, setup);
+
+    for (uint32_t i = 0; r == 0 && i < count; i++)
+        r = guest_enter(&host, pairs[i][0], pairs[i][1]);
+    if (r == 0) {
+        gate_add(&crowd->ready, 1);
+        r = host_run(&host);
     }
-    if (r < 0)
-        complain("socket server: %s", strerror(errno));
-    close(host->door);
-    close(host->epoll);
-    free(host->buffer);
-    return r;
+    return host_close(&host, r);
 }
 
 int socket_serve_epoll(const struct setup *setup, struct crowd *crowd)
@@ -280,25 +316,39 @@ struct announcer {
     int fds[];
 };
 
-static void *announce(const struct setup *setup, struct crowd *crowd, int type)
+static struct announcer *announcer_new(const struct setup *setup, uint32_t most)
 {
     struct announcer *announcer =
-        calloc(1, sizeof(*announcer) + crowd->expected * sizeof(int));
+        calloc(1, sizeof(*announcer) + most * sizeof(int));
+
+    if (announcer)
+        announcer->message = malloc(SOCKET_HEADER + setup->bytes);
+    if (announcer && announcer->message)
+        return announcer;
+    free(announcer);
+    return NULL;
+}
+
+static void *announce(const struct setup *setup, struct crowd *crowd, int type)
+{
+    struct announcer *announcer = announcer_new(setup, crowd->expected);
     int door = socket_listen(setup, type);
 
-    if (!announcer || door < 0)
-        return NULL;
-    announcer->message = malloc(SOCKET_HEADER + setup->bytes);
-    gate_add(&crowd->ready, 1);
-    while (announcer->message && announcer->count < crowd->expected) {
-        int fd = socket_take(door);
+    if (announcer && door >= 0)
+        gate_add(&crowd->ready, 1);
+    while (announcer && announcer->count < crowd->expected) {
+        int fd = door >= 0 ? socket_take(door) : -1;
 
-        if (fd < 0)
-            return NULL;
-        announcer->fds[announcer->count++] = fd;
+        if (fd < 0) {
+            socket_hush(announcer);
+            announcer = NULL;
+        } else {
+            announcer->fds[announcer->count++] = fd;
+        }
     }
-    close(door);
-    return announcer->message ? announcer : NULL;
+    if (door >= 0)
+        close(door);
+    return announcer;
 }
 
 void *socket_announce(const struct setup *setup, struct crowd *crowd)
