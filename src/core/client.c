@@ -13,6 +13,10 @@
 #include "base/ring.h"
 #include "core/connect.h"
 
+enum {
+    LOOK_MS = 2 /* how often to ask what gives no sign */
+};
+
 /* ---- open --------------------------------------------------------------- */
 
 /* Wait for the connection, as wpipe_connect does. */
@@ -208,6 +212,25 @@ static int is_drained(struct wpipe_client *c, uint64_t id)
     return r == 0 ? WPIPE_EAGAIN : WPIPE_ENOTCONN;
 }
 
+/* Until it is worth to ask again. That a server which is not windpipe has read
+ * gives no sign: ask the kernel now and then. */
+static int wait_drained(struct wpipe_client *c, struct wpipe__rest *rest)
+{
+    struct wpipe__rest soon = { .timer = { LOOK_MS, 0 } };
+    struct wpipe__link *link = connection(c)->link;
+    uint64_t deadline;
+    int r;
+
+    if (rest->timer.timeout_ms == 0 ||
+        !(link->transport->interest(link) & WPIPE__INTEREST_SOON))
+        return wpipe__loop_follow(&c->loop, rest);
+    deadline = wpipe__timer_deadline(&rest->timer);
+    r = wpipe__loop_follow(&c->loop, &soon);
+    if (r == WPIPE_ETIMEDOUT && wpipe__os_now() < deadline)
+        r = 0;
+    return r;
+}
+
 static int drain(struct wpipe_client *c, struct wpipe__rest *rest)
 {
     struct wpipe__conn *conn = connection(c);
@@ -219,7 +242,7 @@ static int drain(struct wpipe_client *c, struct wpipe__rest *rest)
     id = conn->id;
     wpipe__loop_drainer(&c->loop, conn, 1);
     while ((r = is_drained(c, id)) == WPIPE_EAGAIN) {
-        r = wpipe__loop_follow(&c->loop, rest);
+        r = wait_drained(c, rest);
         if (r < 0)
             break;
     }
