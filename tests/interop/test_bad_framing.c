@@ -3,7 +3,8 @@
  * Bad input at a foreign door. Every framing gets lengths at and over every
  * limit, ends in the middle, garbage, all at once and byte by byte: that
  * connection ends with a named reason, and a second client goes on being
- * served between any two of the bytes. And what stands at the path without
+ * served between any two of the bytes. So it is at pipes that clients were
+ * sent on to (options.second_pipe). And what stands at the path without
  * being a dead server's socket is refused by name and stays as it is.
  */
 #include "support.h"
@@ -55,6 +56,7 @@ struct scene {
     wpipe_server *server;
     const char *name;
     int framing;
+    int second_pipe;
     int good; /* a client that behaves */
     wpipe_id good_id;
 };
@@ -73,18 +75,39 @@ static wpipe_id wait_connected(struct scene *s)
     return e.from;
 }
 
-static void open_scene(struct scene *s, int framing)
+/* A client, at the door or where it is sent from there. */
+static int join(struct scene *s, wpipe_id *ret_id)
+{
+    unsigned char header[4];
+    char second[128] = "";
+    wpipe_event e;
+    int fd = raw_connect(s->name);
+
+    if (s->second_pipe) {
+        assert_int_equal(wpipe_server_wait(s->server, &e, 0), WPIPE_ETIMEDOUT);
+        assert_int_equal(recv(fd, header, 4, MSG_WAITALL), 4);
+        assert_true(header[3] < sizeof second);
+        assert_int_equal(recv(fd, second, header[3], MSG_WAITALL), header[3]);
+        close(fd);
+        fd = raw_connect(second);
+    }
+    *ret_id = wait_connected(s);
+    return fd;
+}
+
+static void open_scene(struct scene *s, int framing, int second_pipe)
 {
     const wpipe_options options = { .size = sizeof options,
                                     .max_message = MOST,
                                     .foreign = WPIPE_FOREIGN_ONLY,
-                                    .framing = framing };
+                                    .framing = framing,
+                                    .second_pipe = second_pipe };
 
     s->name = support_unique_name();
     s->framing = framing;
+    s->second_pipe = second_pipe;
     assert_int_equal(wpipe_server_open(&s->server, s->name, &options), 0);
-    s->good = raw_connect(s->name);
-    s->good_id = wait_connected(s);
+    s->good = join(s, &s->good_id);
 }
 
 static void close_scene(struct scene *s)
@@ -235,15 +258,19 @@ static const struct input raw[] = {
 
 static const struct kind {
     int framing;
+    int second_pipe;
     const struct input *inputs;
     size_t count;
 } kinds[] = {
-    { WPIPE_FRAMING_RAW, raw, sizeof raw / sizeof *raw },
-    { WPIPE_FRAMING_LE32, le32, sizeof le32 / sizeof *le32 },
-    { WPIPE_FRAMING_BE32, be32, sizeof be32 / sizeof *be32 },
-    { WPIPE_FRAMING_LINES, lines, sizeof lines / sizeof *lines },
-    { WPIPE_FRAMING_HEADERS, headers, sizeof headers / sizeof *headers },
-    { WPIPE_FRAMING_TYPE_LE32, typed, sizeof typed / sizeof *typed },
+#define BOTH(framing, inputs)                               \
+    { framing, 0, inputs, sizeof inputs / sizeof *inputs }, \
+    {                                                       \
+        framing, WPIPE_SECOND_PIPE_H_PIPES, inputs,         \
+            sizeof inputs / sizeof *inputs                  \
+    }
+    BOTH(WPIPE_FRAMING_RAW, raw),         BOTH(WPIPE_FRAMING_LE32, le32),
+    BOTH(WPIPE_FRAMING_BE32, be32),       BOTH(WPIPE_FRAMING_LINES, lines),
+    BOTH(WPIPE_FRAMING_HEADERS, headers), BOTH(WPIPE_FRAMING_TYPE_LE32, typed),
 };
 
 /* ---- one input ----------------------------------------------------------- */
@@ -295,8 +322,8 @@ static void try_input(struct scene *s, const struct input *input, int slowly)
 {
     char bytes[MOST + 128];
     size_t size = compose(input, bytes);
-    int fd = raw_connect(s->name);
-    wpipe_id id = wait_connected(s);
+    wpipe_id id;
+    int fd = join(s, &id);
     wpipe_event e;
 
     print_message("%s%s\n", input->what, slowly ? ", slowly" : "");
@@ -323,7 +350,7 @@ static void framing_bad_input_ends_that_connection(void **state)
     const struct kind *kind = *state;
     struct scene s;
 
-    open_scene(&s, kind->framing);
+    open_scene(&s, kind->framing, kind->second_pipe);
     for (size_t i = 0; i < kind->count; i++) {
         try_input(&s, &kind->inputs[i], 0);
         if (kind->framing != WPIPE_FRAMING_RAW)
@@ -478,11 +505,17 @@ int main(int argc, char **argv)
 {
     const struct support_case cases[] = {
         bad_input(&kinds[0], "raw"),
-        bad_input(&kinds[1], "le32"),
-        bad_input(&kinds[2], "be32"),
-        bad_input(&kinds[3], "lines"),
-        bad_input(&kinds[4], "headers"),
-        bad_input(&kinds[5], "type-le32"),
+        bad_input(&kinds[1], "raw, sent on"),
+        bad_input(&kinds[2], "le32"),
+        bad_input(&kinds[3], "le32, sent on"),
+        bad_input(&kinds[4], "be32"),
+        bad_input(&kinds[5], "be32, sent on"),
+        bad_input(&kinds[6], "lines"),
+        bad_input(&kinds[7], "lines, sent on"),
+        bad_input(&kinds[8], "headers"),
+        bad_input(&kinds[9], "headers, sent on"),
+        bad_input(&kinds[10], "type-le32"),
+        bad_input(&kinds[11], "type-le32, sent on"),
         TEST(framing_bad_server_ends_our_stream),
         taken(&things[0]),
         taken(&things[1]),

@@ -132,7 +132,7 @@ static void introduction_of_paths_stays_in_the_directory(void **state)
         size = wpipe__introduction_make(WPIPE_SECOND_PIPE_H_PIPES, rows[i].name,
                                         bytes);
         print_message("%s from %s\n", rows[i].name, rows[i].first);
-        strcpy(back, "untouched");
+        memcpy(back, "untouched", sizeof("untouched"));
         assert_int_equal(name_of(bytes, size, rows[i].first, back, &why),
                          rows[i].result);
         assert_string_equal(back,
