@@ -129,6 +129,7 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (r < 0)
         return r;
     conn->polled = 1;
+    conn->link->polled = 1;
     conn->interest = WPIPE__INTEREST_IN;
     return 0;
 }
@@ -156,6 +157,7 @@ static void stop_polling(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (!conn->polled)
         return;
     conn->polled = 0;
+    conn->link->polled = 0;
     wpipe__os_poller_remove(loop->poller, conn->link->socket);
 }
 

@@ -415,6 +415,28 @@ static void attach(struct msghdr *message, union pass_room *room, int fd)
     message->msg_controllen = sizeof(room->bytes);
 }
 
+/* A small message in several pieces: copying it is cheaper than telling the
+ * system where they are. */
+#define FLAT_SIZE 512
+
+static ssize_t send_flat(int fd, const struct iovec *parts, int count)
+{
+    uint8_t flat[FLAT_SIZE];
+    size_t size = 0;
+    ssize_t n;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        if (parts[i].iov_len > 0)
+            memcpy(flat + size, parts[i].iov_base, parts[i].iov_len);
+        size += parts[i].iov_len;
+    }
+    do
+        n = send(fd, flat, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
                        int count, wpipe__handle pass)
 {
@@ -437,6 +459,9 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
         if (total == 0) /* it would be lost: it travels with a byte */
             return WPIPE_EINVAL;
         attach(&message, &room, pass);
+    } else if (total <= FLAT_SIZE) {
+        n = send_flat(socket, parts, count);
+        return n < 0 ? send_code(errno) : n;
     }
     do
         n = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -113,17 +113,11 @@ static int64_t code_of(const char *what)
 int64_t wpipe__os_stream_read(wpipe__handle handle, int kind, void *buf,
                               size_t size)
 {
-    wpipe__handle passed = WPIPE__NO_HANDLE;
-    int64_t got;
     ssize_t n;
 
-    if (kind == WPIPE__KIND_SOCKET) {
-        got = wpipe__os_receive(handle, buf, size, &passed);
-        wpipe__os_close(passed); /* nobody asked for it */
-        return got;
-    }
-    do
-        n = read(handle, buf, size);
+    do /* recv has no room for descriptors: the system closes what is passed */
+        n = kind == WPIPE__KIND_SOCKET ? recv(handle, buf, size, MSG_DONTWAIT)
+                                       : read(handle, buf, size);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return code_of("read");

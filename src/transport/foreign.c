@@ -34,6 +34,7 @@ struct foreign {
     const char *why;
     _Atomic int over; /* WPIPE_E* */
     int ended;        /* nothing more comes: EOF was received */
+    int dry;          /* the last receive took all that was there */
     int began;        /* a message was begun with no byte of it yet */
     uint64_t began_total;
     struct wpipe__queue queue;
@@ -178,6 +179,7 @@ static int receive(struct foreign *f)
         atomic_load(&f->unread) >= f->limit)
         return 0;
     got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, sizeof bytes);
+    f->dry = got < (int64_t)sizeof bytes;
     if (got == WPIPE_EAGAIN)
         return 0;
     if (got == WPIPE_EOF || got == WPIPE_EPIPE)
@@ -341,14 +343,16 @@ static int compose(struct foreign *f, const struct wpipe__parcel *p,
         n = wpipe__framing_before(f->framing, total, type, o->before);
         if (n < 0)
             return n;
-        append_piece(o, o->before, (size_t)n);
+        if (n > 0)
+            append_piece(o, o->before, (size_t)n);
     }
     n = append_payload(f, p, o, skip);
     if (n < 0)
         return n;
     if (!(r->flags & WPIPE__RECORD_MORE)) {
         n = wpipe__framing_after(f->framing, o->after);
-        append_piece(o, o->after, (size_t)n);
+        if (n > 0)
+            append_piece(o, o->after, (size_t)n);
     }
     return 0;
 }
@@ -414,7 +418,7 @@ static int refill(struct foreign *f)
     int r = 0;
 
     wpipe__mutex_lock(&f->link.lock);
-    if (wpipe__queue_arrived(&f->queue) == 0)
+    if (wpipe__queue_arrived(&f->queue) == 0 && !(f->link.polled && f->dry))
         (void)receive(f);
     if (atomic_load(&f->over) && atomic_load(&f->over) != WPIPE_EPIPE)
         r = atomic_load(&f->over);

@@ -166,6 +166,8 @@ struct wpipe__link {
     const struct wpipe__transport *transport;
     wpipe__handle socket; /* what to poll; readable: call pump */
     uint32_t generation;  /* wpipe__os_generation when it was made */
+    int polled; /* a poller calls pump whenever the socket is readable, so a
+                   look need not ask a socket that was found empty */
     uint32_t spin_ns;
     struct wpipe__mutex lock; /* the socket, frames, ends, the room */
     struct wpipe__room room;
