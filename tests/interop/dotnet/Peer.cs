@@ -4,6 +4,7 @@
 //
 //     Peer agent                               does what table.c tells it
 //     Peer flaminio|raw|bytes|hello ROLE NAME  the programs of examples/
+//     Peer second ROLE NAME FORM TIMES         where clients are sent on
 //     Peer mixed NAME CLIENTS MESSAGES FIRST   many clients of test_mixed
 using System;
 
@@ -18,6 +19,9 @@ static class Peer
         if (command == "mixed" && args.Length == 5)
             return Mixed.Run(args[1], int.Parse(args[2]), int.Parse(args[3]),
                              int.Parse(args[4]));
+        if (command == "second" && args.Length == 5)
+            return SecondPipe.Run(args[1], args[2], args[3],
+                                  int.Parse(args[4]));
         if (args.Length == 3)
             return Programs.Run(command, args[1], args[2]);
         Console.Error.WriteLine("Peer: how to use it is told in Peer.cs");
