@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 
     if (argc != 5)
         return 2;
-    times = atoi(argv[4]);
+    times = (int)strtol(argv[4], NULL, 10);
     if (strcmp(argv[3], "wrapper") == 0)
         options.second_pipe = WPIPE_SECOND_PIPE_WRAPPER;
     if (strcmp(argv[1], "server") == 0)
