@@ -51,11 +51,16 @@ typedef struct wpipe_stream_facts {
  * Take the pipe name `name` and listen on it. NULL makes a name that nobody
  * else has; wpipe_listener_name tells it. \\.\pipe\x means x.
  *
+ * With options.foreign it listens at a foreign door, too, or there alone; with
+ * WPIPE_FOREIGN_ONLY a name that begins with '/' is the path of the socket.
+ *
  * Returns 0 and the listener in *ret.
  * Errors: WPIPE_ENAME (empty, over WPIPE_NAME_MAX bytes, with '/' or control
- *     characters, "." or "..", "anonymous"), WPIPE_EINVAL (options),
- *     WPIPE_EINUSE (error_text names the holder), WPIPE_EACCES (the directory
- *     is not ours or not safe), WPIPE_ENOTSUP (access wider than this user
+ *     characters, "." or "..", "anonymous"; at a foreign door the path must
+ *     not be over 107 bytes, 90 with options.second_pipe), WPIPE_EINVAL
+ *     (options), WPIPE_EINUSE (error_text names the holder), WPIPE_EACCES (the
+ *     directory is not ours or not safe; what is at the path of the foreign
+ *     door is not ours to remove), WPIPE_ENOTSUP (access wider than this user
  *     where there is no shared directory), WPIPE_ENOMEM, WPIPE_ELIMIT,
  *     WPIPE_ESYSTEM.
  * Does not block, but for 100 ms when a dead server's socket is in the way at
@@ -93,11 +98,16 @@ WPIPE_API void wpipe_listener_close(wpipe_listener *listener);
  * Connect to the pipe `name`, waiting up to timeout_ms for its server to
  * appear (without polling), for a free instance, and for the server's word.
  *
+ * The native door is looked for first, then the foreign one (options.foreign).
+ * Where options.second_pipe is set a server behind the latter tells the name
+ * of another pipe, and that is connected to within the same time.
+ *
  * Returns 0 and the stream in *ret.
  * Errors, also when the time is over: WPIPE_ENOTFOUND (no server all the
  *     while), WPIPE_EBUSY (it stayed full), WPIPE_ETIMEDOUT (it did not
  *     answer), WPIPE_EREFUSED (it refused us), WPIPE_EACCES (denied, or the
- *     server is of a user we do not trust), WPIPE_EVERSION, WPIPE_EPROTO,
+ *     server is of a user we do not trust), WPIPE_EVERSION, WPIPE_EPROTO
+ *     (also: what it sent is not the name of a second pipe),
  *     WPIPE_ESTATE (message reading of a byte pipe, conflicting directions),
  *     WPIPE_ENAME, WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ELIMIT, WPIPE_ESYSTEM.
  * Blocks up to timeout_ms; the options may shorten nothing. .NET throws one
@@ -290,8 +300,9 @@ WPIPE_API void wpipe_stream_close(wpipe_stream *stream);
  * the pipe is a native link with all that it can do.
  *
  * Returns 0 and the stream in *ret.
- * Errors: WPIPE_ENOTSUP (a duplex system pipe), WPIPE_EINVAL, WPIPE_ELIMIT,
- *     WPIPE_ENOMEM. Does not block. Source: AnonymousPipeServerStream.
+ * Errors: WPIPE_ENOTSUP (a duplex system pipe, or messages on one without
+ *     options.framing), WPIPE_EINVAL, WPIPE_ELIMIT, WPIPE_ENOMEM.
+ * Does not block. Source: AnonymousPipeServerStream.
  */
 WPIPE_API int wpipe_anonymous(wpipe_stream **ret, int direction,
                               const wpipe_options *options);
@@ -321,7 +332,8 @@ WPIPE_API int wpipe_anonymous_release_client(wpipe_stream *stream);
  * Returns 0 and the stream in *ret.
  * Errors: WPIPE_EINVAL (not a number, not a pipe or socket; the descriptor is
  *     left alone), WPIPE_ETIMEDOUT (the other end is not windpipe and silent),
- *     WPIPE_EPROTO, WPIPE_ESTATE (directions), WPIPE_ENOMEM.
+ *     WPIPE_EPROTO, WPIPE_ESTATE (directions), WPIPE_ENOTSUP (shared memory
+ *     is required and the parent, or the system, refuses it), WPIPE_ENOMEM.
  * Waits up to five seconds for the parent's hello, which is there already.
  * Source: AnonymousPipeClientStream(direction, string).
  */
@@ -332,8 +344,9 @@ WPIPE_API int wpipe_anonymous_open(wpipe_stream **ret, int direction,
 /*
  * Start the program `arguments[0]` (looked up in PATH) with `arguments`, which
  * end with NULL. Each argument "{0}", "{1}" ... is replaced by the string of
- * that one of the `count` anonymous streams (at most 16); the child inherits
- * their ends and standard input, output and error, and this process's copies
+ * that one of the `count` anonymous streams (at most 16): in the child the end
+ * of stream n is descriptor 3 + n, whatever it is here. The child inherits
+ * these ends and standard input, output and error, and this process's copies
  * are released.
  *
  * Returns 0 and the process id in *ret_pid.
