@@ -23,6 +23,7 @@ struct uv_end {
     size_t begin; /* of what was read and is not yet given */
     size_t end;
     int over;
+    int paused;            /* no room for more until something is taken */
     unsigned char *buffer; /* made when something comes */
     struct uv_end *next;   /* of those accepted and not yet taken */
     struct uv_server *server;
@@ -223,8 +224,12 @@ static void read_done(uv_stream_t *handle, ssize_t size, const uv_buf_t *room)
     (void)room;
     if (size > 0) {
         end->end += (size_t)size;
-        if (server)
+        if (server) {
             guest_read(end);
+        } else if (end->size - (end->end - end->begin) < READ_AHEAD) {
+            end->paused = 1;
+            uv_read_stop(handle);
+        }
     } else if (size < 0) {
         end->over = 1;
         uv_read_stop(handle);
@@ -240,8 +245,12 @@ static int64_t uv_receive(void *handle, const void **ret_data)
     struct uv_end *end = handle;
     int64_t size;
 
-    while ((size = message_next(end, ret_data)) < 0 && !end->over)
+    while ((size = message_next(end, ret_data)) < 0 && !end->over) {
+        if (end->paused)
+            uv_read_start(stream(end), read_room, read_done);
+        end->paused = 0;
         uv_run(loop(), UV_RUN_ONCE);
+    }
     return size;
 }
 

@@ -231,10 +231,12 @@ const struct peer peer_socket_plain = {
     .receive = plain_receive,
 };
 
+/* Between two ends it would be the yardstick once more. */
 const struct peer peer_socket_threads = {
     .name = "socket-threads",
     .abilities = PEER_SEES_LEAVING,
-    STREAM_ENDS,
+    .connect = end_connect,
+    .close = end_close,
     .send = end_send,
     .receive = end_receive,
     .serve = socket_serve_threads,

@@ -19,11 +19,13 @@ struct bench {
     int complete;          /* all peers, not only those that targets name */
     unsigned against;      /* if not 0: one bit for each peer that is wanted */
     uint32_t clients;      /* if not 0: of a crowd */
+    uint64_t start_ns;
 };
 
 /* The rows that a case gives. */
 #define OUTCOME_ROWS 8
 struct outcome {
+    int failures; /* of libraries: they are left out from then on */
     int count;
     struct row rows[OUTCOME_ROWS];
 };

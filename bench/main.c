@@ -12,10 +12,11 @@
 
 #include "cases.h"
 
-/* --check begins no further attempt after so many seconds. */
+/* --check repeats nothing after so many seconds. */
 #define CHECK_SECONDS 45
 #define ATTEMPTS      3
 #define NAMES_MAX     32
+#define CASES_MOST    64
 
 struct choice {
     int check;
@@ -208,63 +209,110 @@ static void absent_list(const struct choice *choice)
             printf("skipped: %s is not installed\n", peer_package(id));
 }
 
-static int outcome_met(const struct outcome *outcome)
+/* What is known of a case after one or more attempts. */
+struct trial {
+    int tried;
+    int rows;
+    int met[OUTCOME_ROWS]; /* each row, in one attempt at least */
+};
+
+static int trial_met(const struct trial *trial)
 {
-    for (int i = 0; i < outcome->count; i++)
-        if (!row_met(&outcome->rows[i]))
+    for (int i = 0; i < trial->rows; i++)
+        if (!trial->met[i])
             return 0;
     return 1;
 }
 
-/* Measure one case, again while it misses and there is time. 1 if it met. */
+/* Measure one case and show it. Returns how many libraries have failed. */
 static int case_run(const struct bench *bench, const struct bench_case *one,
-                    int attempts, uint64_t until)
+                    struct trial *trial)
 {
-    struct outcome outcome;
+    struct outcome outcome = { .count = 0 };
     const char *before = "";
 
-    for (int i = 0; i < attempts; i++) {
-        outcome = (struct outcome){ .count = 0 };
-        one->run(bench, one, &outcome);
-        if (outcome_met(&outcome) || interrupted() || clock_now_ns() > until)
-            break;
-        if (i + 1 < attempts)
-            complain("%s: missed, once more", one->name);
-    }
+    one->run(bench, one, &outcome);
+    if (interrupted())
+        return 0;
+    /* A case that failed has one row; when it is repeated it has its own. */
+    if (trial->rows != outcome.count)
+        *trial = (struct trial){ .rows = outcome.count };
+    trial->tried = 1;
     for (int i = 0; i < outcome.count; i++) {
         table_row(stdout, &outcome.rows[i], before);
         before = outcome.rows[i].name;
+        trial->met[i] |= row_met(&outcome.rows[i]);
     }
-    return outcome_met(&outcome);
+    return outcome.failures;
 }
 
-/* Run the chosen cases. Returns the exit code. */
-static int cases_run(const struct choice *choice, const struct bench *bench)
+/*
+ * One attempt at all chosen cases that are not met yet. How many it ran; adds
+ * to *failures.
+ */
+static int cases_try(const struct choice *choice, const struct bench *bench,
+                     struct trial *trials, int attempt, int *failures)
 {
-    uint64_t until = clock_now_ns() + CHECK_SECONDS * 1000000000ull;
-    int met = 1, ran = 0;
+    uint64_t until = bench->start_ns + CHECK_SECONDS * 1000000000ull;
+    int ran = 0;
 
-    absent_list(choice);
-    table_head(stdout);
     for (int i = 0; i < bench_case_count && !interrupted(); i++) {
         const struct bench_case *one = &bench_cases[i];
 
         if (!case_wanted(choice, one))
             continue;
         if (one->slice.placement == PLACE_SPLIT && bench->places.count < 2) {
-            printf("%-24s skipped, one processor only\n", one->name);
+            if (attempt == 0)
+                printf("%-24s skipped, one processor only\n", one->name);
             continue;
         }
-        met &= case_run(bench, one, choice->check ? ATTEMPTS : 1, until);
+        if (attempt > 0 && (trial_met(&trials[i]) || clock_now_ns() > until))
+            continue;
+        if (attempt > 0 && ran == 0)
+            printf("once more, what was missed:\n");
+        *failures += case_run(bench, one, &trials[i]);
         ran++;
     }
+    return ran;
+}
+
+/* Name what was missed each time. 1 when there is something. */
+static int misses_list(const struct trial *trials)
+{
+    int missed = 0;
+
+    for (int i = 0; i < bench_case_count; i++) {
+        if (!trials[i].tried || trial_met(&trials[i]))
+            continue;
+        printf("%s %s", missed ? "," : "missed:", bench_cases[i].name);
+        missed = 1;
+    }
+    puts(missed ? "" : "all targets are met");
+    return missed;
+}
+
+/* Run the chosen cases. Returns the exit code. */
+static int cases_run(const struct choice *choice, const struct bench *bench)
+{
+    static struct trial trials[CASES_MOST];
+    int ran, failures = 0, missed = 0;
+
+    if (bench_case_count > CASES_MOST)
+        return 2;
+    absent_list(choice);
+    table_head(stdout);
+    ran = cases_try(choice, bench, trials, 0, &failures);
+    for (int i = 1; choice->check && i < ATTEMPTS; i++)
+        cases_try(choice, bench, trials, i, &failures);
     if (interrupted())
         return 130;
     if (ran == 0) {
         complain("nothing was measured");
         return 2;
     }
-    return choice->check && !met;
+    if (choice->check)
+        missed = misses_list(trials);
+    return missed || failures > 0;
 }
 
 static int bench_open(struct bench *bench, const struct choice *choice,
@@ -276,6 +324,7 @@ static int bench_open(struct bench *bench, const struct choice *choice,
         .rounds = 5,
         .complete = !choice->check,
         .against = choice->against,
+        .start_ns = clock_now_ns(),
     };
     if (choice->seconds > 0)
         bench->seconds = choice->seconds;

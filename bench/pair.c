@@ -114,7 +114,8 @@ static void peers_choose(const struct bench *bench,
 
 /* One round. 1 when it counts, 0 when dropped, -1 when ours has failed. */
 static int round_once(const struct bench *bench, const struct bench_case *self,
-                      const struct slice *slice, struct samples *samples)
+                      const struct slice *slice, struct samples *samples,
+                      int *failures)
 {
     int split = slice->placement != PLACE_SAME, at = samples->rounds;
     double before = split ? line_round_trip(&bench->places) : 0, after;
@@ -127,6 +128,7 @@ static int round_once(const struct bench *bench, const struct bench_case *self,
         if (!interrupted())
             complain("%s: %s failed", self->name, peer_get(id)->name);
         samples->active[id] = 0;
+        ++*failures;
     }
     if (!samples->active[self->ours] || interrupted())
         return -1;
@@ -139,16 +141,20 @@ static int round_once(const struct bench *bench, const struct bench_case *self,
 }
 
 static int rounds_run(const struct bench *bench, const struct bench_case *self,
-                      const struct slice *slice, struct samples *samples)
+                      const struct slice *slice, struct samples *samples,
+                      int *failures)
 {
     int rounds = bench->rounds < ROUNDS_MAX ? bench->rounds : ROUNDS_MAX;
+    int many = slice->clients > 0; /* they take their time to come together */
     struct load before, after;
     int r = 0;
 
+    if (many && !bench->complete && rounds > 3)
+        rounds -= 2;
     load_sample(&before);
     while (samples->rounds < rounds && samples->dropped <= rounds + 1 &&
            r >= 0) {
-        r = round_once(bench, self, slice, samples);
+        r = round_once(bench, self, slice, samples, failures);
         samples->dropped += r == 0;
     }
     load_sample(&after);
@@ -391,7 +397,7 @@ void pair_run(const struct bench *bench, const struct bench_case *self,
         slice.seconds *= 2;
     samples = (struct samples){ .rounds = 0 };
     peers_choose(bench, self, &slice, samples.active);
-    if (rounds_run(bench, self, &slice, &samples) < 0) {
+    if (rounds_run(bench, self, &slice, &samples, &outcome->failures) < 0) {
         outcome_row(outcome, self->name, "")->failed = 1;
         return;
     }
