@@ -151,8 +151,12 @@ static int options_parse(struct choice *choice, int argc, char **argv)
     return 0;
 }
 
+/* By its whole name; or by its beginning, if that is no whole name. */
 static int case_named(const struct bench_case *one, const char *name)
 {
+    for (int i = 0; i < bench_case_count; i++)
+        if (strcmp(bench_cases[i].name, name) == 0)
+            return one == &bench_cases[i];
     return strncmp(one->name, name, strlen(name)) == 0;
 }
 
