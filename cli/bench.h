@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The two ways that `windpipe bench` compares, behind one pair of calls: a
- * windpipe stream, and the plain AF_UNIX stream with a four-byte length before
- * each message that programs write for themselves. In bench_link.c; used by
- * bench.c alone.
+ * windpipe stream, and the AF_UNIX stream with a four-byte length before each
+ * message that programs write for themselves, with one write for a small
+ * message and a reader that takes all there is at once. In bench_link.c;
+ * used by bench.c alone.
  */
 #ifndef WINDPIPE_CLI_BENCH_H
 #define WINDPIPE_CLI_BENCH_H
@@ -20,14 +21,17 @@ enum {
     LINKS
 };
 
-/* Both ends give up on each other after this time. */
+/* Both ends give up on each other after this time; and the read-ahead. */
 enum {
-    BENCH_PATIENCE_MS = 10000
+    BENCH_PATIENCE_MS = 10000,
+    BENCH_AHEAD = 1 << 16 /* is read at least, if it is there */
 };
 
 struct bench_link {
     wpipe_stream *stream; /* LINK_WINDPIPE */
-    int fd;               /* LINK_UNIX */
+    int fd;               /* LINK_UNIX, and what was read of it ahead */
+    size_t begin, end;
+    char ahead[2 * BENCH_AHEAD];
 };
 
 /* What the measuring end asks of the other. */
