@@ -100,6 +100,25 @@ void wpipe__ring_commit(struct wpipe__ring_out *out,
     out->head += space;
 }
 
+int wpipe__ring_put_plain(struct wpipe__ring_out *out,
+                          const struct wpipe__control *theirs, const void *data,
+                          uint32_t size)
+{
+    uint64_t space = wpipe__record_space(0, size);
+    uint64_t at = out->head & (out->size - 1);
+
+    if (space > out->size - at) /* a PAD goes in front */
+        return 0;
+    if (out->head - out->tail + space + WPIPE__RING_RESERVE > out->size &&
+        (refresh_tail(out, theirs) < 0 ||
+         out->head - out->tail + space + WPIPE__RING_RESERVE > out->size))
+        return 0;
+    store_word(out->bytes + at, header_word(0, size));
+    memcpy(out->bytes + at + WPIPE__RECORD_HEADER, data, size);
+    out->head += space;
+    return 1;
+}
+
 void wpipe__ring_mark(struct wpipe__ring_out *out, uint32_t flag)
 {
     store_word(out->bytes + (out->head & (out->size - 1)),

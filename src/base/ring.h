@@ -118,6 +118,13 @@ uint8_t *wpipe__ring_reserve(struct wpipe__ring_out *out,
 void wpipe__ring_commit(struct wpipe__ring_out *out,
                         const struct wpipe__record *record);
 
+/* A record without flags, reserved, copied and committed in one go: the common
+ * case, made short. 1; 0 when there is no room, or ring_reserve has to say
+ * more about it. */
+int wpipe__ring_put_plain(struct wpipe__ring_out *out,
+                          const struct wpipe__control *theirs, const void *data,
+                          uint32_t size);
+
 /* A record without payload, out of the reserve: ABORT or FIN. */
 void wpipe__ring_mark(struct wpipe__ring_out *out, uint32_t flag);
 

@@ -362,30 +362,46 @@ static int fetched(void *user)
     return f->got >= 0 ? 1 : link->transport->look(link, &record);
 }
 
-int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size, int timeout_ms)
+/* May the next read be a fetch? */
+static int is_plain(const struct wpipe_stream *s, const void *buf, size_t size)
+{
+    return s->reads_messages && !s->begun && !s->opened && buf != NULL &&
+           size > 0 && s->link->transport->fetch != NULL &&
+           s->poller == WPIPE__NO_HANDLE;
+}
+
+/* Kept apart, so that what a read costs when a message is there stays small. */
+static __attribute__((noinline)) int64_t read_or_wait(struct wpipe_stream *s,
+                                                      void *buf, size_t size,
+                                                      int timeout_ms)
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
+    struct fetching f = { s, buf, size, -1 };
     wpipe_piece piece = { buf, size };
-    struct fetching f = { stream, buf, size, -1 };
+    int r;
+
+    if (timeout_ms != 0 && is_plain(s, buf, size)) {
+        r = wpipe__link_wait(s->link, WPIPE__WANT_DATA, fetched, &f, &timer);
+        if (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN)
+            return r;
+        if (f.got >= 0)
+            return f.got;
+    }
+    return read_pieces(s, &piece, 1, &timer);
+}
+
+int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size, int timeout_ms)
+{
     int64_t r = wpipe__stream_check(stream, WPIPE_IN);
 
     if (r < 0)
         return r;
-    if (buf != NULL && size > 0 && stream->reads_messages && !stream->begun &&
-        !stream->opened && stream->link->transport->fetch != NULL &&
-        stream->poller == WPIPE__NO_HANDLE) {
+    if (is_plain(stream, buf, size)) {
         r = fetch(stream, buf, size);
-        if (r < 0 && timeout_ms != 0) {
-            r = wpipe__link_wait(stream->link, WPIPE__WANT_DATA, fetched, &f,
-                                 &timer);
-            if (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN)
-                return r;
-            r = f.got;
-        }
         if (r >= 0)
             return r;
     }
-    return read_pieces(stream, &piece, 1, &timer);
+    return read_or_wait(stream, buf, size, timeout_ms);
 }
 
 /* ---- peek ---------------------------------------------------------------- */

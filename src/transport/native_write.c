@@ -154,16 +154,26 @@ static int put_framed(struct wpipe__native *n, const struct wpipe__parcel *p)
 
 /* ---- shared -------------------------------------------------------------- */
 
-/* Now and then: is anybody still there? A peer that sleeps is asked by its
- * bell, a full ring by the wait for room. */
-static void check_peer(struct wpipe__native *n)
+/* The largest record: both ends copy at a time, each its own. */
+static uint32_t most_shared(const struct wpipe__native *n)
 {
-    if (++n->unchecked < RECORDS_UNCHECKED)
-        return;
+    return (uint32_t)wpipe__min_u64(n->out.size / 8, FRAGMENT_SHARED);
+}
+
+static void ask_peer(struct wpipe__native *n)
+{
     n->unchecked = 0;
     wpipe__mutex_lock(&n->link.lock);
     (void)wpipe__native_pump(n);
     wpipe__mutex_unlock(&n->link.lock);
+}
+
+/* Now and then: is anybody still there? A peer that sleeps is asked by its
+ * bell, a full ring by the wait for room. */
+static void check_peer(struct wpipe__native *n)
+{
+    if (++n->unchecked >= RECORDS_UNCHECKED)
+        ask_peer(n);
 }
 
 static int reserve_shared(struct wpipe__native *n,
@@ -241,18 +251,19 @@ int wpipe__native_put(struct wpipe__link *link,
 int wpipe__native_post(struct wpipe__link *link, const void *data, size_t size)
 {
     struct wpipe__native *n = wpipe__native(link);
-    struct wpipe__record record = { .size = (uint32_t)size };
-    uint8_t *to;
-    int error;
+    uint64_t at = n->out.head;
 
-    if (!wpipe__out_shared(n) || size > wpipe__native_fragment(link) ||
-        size > link->terms.max_out || wpipe__native_end(n, 1) < 0)
+    if (!wpipe__out_shared(n) || size > most_shared(n) ||
+        size > link->terms.max_out || n->in_message ||
+        wpipe__native_end(n, 1) < 0 ||
+        !wpipe__ring_put_plain(&n->out, n->theirs, data, (uint32_t)size))
         return 0;
-    to = wpipe__ring_reserve(&n->out, n->theirs, &record, &error);
-    if (to == NULL)
-        return 0;
-    memcpy(to, data, size);
-    commit_shared(n, &record);
+    n->message_at = at;
+    n->sent += size;
+    atomic_store_explicit(&n->solid, n->out.head, memory_order_relaxed);
+    wpipe__ring_publish(&n->out, n->mine);
+    wpipe__native_ring_reader(n);
+    check_peer(n);
     return 1;
 }
 
@@ -394,10 +405,7 @@ uint32_t wpipe__native_fragment(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
 
-    if (wpipe__out_shared(n))
-        return (uint32_t)wpipe__min_u64(wpipe__ring_fragment(n->out.size) / 2,
-                                        FRAGMENT_SHARED);
-    return frame_most(n);
+    return wpipe__out_shared(n) ? most_shared(n) : frame_most(n);
 }
 
 int wpipe__native_drained(struct wpipe__link *link)
