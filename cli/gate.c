@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "output.h"
@@ -33,6 +34,35 @@ bool gate_is(const char *text)
            after(text, "tcp-listen:") != NULL;
 }
 
+/* One name that is looked for. */
+struct search {
+    const char *name;
+    bool found;
+};
+
+static int compare(const char *name, const wpipe_foreign_facts *facts,
+                   void *user)
+{
+    struct search *search = user;
+
+    if (strcmp(name, search->name) == 0)
+        search->found = facts->listening != 0; /* or cannot be known */
+    return search->found;
+}
+
+/* Is there a server at the foreign door? Not by knocking, which it would take
+ * for a client. */
+static bool has_foreign(const char *name)
+{
+    const char *bare = after(name, "\\\\.\\pipe\\");
+    struct search search = { .name = bare != NULL ? bare : name };
+    struct stat status;
+
+    if (name[0] == '/')
+        return stat(name, &status) == 0 && S_ISSOCK(status.st_mode);
+    return wpipe_list_foreign(compare, &search) >= 0 && search.found;
+}
+
 /*
  * Without -w an absent pipe is an error at once. Returns the time to give to
  * the connect itself, or the error.
@@ -40,6 +70,7 @@ bool gate_is(const char *text)
 static int connect_time(const struct options *options, const char *name,
                         int *ret_ms)
 {
+    const bool only_foreign = options->foreign || options->second;
     int r;
 
     if (options->wait_ms >= 0) {
@@ -47,8 +78,10 @@ static int connect_time(const struct options *options, const char *name,
         return 0;
     }
     *ret_ms = ANSWER_MS;
-    r = wpipe_wait_for(name, 0);
-    return r == WPIPE_ETIMEDOUT ? WPIPE_ENOTFOUND : r;
+    r = only_foreign ? WPIPE_ETIMEDOUT : wpipe_wait_for(name, 0);
+    if (r == WPIPE_ETIMEDOUT)
+        r = has_foreign(name) ? 0 : WPIPE_ENOTFOUND;
+    return r;
 }
 
 int gate_connect(wpipe_stream **ret, const struct options *options,

@@ -108,6 +108,8 @@ expect 2 "--framing of another kind"
 like "le31" "$err" "--framing of another kind: says which"
 run call --foreign demo hello
 expect 2 "call --foreign: a call needs ids"
+run connect --second-pipe pipes demo
+expect 2 "--second-pipe of another kind"
 run ls --framing le32
 expect 2 "ls --framing"
 run serve --echo --exec cat demo
