@@ -118,7 +118,8 @@ struct peer {
 enum peer_id {
     PEER_NONE,
     PEER_WINDPIPE, /* streams, write and read */
-    PEER_INPLACE,  /* streams, filled and looked at where the bytes lie */
+    PEER_INPLACE,  /* streams, filled and touched where the bytes lie */
+    PEER_SCAN,     /* the same, looked at as a whole */
     PEER_SERVER,   /* a client's send to a server's wait */
     PEER_CONTROL,  /* a bare ring: what the machine can do */
     PEER_BUFFERS,  /* two shared buffers and memcpy, the same for large ones */
@@ -147,6 +148,7 @@ int peer_is_alternative(enum peer_id id);
 
 extern const struct peer peer_windpipe;
 extern const struct peer peer_inplace;
+extern const struct peer peer_scan;
 extern const struct peer peer_server;
 extern const struct peer peer_control;
 extern const struct peer peer_buffers;

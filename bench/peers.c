@@ -32,6 +32,7 @@ static const struct {
 } peers[PEERS] = {
     [PEER_WINDPIPE] = { &peer_windpipe, NULL },
     [PEER_INPLACE] = { &peer_inplace, NULL },
+    [PEER_SCAN] = { &peer_scan, NULL },
     [PEER_SERVER] = { &peer_server, NULL },
     [PEER_CONTROL] = { &peer_control, NULL },
     [PEER_BUFFERS] = { &peer_buffers, NULL },

@@ -35,6 +35,12 @@ set border 3
 set tics nomirror
 """
 
+# The second of two pictures side by side has the legend of both.
+LEGEND = """set key outside right top samplen 2
+set origin 0.42,0
+set size 0.58,1
+"""
+
 
 def load(path):
     """The figures, as a list of dictionaries."""
@@ -82,11 +88,13 @@ def latency(figures, directory):
     text += ("set multiplot layout 1,2\nset logscale y\n"
              "set ylabel 'round trip of 64 bytes, us'\n"
              "set xlabel 'percentile'\n"
-             "set xtics ('25' 0.125, '50' 0.301, '90' 1, '99' 2, '99.9' 3,"
-             " '99.99' 4)\n")
+             "set xtics ('50' 0.301, '90' 1, '99' 2, '99.9' 3,"
+             " '99.99' 4)\nset key off\nset size 0.42,1\n")
     for case, title in (("rtt-64-split", "two processors"),
                         ("rtt-64-one-cpu", "one processor")):
         text += "set title '%s'\n" % title
+        if title == "one processor":
+            text += LEGEND
         text += lines({name: points(figures, name, nines, case=case, unit="us")
                        for name in STYLES})
     return text + "unset multiplot\n"
@@ -119,9 +127,12 @@ def crowd(figures, directory):
     sizes = {"crowd-100": 100, "crowd-1k": 1000, "crowd-10k": 10000}
     text = head(directory + "/crowd.png", 1000, 420)
     text += ("set multiplot layout 1,2\nset logscale xy\n"
-             "set xlabel 'clients'\nset xtics (100, 1000, 10000)\n")
+             "set xlabel 'clients'\nset xtics (100, 1000, 10000)\n"
+             "set key off\nset size 0.42,1\n")
     for kind, label in (("memory-idle", "server memory of each, idle, KiB"),
                         ("connect", "all connect, ms")):
+        if kind == "connect":
+            text += LEGEND
         series = {}
         for name in STYLES:
             series[name] = []
@@ -134,11 +145,20 @@ def crowd(figures, directory):
     return text + "unset multiplot\n"
 
 
+def short(value):
+    """3 digits and a letter, as in the table."""
+    for mark in ("", "k", "M", "G"):
+        if value < 999.5:
+            return "%.3g %s" % (value, mark)
+        value /= 1000
+    return "%.3g T" % value
+
+
 def many(figures, directory):
     """Bars: one server and several clients."""
     text = head(directory + "/many.png", 1000, 380, "off")
-    text += ("set multiplot layout 1,3\nset logscale x\n"
-             "set style fill solid 0.8\nset format x '10^{%T}'\nunset border\n")
+    text += ("set multiplot layout 1,3\nset style fill solid 0.8\n"
+             "unset border\nunset grid\nunset xtics\n")
     for case, title in (("fanin-8-w1", "8 clients, 1 in flight: echoes/s"),
                         ("fanin-8-w32", "8 clients, 32 in flight: echoes/s"),
                         ("broadcast-1k-100",
@@ -151,14 +171,16 @@ def many(figures, directory):
                     rows.append((name, figure["value"]))
         if not rows:
             continue
-        text += "set title '%s'\n" % title
-        text += "$bars << EOD\n"
+        text += "set title '%s'\n$bars << EOD\n" % title
         for at, (name, value) in enumerate(rows):
             colour = STYLES[name].split("'")[1].replace("#", "0x")
-            text += "%d %g '%s' %s\n" % (at, value, name, colour)
+            text += '%d %g "%s" %s "%s"\n' % (at, value, name, colour,
+                                              short(value))
         text += "EOD\nset yrange [-0.6:%g]\n" % (len(rows) - 0.4)
-        text += ("plot $bars using (sqrt($2)):1:(1.0):2:($1-0.35):($1+0.35):"
-                 "4:ytic(3) with boxxyerror lc rgb variable notitle\n")
+        text += "set xrange [0:%g]\n" % (1.3 * max(v for _, v in rows))
+        text += ("plot $bars using 2:1:(0):2:($1-0.35):($1+0.35):4:ytic(3) "
+                 "with boxxyerror lc rgb variable notitle, "
+                 "$bars using 2:1:5 with labels left offset 0.5,0 notitle\n")
     return text + "unset multiplot\n"
 
 

@@ -371,13 +371,12 @@ int slice_possible(const struct peer *peer, const struct slice *slice)
 {
     if (peer->most_bytes > 0 && slice->bytes > peer->most_bytes)
         return 0;
-    if (peer->most_window > 0 && slice->window > peer->most_window)
-        return 0;
     if (peer->abilities & PEER_SPINS_ALWAYS && slice->placement != PLACE_SPLIT)
         return 0;
     switch (slice->traffic) {
     case TRAFFIC_FAN:
-        return peer->serve != NULL;
+        return peer->serve != NULL &&
+               (peer->most_window == 0 || slice->window <= peer->most_window);
     case TRAFFIC_BROADCAST:
         return peer->announce != NULL;
     case TRAFFIC_CONNECT:
