@@ -10,9 +10,13 @@
 #include "base/ring.h"
 
 enum {
-    BURST = 32,       /* messages before the next connection has its turn */
-    QUIET_ROUNDS = 16 /* of asking the sockets, then it is armed while others
-                         are busy */
+    BURST = 32, /* messages before the next connection has its turn */
+    /* rounds of asking the sockets in which a connection was quiet, and others
+     * were busy: then it is armed. A look costs little, so where there are few
+     * they stay until their turn on a shared core has come round */
+    QUIET_ROUNDS = 16,
+    FEW_QUIET_ROUNDS = 4096,
+    FEW = 32
 };
 
 /* ---- life --------------------------------------------------------------- */
@@ -184,6 +188,7 @@ void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
     conn->armed = 0; /* if it was rung: a new sleep takes a new epoch */
     wpipe__list_append(&loop->hot, &conn->hot);
     loop->hot_count++;
+    (void)conn->link->transport->same_core(conn->link); /* it tells ours */
 }
 
 void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -466,6 +471,14 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     return QUIET;
 }
 
+static int was_busy_lately(const struct wpipe__loop *loop,
+                           const struct wpipe__conn *conn)
+{
+    uint16_t rounds = (uint16_t)(loop->round - conn->seen);
+
+    return rounds < (loop->hot_count <= FEW ? FEW_QUIET_ROUNDS : QUIET_ROUNDS);
+}
+
 /* Nothing was there. Only memory is worth to be looked at again. */
 static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
                         uint32_t turn)
@@ -475,8 +488,7 @@ static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
     to_the_back(loop, conn);
     if (turn != turn_of(link))
         return; /* the look itself took something off the socket */
-    if (!conn->finished &&
-        (uint16_t)(loop->round - conn->seen) < QUIET_ROUNDS &&
+    if (!conn->finished && was_busy_lately(loop, conn) &&
         link->transport->in_memory(link, WPIPE__WANT_DATA))
         return;
     (void)settle(loop, conn);

@@ -63,6 +63,8 @@ struct wpipe__loop {
     unsigned since_poll; /* messages since the sockets were asked */
     uint16_t round;      /* grows whenever they are, amid messages */
     unsigned no_yield;   /* rests to go before yielding is tried again */
+    uint64_t left_at;    /* when it left a core */
+    int core;            /* where it was last seen; its peers were told */
     unsigned crowded;    /* rests to go that do not spin for long */
     uint8_t waiting;     /* a thread is between enter and exit */
     uint8_t driving;

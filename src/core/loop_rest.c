@@ -12,14 +12,15 @@ enum {
     YIELDS = 2,
     WAITS_WITHOUT_YIELD = 100,
     WAITS_IN_CROWD = 100,
-    TAKEN_NS = 1500,         /* a yield that took this long: another ran; */
-    CROWD_YIELDS = 64,       /* then so many are worth it */
-    CROWD_NS = 10000,        /* this long: many did */
-    LONG_YIELD_NS = 1000000, /* and this long, one who keeps it */
-    SPIN_UNASKED_NS = 5000,  /* of spinning, before it yields to find out */
-    GLANCE_AT = 32,          /* messages between two looks at the sockets */
-    CORES_ASKED = 8,         /* hot connections asked for their core */
-    LATE_ROUNDS = 8          /* looks at sockets that go on after the end */
+    TAKEN_NS = 1500,          /* a yield that took this long: another ran; */
+    CROWD_YIELDS = 64,        /* then so many are worth it */
+    CROWD_NS = 10000,         /* this long: many did */
+    LONG_YIELD_NS = 1000000,  /* and this long, one who keeps it */
+    LEAVE_AGAIN_NS = 1000000, /* between two moves to another core */
+    SPIN_UNASKED_NS = 20000,  /* of spinning, before it yields to find out */
+    GLANCE_AT = 32,           /* messages between two looks at the sockets */
+    CORES_ASKED = 8,          /* hot connections asked for their core */
+    LATE_ROUNDS = 8           /* looks at sockets that go on after the end */
 };
 
 /* rest.stage */
@@ -69,10 +70,29 @@ static int ask_sockets(struct wpipe__loop *loop, uint64_t deadline)
     return n;
 }
 
+/* Peers judge by it whether to spin, and we seldom rest when there is much to
+ * do. */
+static void tell_core(struct wpipe__loop *loop)
+{
+    const struct wpipe__list *node = wpipe__list_first(&loop->hot);
+    int core = wpipe__os_core();
+
+    if (core == loop->core)
+        return;
+    loop->core = core;
+    for (; node != NULL; node = wpipe__list_next(&loop->hot, node)) {
+        struct wpipe__link *link =
+            wpipe__container_of(node, struct wpipe__conn, hot)->link;
+
+        (void)link->transport->same_core(link);
+    }
+}
+
 void wpipe__loop_glance(struct wpipe__loop *loop)
 {
     if (loop->since_poll < GLANCE_AT)
         return;
+    tell_core(loop);
     loop->round++;
     (void)ask_sockets(loop, 0);
 }
@@ -132,7 +152,23 @@ static int is_crowded(const struct wpipe__loop *loop)
     return loop->crowded > 0 || wpipe__awake_crowd();
 }
 
-/* Let others have the core: how long they took (see wait.c). */
+/* As in wait.c, for who has one connection: a server has the core that its
+ * clients leave. */
+static int leave_core(struct wpipe__loop *loop)
+{
+    uint64_t now;
+
+    if (loop->hot_count != 1 || wpipe__awake_crowd() ||
+        hot_in_memory(loop) != 1)
+        return 0;
+    now = wpipe__os_now();
+    if (now - loop->left_at < LEAVE_AGAIN_NS)
+        return 0;
+    loop->left_at = now;
+    return wpipe__os_leave_core();
+}
+
+/* Let others have the core: how long they took. */
 static uint64_t give_way(struct wpipe__loop *loop)
 {
     uint64_t before = wpipe__os_now();
@@ -142,10 +178,8 @@ static uint64_t give_way(struct wpipe__loop *loop)
     wpipe__os_yield();
     wpipe__loop_lock(loop);
     taken = wpipe__os_now() - before;
-    if (taken > CROWD_NS && taken <= LONG_YIELD_NS)
+    if (taken > CROWD_NS && !leave_core(loop) && taken <= LONG_YIELD_NS)
         loop->crowded = WAITS_IN_CROWD;
-    else if (taken > LONG_YIELD_NS && !is_crowded(loop))
-        loop->no_yield = WAITS_WITHOUT_YIELD;
     return taken;
 }
 
@@ -154,6 +188,7 @@ static uint64_t give_way(struct wpipe__loop *loop)
 static int spun_enough(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     uint64_t now = wpipe__os_now();
+    uint64_t taken;
 
     if (rest->spin_end == 0) {
         rest->spin_end = wpipe__min_u64(now + loop->spin_ns,
@@ -163,11 +198,14 @@ static int spun_enough(struct wpipe__loop *loop, struct wpipe__rest *rest)
         return 0;
     }
     if (now < rest->ask_at || now >= rest->spin_end)
-        return now >= rest->spin_end;
+        return now >= rest->spin_end || wpipe__awake_crowd();
     rest->ask_at = now + SPIN_UNASKED_NS;
     if (is_crowded(loop))
         return 1;
-    return loop->no_yield == 0 && give_way(loop) > TAKEN_NS;
+    if (loop->no_yield > 0)
+        return 0;
+    taken = give_way(loop);
+    return taken > TAKEN_NS && taken <= LONG_YIELD_NS;
 }
 
 /* One look's worth of spinning: 1; 0 when it was enough. */
@@ -205,10 +243,12 @@ static int yield(struct wpipe__loop *loop, struct wpipe__rest *rest)
         return 0;
     rest->yields--;
     taken = give_way(loop);
-    if (taken > LONG_YIELD_NS && !is_crowded(loop))
+    if (taken > LONG_YIELD_NS && !is_crowded(loop)) {
         rest->yields = 0;
-    else if (taken > TAKEN_NS && !rest->crowded)
+        loop->no_yield = WAITS_WITHOUT_YIELD;
+    } else if (taken > TAKEN_NS && !rest->crowded) {
         rest->yields = CROWD_YIELDS;
+    }
     rest->crowded |= taken > TAKEN_NS;
     return 1;
 }

@@ -111,6 +111,9 @@ void wpipe__os_user(uint32_t uid, char *buf, size_t size);
 /* How many cores this thread may run on, and the one it is on. */
 int wpipe__os_cores(void);
 int wpipe__os_core(void);
+/* Go on on another core, if this thread may run on one; where it may run stays
+ * as it is. 1, or 0 when that cannot be. Costs some 10 us. */
+int wpipe__os_leave_core(void);
 
 /*
  * Fork: objects remember wpipe__os_generation() when they are made; in a

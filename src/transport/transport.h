@@ -158,6 +158,7 @@ struct wpipe__room {
     _Atomic int wake_next;     /* a wake that found nobody waiting */
     _Atomic uint32_t no_yield; /* waits to go before yielding is tried again;
                                   a guess: two threads may lose a count */
+    _Atomic uint64_t left_at;  /* likewise: when a waiter left a core */
     _Atomic uint32_t crowded;  /* likewise: waits that do not spin for long */
 };
 

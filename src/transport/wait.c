@@ -30,8 +30,11 @@
 #define CROWD_NS       10000u
 #define WAITS_IN_CROWD 100u
 /* Of spinning, before it asks whether others want the core. */
-#define SPIN_UNASKED_NS 5000u
+#define SPIN_UNASKED_NS 20000u
 #define LOOKS_PER_CLOCK 16
+/* Between two moves to another core. */
+#define LEAVE_AGAIN_NS 1000000u
+#define LEFT_LATELY_NS 100000000u
 /* How late a call that never waits may see that the peer has died. */
 #define ASK_AFTER_NS 1000000u
 /* About a microsecond. */
@@ -174,21 +177,39 @@ static int is_crowded(const struct wait *w)
                0;
 }
 
-/* Let others have the core: how long they took. In a crowd it may be long
- * without anybody being greedy. */
+/*
+ * Somebody had the core for long, and the peer was last seen on it. On another
+ * one both of us can run; the scheduler does not see that we need each other,
+ * and would leave us where we wait for the end of its turn each time. With
+ * `again`: if that was so a moment ago.
+ */
+static int leave_core(const struct wait *w, int again)
+{
+    struct wpipe__link *link = w->link;
+    uint64_t since;
+    uint64_t now;
+
+    if (wpipe__awake_crowd() || !link->transport->same_core(link))
+        return 0;
+    now = wpipe__os_now();
+    since =
+        now - atomic_load_explicit(&link->room.left_at, memory_order_relaxed);
+    if (since < LEAVE_AGAIN_NS || (again && since > LEFT_LATELY_NS))
+        return 0;
+    atomic_store_explicit(&link->room.left_at, now, memory_order_relaxed);
+    return wpipe__os_leave_core();
+}
+
+/* Let others have the core: how long they took. */
 static uint64_t give_way(const struct wait *w)
 {
-    struct wpipe__room *room = &w->link->room;
     uint64_t before = wpipe__os_now();
     uint64_t taken;
 
     wpipe__os_yield();
     taken = wpipe__os_now() - before;
-    if (taken > CROWD_NS && taken <= LONG_YIELD_NS)
-        atomic_store_explicit(&room->crowded, WAITS_IN_CROWD,
-                              memory_order_relaxed);
-    else if (taken > LONG_YIELD_NS && !is_crowded(w))
-        atomic_store_explicit(&room->no_yield, WAITS_WITHOUT_YIELD,
+    if (taken > CROWD_NS && !leave_core(w, 0) && taken <= LONG_YIELD_NS)
+        atomic_store_explicit(&w->link->room.crowded, WAITS_IN_CROWD,
                               memory_order_relaxed);
     return taken;
 }
@@ -203,6 +224,7 @@ static int spell_is_over(const struct wait *w, struct spell *spell)
 {
     struct wpipe__room *room = &w->link->room;
     uint64_t now = wpipe__os_now();
+    uint64_t taken;
 
     if (spell->end == 0) {
         spell->end = now + w->link->spin_ns;
@@ -210,12 +232,14 @@ static int spell_is_over(const struct wait *w, struct spell *spell)
         return 0;
     }
     if (now < spell->ask || now >= spell->end)
-        return now >= spell->end;
+        return now >= spell->end || wpipe__awake_crowd();
     spell->ask = now + SPIN_UNASKED_NS;
     if (is_crowded(w))
         return 1;
-    return atomic_load_explicit(&room->no_yield, memory_order_relaxed) == 0 &&
-           give_way(w) > TAKEN_NS;
+    if (atomic_load_explicit(&room->no_yield, memory_order_relaxed) > 0)
+        return 0;
+    taken = give_way(w); /* after long, it is our turn that begins */
+    return taken > TAKEN_NS && taken <= LONG_YIELD_NS;
 }
 
 /* Poll memory for a while. What ready said, or 0 when the time is up. */
@@ -275,10 +299,13 @@ static int yield(const struct wait *w)
     for (i = 0; i < yields && r == 0; i++) {
         taken = give_way(w);
         r = w->ready(w->user);
-        if (taken > LONG_YIELD_NS && !is_crowded(w))
-            break;
         if (taken > TAKEN_NS)
             yields = CROWD_YIELDS;
+        if (taken <= LONG_YIELD_NS || is_crowded(w))
+            continue;
+        atomic_store_explicit(&w->link->room.no_yield, WAITS_WITHOUT_YIELD,
+                              memory_order_relaxed);
+        break;
     }
     return r;
 }
@@ -287,7 +314,7 @@ static int yield(const struct wait *w)
 static int wait_awake(const struct wait *w, int peer_streams)
 {
     const struct wpipe__transport *t = w->link->transport;
-    int spins = !t->same_core(w->link);
+    int spins = !t->same_core(w->link) || leave_core(w, 1);
     int r = 0;
 
     if (spins && peer_streams)
