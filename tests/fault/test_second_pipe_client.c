@@ -8,10 +8,13 @@
 #include "second_pipe_tools.h"
 
 #include <grp.h>
+#include <pthread.h>
 
 enum {
     STRANGER = 65534,
-    SOON_MS = 100
+    SOON_MS = 100,
+    THREADS = 8,
+    ROUNDS = 25
 };
 
 /* ---- a server of another kind -------------------------------------------- */
@@ -578,6 +581,61 @@ static void client_and_server_of_ours(void **state)
     wpipe_server_close(server);
 }
 
+/* Who connects again and again: some leave at once. */
+static void *come_and_go(void *argument)
+{
+    const wpipe_options o = message_options();
+    wpipe_stream *stream;
+    char buf[8];
+    int i;
+
+    for (i = 0; i < ROUNDS; i++) {
+        assert_int_equal(wpipe_connect(&stream, argument, &o, SUPPORT_WAIT_MS),
+                         0);
+        if (i % 3 != 0) {
+            assert_int_equal(wpipe_write(stream, "ping", 4, SUPPORT_WAIT_MS),
+                             4);
+            assert_int_equal(
+                wpipe_read(stream, buf, sizeof(buf), SUPPORT_WAIT_MS), 4);
+            assert_memory_equal(buf, "ping", 4);
+        }
+        wpipe_stream_close(stream);
+    }
+    return NULL;
+}
+
+/* With room for three, so that some wait for a seat at their own pipe, and
+ * some for a name. */
+static void connect_many_at_once(void **state)
+{
+    wpipe_options o = sent_on();
+    const char *name = support_unique_name();
+    pthread_t threads[THREADS];
+    wpipe_server *server;
+    wpipe_event e;
+    int left = 0;
+    int i;
+
+    (void)state;
+    o.max_clients = 3;
+    assert_int_equal(wpipe_server_open(&server, name, &o), 0);
+    for (i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go,
+                                        (void *)(uintptr_t)name),
+                         0);
+    while (left < THREADS * ROUNDS) {
+        assert_int_equal(wpipe_server_wait(server, &e, SUPPORT_WAIT_MS), 1);
+        assert_int_not_equal(e.type, WPIPE_EVENT_REFUSED);
+        left += e.type == WPIPE_EVENT_DISCONNECTED;
+        if (e.type == WPIPE_EVENT_MESSAGE)
+            (void)wpipe_server_send(server, e.from, e.data, e.size);
+        assert_true(wpipe_server_count(server) <= 3);
+    }
+    for (i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    wpipe_server_close(server);
+}
+
 static const int h_pipes = WPIPE_SECOND_PIPE_H_PIPES;
 static const int wrapper = WPIPE_SECOND_PIPE_WRAPPER;
 
@@ -593,6 +651,7 @@ static const struct support_case cases[] = {
     TEST_SLOW(connect_bad_name_is_named),
     TEST(connect_long_name_is_named),
     TEST(connect_is_not_lured_to_another_user),
+    TEST_SLOW(connect_many_at_once),
     TEST(client_hears_each_step),
     TEST(client_closed_on_the_way),
     TEST(client_bad_name_ends_it),

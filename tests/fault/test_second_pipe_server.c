@@ -9,6 +9,7 @@
 
 #include <grp.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 
 enum {
@@ -160,6 +161,42 @@ static void second_pipe_of_a_listener(void **state)
     for (i = 0; i < 2; i++)
         close(fds[i]);
     wpipe_listener_close(listener);
+}
+
+/* In somebody's event loop, which is one of another's: the doors are pollers
+ * in pollers, too, and the system allows five. */
+static void second_pipe_in_an_event_loop(void **state)
+{
+    const wpipe_options o = sent_on();
+    const char *name = support_unique_name();
+    wpipe_server *s = serve(name, &o);
+    struct epoll_event one = { .events = EPOLLIN };
+    struct epoll_event e;
+    int outer = epoll_create1(EPOLL_CLOEXEC);
+    int inner = epoll_create1(EPOLL_CLOEXEC);
+    char second[256];
+    wpipe_event event;
+    int fd;
+
+    (void)state;
+    assert_int_equal(
+        epoll_ctl(inner, EPOLL_CTL_ADD, (int)wpipe_server_fd(s), &one), 0);
+    assert_int_equal(epoll_ctl(outer, EPOLL_CTL_ADD, inner, &one), 0);
+    while (wpipe_server_wait(s, &event, 0) != WPIPE_ETIMEDOUT)
+        ;
+    assert_int_equal(epoll_wait(outer, &e, 1, 0), 0);
+    fd = plain_knock(name);
+    assert_int_equal(epoll_wait(outer, &e, 1, SUPPORT_WAIT_MS), 1);
+    no_event(s);
+    plain_told(fd, second);
+    assert_int_equal(epoll_wait(outer, &e, 1, 0), 0);
+    fd = plain_knock(second);
+    assert_int_equal(epoll_wait(outer, &e, 1, SUPPORT_WAIT_MS), 1);
+    next_event(s, &event, WPIPE_EVENT_CONNECTED);
+    close(fd);
+    close(inner);
+    close(outer);
+    wpipe_server_close(s);
 }
 
 /* At a path: the second is beside it. */
@@ -645,6 +682,7 @@ static const struct support_case cases[] = {
     TEST(second_pipe_name_as_object),
     TEST(second_pipe_beside_native_clients),
     TEST(second_pipe_of_a_listener),
+    TEST(second_pipe_in_an_event_loop),
     TEST(second_pipe_at_a_path),
     TEST(second_pipe_full_server_keeps_them_waiting),
     TEST(second_pipe_long_name_is_refused),
