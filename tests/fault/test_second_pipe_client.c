@@ -584,7 +584,11 @@ static void client_and_server_of_ours(void **state)
 /* Who connects again and again: some leave at once. */
 static void *come_and_go(void *argument)
 {
-    const wpipe_options o = message_options();
+    const wpipe_options o = { .size = sizeof(o),
+                              .type = WPIPE_MESSAGE,
+                              .foreign = WPIPE_FOREIGN_ONLY,
+                              .framing = WPIPE_FRAMING_BE32,
+                              .second_pipe = WPIPE_SECOND_PIPE_H_PIPES };
     wpipe_stream *stream;
     char buf[8];
     int i;
