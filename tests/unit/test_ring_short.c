@@ -131,6 +131,15 @@ static void ring_short_look_never_leads_outside(void **state)
             pair_done(&p);
         }
     }
+    for (uint64_t at = 0; at < SIZE; at += 8) { /* across the end */
+        uint32_t size = (uint32_t)(SIZE - at - 8) + 1;
+
+        pair_at(&p, at);
+        atomic_store(&p.writer.head, at + SIZE);
+        memcpy(p.ring + at, &size, 4);
+        assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data), 0);
+        pair_done(&p);
+    }
     for (uint64_t head = 1; head < 8; head++) {
         pair_at(&p, 0);
         atomic_store(&p.writer.head, head); /* misaligned */
