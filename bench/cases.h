@@ -18,7 +18,7 @@ struct bench {
     int rounds;            /* of slices, for each case */
     int complete;          /* all peers, not only those that targets name */
     unsigned against;      /* if not 0: one bit for each peer that is wanted */
-    uint32_t clients;      /* if not 0: of a crowd */
+    uint32_t clients;      /* if not 0: where there are many */
     uint64_t start_ns;
 };
 

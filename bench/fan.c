@@ -12,7 +12,6 @@
 
 #include "slice.h"
 
-#define FAN_MOST     (CREW_MAX - 1)
 #define FAN_PATIENCE 15.0
 
 struct fan_client {
@@ -196,8 +195,6 @@ int fan_run(const struct peer *peer, const struct slice *slice,
     struct fan_job job = { .peer = peer, .slice = slice, .setup = *setup };
     int r = -1;
 
-    if (slice->clients > FAN_MOST)
-        return -1;
     job.board = memory_share(sizeof(*job.board));
     if (job.board) {
         job.board->crowd.expected = CROWD_ENDLESS;

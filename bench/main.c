@@ -46,7 +46,7 @@ static const char usage_text[] =
     "  --json FILE     also write one JSON object per figure; - is stdout\n"
     "  --seconds S     length of one slice (0.15; with --check 0.1)\n"
     "  --rounds N      slices of each library per case (5)\n"
-    "  --clients N     clients of each crowd\n"
+    "  --clients N     clients, where there are many\n"
     "  --list          name the cases, and the libraries\n"
     "  --help          this text\n";
 

@@ -393,6 +393,10 @@ void pair_run(const struct bench *bench, const struct bench_case *self,
     struct slice slice = self->slice;
 
     slice.seconds = bench->seconds;
+    if (slice.clients > 0 && bench->clients > 0)
+        slice.clients = bench->clients;
+    if (slice.traffic == TRAFFIC_FAN && slice.clients > FAN_MOST)
+        slice.clients = FAN_MOST;
     if (slice.traffic == TRAFFIC_FAN) /* so that everybody has his turns */
         slice.seconds *= 2;
     samples = (struct samples){ .rounds = 0 };

@@ -23,6 +23,9 @@ enum placement {
     PLACE_NONE   /* as the scheduler likes */
 };
 
+/* Clients of a fan: each is a process. */
+#define FAN_MOST (CREW_MAX - 1)
+
 struct slice {
     enum traffic traffic;
     enum placement placement;
