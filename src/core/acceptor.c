@@ -149,8 +149,8 @@ fail:
     return r;
 }
 
-int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
-                         uint64_t tag)
+int wpipe__acceptor_join_apart(struct wpipe__acceptor *a, wpipe__handle poller,
+                               uint64_t tag, uint64_t door_tag)
 {
     int polled = a->polled;
     int r = wpipe__os_poller_add(poller, a->poller, tag);
@@ -159,8 +159,14 @@ int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
         return r;
     unpoll_door(a);
     a->door_poller = poller;
-    a->door_tag = tag;
+    a->door_tag = door_tag;
     return polled ? poll_door(a) : 0;
+}
+
+int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
+                         uint64_t tag)
+{
+    return wpipe__acceptor_join_apart(a, poller, tag, tag);
 }
 
 void wpipe__acceptor_close(struct wpipe__acceptor *a)
@@ -284,9 +290,12 @@ static int accept_one(struct wpipe__acceptor *a)
 }
 
 /* To accept nobody costs the system as much as to accept somebody: ask. */
-static int somebody_knocks(const struct wpipe__acceptor *a)
+static int somebody_knocks(struct wpipe__acceptor *a)
 {
-    return wpipe__os_wait(&a->door.listener, 1, 0) == 1;
+    int knocked = a->knocked;
+
+    a->knocked = 0;
+    return knocked || wpipe__os_wait(&a->door.listener, 1, 0) == 1;
 }
 
 static void accept_some(struct wpipe__acceptor *a)

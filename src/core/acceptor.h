@@ -24,6 +24,7 @@
 #include "core/seats.h"
 #include "transport/door.h"
 #include "transport/door_foreign.h"
+#include "transport/moment.h"
 #include "transport/transport.h"
 
 /* Somebody who was not let in. */
@@ -58,6 +59,7 @@ struct wpipe__acceptor {
     wpipe__handle door_poller; /* where the door is: this one or the owner's */
     uint64_t door_tag;
     wpipe__handle reserve; /* given up to accept one when no other is left */
+    struct wpipe__habit habit; /* of waiting for a hello */
     struct wpipe__table guests;
     struct wpipe__list silent; /* by deadline */
     struct wpipe__list lobby;
@@ -71,6 +73,7 @@ struct wpipe__acceptor {
     uint64_t resume;  /* when to accept again; never: it is being polled */
     uint8_t polled;   /* the listening socket is in the poller */
     uint8_t foreign_polled; /* the foreign door's is */
+    uint8_t knocked;        /* somebody waits there, as the owner has seen */
     uint8_t crowded;        /* it is not, because the lobby is full */
     uint8_t seating;        /* guests are being let in */
 };
@@ -92,6 +95,9 @@ int wpipe__acceptor_open(struct wpipe__acceptor *a,
  * Without it a->poller is readable then. */
 int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
                          uint64_t tag);
+/* The same, and `door_tag` when a->knocked may be set before that. */
+int wpipe__acceptor_join_apart(struct wpipe__acceptor *a, wpipe__handle poller,
+                               uint64_t tag, uint64_t door_tag);
 
 /* Give the name back, then send all guests away. In a forked child it only
  * closes. May be called twice. */

@@ -17,6 +17,7 @@
 #include "core/stream.h"
 #include "transport/door.h"
 #include "transport/door_foreign.h"
+#include "transport/moment.h"
 
 enum {
     ASK_MS = 20 /* for how many clients a full server has */
@@ -54,14 +55,23 @@ static int wait_socket(const struct attempt *a, wpipe__handle socket)
 /* Wait for the verdict. 0; < 0, with a->last telling more of ETIMEDOUT. */
 static int wait_greeting(struct attempt *a, struct wpipe__link *link)
 {
+    static struct wpipe__habit habit;
+    struct wpipe__moment moment = { .habit = &habit,
+                                    .pid = link->peer.pid,
+                                    .spin_ns = link->spin_ns };
     int r;
 
     for (;;) {
         r = wpipe__native_greeted(link);
         if (r < 0)
             return r;
-        if (r == WPIPE__GREET_DONE)
+        if (r == WPIPE__GREET_DONE) {
+            wpipe__moment_paid(&moment);
             return 0;
+        }
+        if (a->deadline != 0 && r == WPIPE__GREET_PENDING &&
+            wpipe__moment_more(&moment))
+            continue;
         /* once it said that it is full, that is what is in the way */
         if (r == WPIPE__GREET_QUEUED)
             a->last = WPIPE_EBUSY;

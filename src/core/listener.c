@@ -12,11 +12,14 @@
 #include "core/acceptor.h"
 #include "core/facts.h"
 #include "core/stream.h"
+#include "transport/moment.h"
 
 enum {
     TAG_WAKE = 1,
     TAG_SEAT = 2,
-    TAG_ACCEPTOR = 3
+    TAG_ACCEPTOR = 3,
+    TAG_DOOR = 4,
+    TAGS = 4
 };
 
 struct wpipe_listener {
@@ -25,7 +28,9 @@ struct wpipe_listener {
     uint32_t generation;
     wpipe__handle poller;
     wpipe__handle wake;
+    _Atomic int woken;  /* wake is set, or about to be */
     wpipe__handle seat; /* a seat is free again; also: look at the lobby */
+    struct wpipe__habit habit;
     struct wpipe__link *link; /* just let in */
 };
 
@@ -112,7 +117,8 @@ int wpipe_listen(wpipe_listener **ret, const char *name,
     r = wpipe__acceptor_open(&l->acceptor, &owner, name, &o, l->seat);
     if (r < 0)
         goto fail;
-    r = wpipe__acceptor_join(&l->acceptor, l->poller, TAG_ACCEPTOR);
+    r = wpipe__acceptor_join_apart(&l->acceptor, l->poller, TAG_ACCEPTOR,
+                                   TAG_DOOR);
     if (r < 0)
         goto fail;
     o.error_text = NULL; /* the caller's buffer is for this call only */
@@ -173,23 +179,51 @@ static int make_stream(struct wpipe_listener *l, struct wpipe_stream **ret)
     return 0;
 }
 
+/* Once after a wake: the flag is asked only when it is set. */
+static int is_woken(struct wpipe_listener *l)
+{
+    return atomic_exchange(&l->woken, 0) && wpipe__os_flag_clear(l->wake);
+}
+
+/* What is to be done; waits for it, a moment awake and then asleep. */
+static int ask_poller(struct wpipe_listener *l, uint64_t deadline,
+                      uint64_t tags[TAGS])
+{
+    uint64_t until = wpipe__acceptor_until(&l->acceptor);
+    struct wpipe__moment moment = {
+        .habit = &l->habit,
+        .spin_ns = deadline == 0 ? 0 : (uint32_t)l->options.spin_us * 1000u,
+    };
+    int n;
+
+    while (wpipe__moment_more(&moment)) {
+        n = wpipe__os_poller_wait(l->poller, tags, TAGS, 0);
+        if (n == 0)
+            continue;
+        wpipe__moment_paid(&moment);
+        return n;
+    }
+    return wpipe__os_poller_wait(l->poller, tags, TAGS,
+                                 wpipe__min_u64(deadline, until));
+}
+
 /* Sleep until something is to be done: 0 or more. WPIPE_EWOKEN;
  * WPIPE_ETIMEDOUT, with something to be done all the same, maybe. */
 static int sleep_once(struct wpipe_listener *l, uint64_t deadline)
 {
-    uint64_t until = wpipe__acceptor_until(&l->acceptor);
-    uint64_t tags[3];
+    uint64_t tags[TAGS];
     int woken = 0;
     int n;
     int i;
 
-    n = wpipe__os_poller_wait(l->poller, tags, 3,
-                              wpipe__min_u64(deadline, until));
+    n = ask_poller(l, deadline, tags);
     if (n < 0)
         return n;
     for (i = 0; i < n; i++) {
-        if (tags[i] == TAG_WAKE)
-            woken = wpipe__os_flag_clear(l->wake);
+        if (tags[i] == TAG_DOOR)
+            l->acceptor.knocked = 1;
+        else if (tags[i] == TAG_WAKE)
+            woken = is_woken(l);
         else if (tags[i] == TAG_SEAT)
             (void)wpipe__os_flag_clear(l->seat);
     }
@@ -217,7 +251,7 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
         return WPIPE_EINVAL;
     if (listener->generation != wpipe__os_generation())
         return WPIPE_ESTATE;
-    if (wpipe__os_flag_clear(listener->wake))
+    if (is_woken(listener))
         return WPIPE_EWOKEN;
     deadline = wpipe__os_deadline(timeout_ms);
     for (;;) {
@@ -252,6 +286,8 @@ intptr_t wpipe_listener_fd(const wpipe_listener *listener)
 
 void wpipe_listener_wake(wpipe_listener *listener)
 {
-    if (listener != NULL && listener->generation == wpipe__os_generation())
-        wpipe__os_flag_set(listener->wake);
+    if (listener == NULL || listener->generation != wpipe__os_generation())
+        return;
+    wpipe__os_flag_set(listener->wake);
+    atomic_store(&listener->woken, 1);
 }

@@ -114,6 +114,9 @@ int wpipe__os_core(void);
 /* Go on on another core, if this thread may run on one; where it may run stays
  * as it is. 1, or 0 when that cannot be. Costs some 10 us. */
 int wpipe__os_leave_core(void);
+/* 1 when this thread and that process (0: whatever it is) have one core
+ * between them, so that only one of them can run. */
+int wpipe__os_one_core(int64_t pid);
 
 /*
  * Fork: objects remember wpipe__os_generation() when they are made; in a

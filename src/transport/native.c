@@ -381,6 +381,7 @@ static void native_leave(struct wpipe__link *link, uint32_t state)
 {
     struct wpipe__native *n = wpipe__native(link);
     int gone; /* then nobody is there to be told */
+    int told = 0;
 
     wpipe__mutex_lock(&link->lock);
     gone = wpipe__native_end(n, 1) < 0;
@@ -389,10 +390,12 @@ static void native_leave(struct wpipe__link *link, uint32_t state)
          * before is seen by whoever sees the state */
         atomic_store_explicit(&n->mine->state, state, memory_order_release);
         if (!gone && !(wpipe__out_shared(n) && n->peer_moved))
-            wpipe__native_farewell(n, state);
+            told = wpipe__native_farewell(n, state);
     }
     n->left = 1;
-    if (!gone)
+    /* who closes frees next; the peer knows, and our copies in forked children
+     * do not matter to it */
+    if (!gone && !(told && state == WPIPE__STATE_CLOSED))
         wpipe__os_shutdown(link->socket);
     wpipe__link_notify(link);
     wpipe__mutex_unlock(&link->lock);

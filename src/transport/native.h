@@ -126,8 +126,8 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
 int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value);
 /* Tell the peer how far we have read. */
 void wpipe__native_credit(struct wpipe__native *n);
-/* Our last words: the same, and that we leave. */
-void wpipe__native_farewell(struct wpipe__native *n, uint32_t state);
+/* Our last words: the same, and that we leave. 1 when they were sent. */
+int wpipe__native_farewell(struct wpipe__native *n, uint32_t state);
 /* As credit, to answer its WANT, which is done with. */
 void wpipe__native_answer(struct wpipe__native *n);
 /* What receivers of a ring of this size grant on the socket; senders keep

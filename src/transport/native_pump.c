@@ -120,7 +120,7 @@ void wpipe__native_credit(struct wpipe__native *n)
         n->credit_sent = tail;
 }
 
-void wpipe__native_farewell(struct wpipe__native *n, uint32_t state)
+int wpipe__native_farewell(struct wpipe__native *n, uint32_t state)
 {
     struct wpipe__frame f = { .type = WPIPE__FRAME_STATE, .value = state };
     uint8_t bytes[CREDIT_SIZE + WPIPE__FRAME_HEADER];
@@ -128,8 +128,8 @@ void wpipe__native_farewell(struct wpipe__native *n, uint32_t state)
 
     (void)encode_credit(n, bytes);
     wpipe__frame_encode(&f, bytes + CREDIT_SIZE);
-    /* whoever does not hear it has left, or will see that the socket ends */
-    (void)wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE);
+    return wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE) ==
+           (int64_t)sizeof bytes;
 }
 
 void wpipe__native_answer(struct wpipe__native *n)

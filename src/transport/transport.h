@@ -23,6 +23,7 @@
 
 #include "base/record.h"
 #include "os/os.h"
+#include "transport/moment.h"
 
 struct wpipe__link;
 
@@ -152,6 +153,7 @@ struct wpipe__room {
     int waiters;
     _Atomic uint64_t asked;    /* when a call that may not wait last looked at
                                the socket */
+    struct wpipe__habit habit; /* of waiting for the socket */
     unsigned users[3];         /* how many want DATA, ROOM, DRAINED */
     _Atomic uint32_t turn;     /* grows whenever something came in */
     _Atomic unsigned woken;    /* wants whose waits a wake is to end */

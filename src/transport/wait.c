@@ -332,6 +332,26 @@ static int wait_awake(const struct wait *w, int peer_streams)
     return r;
 }
 
+/* Only the socket can tell: stay awake for a moment all the same. As spin. */
+static int linger(const struct wait *w)
+{
+    struct wpipe__moment moment = { .habit = &w->link->room.habit,
+                                    .pid = w->link->peer.pid,
+                                    .spin_ns = w->link->spin_ns };
+    int r;
+
+    while (wpipe__moment_more(&moment)) {
+        r = w->ready(w->user);
+        if (r == 0 && was_woken(w))
+            r = WPIPE_EWOKEN;
+        if (r != 0) {
+            wpipe__moment_paid(&moment);
+            return r;
+        }
+    }
+    return 0;
+}
+
 /* Count us in or out of those who want; the caller arms. Link locked. */
 static void count(struct wait *w, int in)
 {
@@ -452,11 +472,12 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
     if (timer->timeout_ms == 0)
         return look_at_socket(&w);
     in_memory = link->transport->in_memory(link, mask);
-    if (in_memory && link->spin_ns > 0) {
+    if (in_memory && link->spin_ns > 0)
         r = wait_awake(&w, in_memory == 2);
-        if (r != 0)
-            return r;
-    }
+    else
+        r = linger(&w);
+    if (r != 0)
+        return r;
     w.deadline = wpipe__timer_deadline(timer);
     wpipe__mutex_lock(&link->lock);
     count(&w, 1);
