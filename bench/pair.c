@@ -366,6 +366,7 @@ static void best_row(const struct bench_case *self,
     }
     target.against = best;
     target_row(self, samples, &target, outcome);
+    outcome->rows[outcome->count - 1].best = 1;
 }
 
 static int target_used(const struct target *target)

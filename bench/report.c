@@ -83,13 +83,14 @@ static const char *verdict(const struct row *row)
 
 void table_head(FILE *file)
 {
-    fprintf(file, "%-24s %8s %-9s %-16s %8s %8s  %-14s\n", "case", "ours", "",
+    fprintf(file, "%-24s %8s %-9s %-18s %8s %8s  %-14s\n", "case", "ours", "",
             "against", "theirs", "ratio", "target");
 }
 
 void table_row(FILE *file, const struct row *row, const char *name_before)
 {
     char ours[24], theirs[24], ratio[32], target[40], line[32] = "";
+    char against[40] = "-";
     int again = strcmp(row->name, name_before) == 0;
 
     number_text(ours, sizeof(ours), row->ours, row->failed);
@@ -97,12 +98,14 @@ void table_row(FILE *file, const struct row *row, const char *name_before)
                 row->failed || row->theirs <= 0);
     ratio_text(ratio, sizeof(ratio), row);
     target_text(target, sizeof(target), row);
+    if (row->against)
+        snprintf(against, sizeof(against), "%s%s", row->best ? "best: " : "",
+                 row->against);
     if (row->line_ns > 0 && !again)
         snprintf(line, sizeof(line), "line %.0f ns", row->line_ns);
-    fprintf(file, "%-24s %8s %-9s %-16s %8s %8s  %-14s %-6s %s\n",
+    fprintf(file, "%-24s %8s %-9s %-18s %8s %8s  %-14s %-6s %s\n",
             again ? "" : row->name, again ? "" : ours,
-            again || row->failed ? "" : row->unit,
-            row->against ? row->against : "-", theirs, ratio, target,
-            verdict(row), line);
+            again || row->failed ? "" : row->unit, against, theirs, ratio,
+            target, verdict(row), line);
     fflush(file);
 }

@@ -36,6 +36,7 @@ struct row {
     const char *unit;
     double ours;
     const char *against; /* the other; NULL: there is none */
+    int best;            /* and it is the best of all */
     double theirs;
     double ratio; /* gain, or cost for JUDGE_COST; 0: none */
     enum judge judge;
