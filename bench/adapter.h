@@ -140,6 +140,9 @@ enum peer_id {
 /* NULL when its library was not there when this was built. */
 const struct peer *peer_get(enum peer_id id);
 
+/* The name of what is not there; NULL: it is, or never was meant to be. */
+const char *peer_missing(enum peer_id id);
+
 /* What Debian calls the package it needs; NULL: none. */
 const char *peer_package(enum peer_id id);
 

@@ -209,8 +209,9 @@ static void cases_list(void)
 static void absent_list(const struct choice *choice)
 {
     for (enum peer_id id = PEER_NONE; id < PEERS; id++)
-        if (!peer_get(id) && peer_package(id) && choice->against == 0)
-            printf("skipped: %s is not installed\n", peer_package(id));
+        if (peer_missing(id) && choice->against == 0)
+            printf("skipped: %s is not installed (%s)\n", peer_missing(id),
+                   peer_package(id));
 }
 
 /* What is known of a case after one or more attempts. */

@@ -28,30 +28,36 @@
 
 static const struct {
     const struct peer *peer;
+    const char *name; /* and package, of what may be missing */
     const char *package;
 } peers[PEERS] = {
-    [PEER_WINDPIPE] = { &peer_windpipe, NULL },
-    [PEER_INPLACE] = { &peer_inplace, NULL },
-    [PEER_SCAN] = { &peer_scan, NULL },
-    [PEER_SERVER] = { &peer_server, NULL },
-    [PEER_CONTROL] = { &peer_control, NULL },
-    [PEER_BUFFERS] = { &peer_buffers, NULL },
-    [PEER_SOCKET] = { &peer_socket, NULL },
-    [PEER_ZEROMQ] = { ZEROMQ, "libzmq3-dev" },
-    [PEER_NNG] = { NNG, "libnng-dev" },
-    [PEER_SOCKET_PLAIN] = { &peer_socket_plain, NULL },
-    [PEER_SOCKET_THREADS] = { &peer_socket_threads, NULL },
-    [PEER_SEQPACKET] = { &peer_seqpacket, NULL },
-    [PEER_SEQPACKET_EPOLL] = { &peer_seqpacket_epoll, NULL },
-    [PEER_FIFO] = { &peer_fifo, NULL },
-    [PEER_QUEUE] = { &peer_queue, NULL },
-    [PEER_LIBUV] = { LIBUV, "libuv1-dev" },
-    [PEER_NANOMSG] = { NANOMSG, "libnanomsg-dev" },
+    [PEER_WINDPIPE] = { &peer_windpipe, NULL, NULL },
+    [PEER_INPLACE] = { &peer_inplace, NULL, NULL },
+    [PEER_SCAN] = { &peer_scan, NULL, NULL },
+    [PEER_SERVER] = { &peer_server, NULL, NULL },
+    [PEER_CONTROL] = { &peer_control, NULL, NULL },
+    [PEER_BUFFERS] = { &peer_buffers, NULL, NULL },
+    [PEER_SOCKET] = { &peer_socket, NULL, NULL },
+    [PEER_ZEROMQ] = { ZEROMQ, "zeromq", "libzmq3-dev" },
+    [PEER_NNG] = { NNG, "nng", "libnng-dev" },
+    [PEER_SOCKET_PLAIN] = { &peer_socket_plain, NULL, NULL },
+    [PEER_SOCKET_THREADS] = { &peer_socket_threads, NULL, NULL },
+    [PEER_SEQPACKET] = { &peer_seqpacket, NULL, NULL },
+    [PEER_SEQPACKET_EPOLL] = { &peer_seqpacket_epoll, NULL, NULL },
+    [PEER_FIFO] = { &peer_fifo, NULL, NULL },
+    [PEER_QUEUE] = { &peer_queue, NULL, NULL },
+    [PEER_LIBUV] = { LIBUV, "libuv", "libuv1-dev" },
+    [PEER_NANOMSG] = { NANOMSG, "nanomsg", "libnanomsg-dev" },
 };
 
 const struct peer *peer_get(enum peer_id id)
 {
     return peers[id].peer;
+}
+
+const char *peer_missing(enum peer_id id)
+{
+    return peers[id].peer ? NULL : peers[id].name;
 }
 
 const char *peer_package(enum peer_id id)
