@@ -45,13 +45,18 @@ static void move_to(struct wpipe__acceptor *a, struct wpipe__guest *guest,
         wpipe__list_append(&a->lobby, &guest->node);
 }
 
-/* Take it out of everything but memory. */
-static void remove_guest(struct wpipe__acceptor *a, struct wpipe__guest *guest)
+static void stop_polling(struct wpipe__acceptor *a, struct wpipe__guest *guest)
 {
     if (guest->polled)
         wpipe__os_poller_remove(a->poller, guest->link->socket);
     a->guests_polled -= guest->polled;
     guest->polled = 0;
+}
+
+/* Take it out of everything but memory. */
+static void remove_guest(struct wpipe__acceptor *a, struct wpipe__guest *guest)
+{
+    stop_polling(a, guest);
     move_to(a, guest, WPIPE__GUEST_SILENT);
     (void)wpipe__table_remove(&a->guests, guest->id);
 }
@@ -162,6 +167,8 @@ static void look(struct wpipe__acceptor *a, struct wpipe__guest *guest)
     int greeted = wpipe__native_greeted(guest->link);
 
     if (greeted == WPIPE__GREET_HELLO) {
+        if (guest->polled && guest->link->transport->gone(guest->link) < 0)
+            stop_polling(a, guest); /* its end would be told for ever */
         if (guest->where == WPIPE__GUEST_SILENT)
             greet(a, guest);
         return;

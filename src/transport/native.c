@@ -120,6 +120,14 @@ int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body)
     return 0;
 }
 
+/* It said hello, wrote without waiting for the verdict, and left: what it wrote
+ * is still to be read. */
+static int left_something(const struct wpipe__native *n)
+{
+    return n->greeted == WPIPE__GREET_HELLO &&
+           wpipe__queue_arrived(&n->queue) > 0;
+}
+
 int wpipe__native_greeted(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
@@ -128,7 +136,7 @@ int wpipe__native_greeted(struct wpipe__link *link)
     wpipe__mutex_lock(&link->lock);
     if (n->greeted != WPIPE__GREET_DONE)
         r = wpipe__native_pump(n);
-    if (n->greeted == WPIPE__GREET_DONE)
+    if (n->greeted == WPIPE__GREET_DONE || left_something(n))
         r = atomic_load(&n->over);
     else if (r >= 0)
         r = wpipe__native_end(n, 0);
@@ -164,6 +172,8 @@ int wpipe__native_admit(struct wpipe__link *link)
     if (r == 0) {
         n->ours.code = WPIPE__VERDICT_ACCEPTED;
         r = send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);
+        if (r < 0 && atomic_load(&n->hung_up) && left_something(n))
+            r = 0;
     }
     if (r == 0)
         agree(n);
