@@ -92,7 +92,9 @@ WPIPE_API int wpipe_server_open(wpipe_server **ret, const char *name,
  * event and never an error.
  *
  * Returns 1 and the event; 0 when woken or stopped (stopped stays so).
- * Errors: WPIPE_ETIMEDOUT, WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM.
+ * Errors: WPIPE_ETIMEDOUT, WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM,
+ *     WPIPE_ESTATE (another thread waits, or the handlers of
+ *     wpipe_server_start get the events: always so with options.threads > 1).
  * Blocks up to timeout_ms.
  */
 WPIPE_API int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
@@ -154,6 +156,7 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
 /*
  * A descriptor for a foreign event loop: readable when wait(timeout 0) may
  * have an event. After it is readable call wait until WPIPE_ETIMEDOUT.
+ * Errors: WPIPE_EINVAL, WPIPE_ESTATE (options.threads > 1).
  */
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
 
@@ -161,8 +164,8 @@ WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
 WPIPE_API void wpipe_server_wake(wpipe_server *server);
 
 /*
- * Make every wait return 0 from now on, and end the thread of
- * wpipe_server_start and wait for it (unless called on that thread itself).
+ * Make every wait return 0 from now on, and end the threads of
+ * wpipe_server_start and wait for them (unless called on one of them).
  */
 WPIPE_API void wpipe_server_stop(wpipe_server *server);
 
@@ -181,7 +184,12 @@ typedef struct wpipe_handlers {
  * Run the handlers on one thread of the library's own until
  * wpipe_server_stop. Handlers may send, kick and stop; not wait or close.
  *
- * Returns 0. Errors: WPIPE_ESTATE (started already), WPIPE_ESYSTEM.
+ * With options.threads = N there are N such threads, and each client belongs
+ * to one of them: its events come in order and never two at once, while those
+ * of different clients run at the same time. REFUSED comes on the first one.
+ *
+ * Returns 0. Errors: WPIPE_ESTATE (started already, or stopped), WPIPE_ENOMEM,
+ *     WPIPE_ELIMIT (no more threads), WPIPE_ESYSTEM.
  */
 WPIPE_API int wpipe_server_start(wpipe_server *server,
                                  const wpipe_handlers *handlers, void *user);

@@ -191,6 +191,9 @@ enum wpipe_flags {
 /* options.spin_us: no spinning at all. */
 #define WPIPE_SPIN_OFF (-1)
 
+/* The most that options.threads may be. */
+#define WPIPE_THREADS_MAX 64
+
 /*
  * Options of a listener, stream, server or client. Zero everywhere means the
  * default; set `size` to sizeof(wpipe_options). A field that an object has no
@@ -227,6 +230,9 @@ typedef struct wpipe_options {
     int foreign;           /* WPIPE_FOREIGN_* */
     int framing;           /* WPIPE_FRAMING_* of the foreign door */
     int second_pipe;       /* WPIPE_SECOND_PIPE_* of the foreign door */
+    uint32_t threads;      /* server: how many wpipe_server_start makes, each
+                               for its part of the clients; 0 = 1, at most
+                               WPIPE_THREADS_MAX */
     /* Called before a peer is let in: 0 lets it in, a negative code refuses
      * it. On the thread that accepts or waits; must not call this library. */
     int (*admit)(const wpipe_peer *peer, void *admit_user);

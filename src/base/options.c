@@ -32,32 +32,15 @@ static const struct {
     size_t offset;
     size_t size;
 } fields[] = {
-    FIELD(type),
-    FIELD(direction),
-    FIELD(access),
-    FIELD(group),
-    FIELD(shared_memory),
-    FIELD(slow_reader),
-    FIELD(spin_us),
-    FIELD(flags),
-    FIELD(server_uid),
-    FIELD(max_clients),
-    FIELD(max_per_user),
-    FIELD(buffer_in),
-    FIELD(buffer_out),
-    FIELD(max_message),
-    FIELD(queue_limit),
-    FIELD(memory_limit),
-    FIELD(handshake_ms),
-    FIELD(connect_ms),
-    FIELD(admit),
-    FIELD(admit_user),
-    FIELD(foreign),
-    FIELD(framing),
-    FIELD(second_pipe),
-    FIELD(error_text),
-    FIELD(error_text_size),
-    FIELD(reserved),
+    FIELD(type),         FIELD(direction),       FIELD(access),
+    FIELD(group),        FIELD(shared_memory),   FIELD(slow_reader),
+    FIELD(spin_us),      FIELD(flags),           FIELD(server_uid),
+    FIELD(max_clients),  FIELD(max_per_user),    FIELD(buffer_in),
+    FIELD(buffer_out),   FIELD(max_message),     FIELD(queue_limit),
+    FIELD(memory_limit), FIELD(handshake_ms),    FIELD(connect_ms),
+    FIELD(admit),        FIELD(admit_user),      FIELD(foreign),
+    FIELD(threads),      FIELD(framing),         FIELD(second_pipe),
+    FIELD(error_text),   FIELD(error_text_size), FIELD(reserved),
 };
 
 void wpipe__options_explain(const wpipe_options *options, const char *format,
@@ -140,6 +123,7 @@ static int check_ranges(const wpipe_options *o)
         { "spin_us", o->spin_us, WPIPE_SPIN_OFF, 10000 },
         { "buffer_in", o->buffer_in, BUFFER_MIN, BUFFER_MAX },
         { "buffer_out", o->buffer_out, BUFFER_MIN, BUFFER_MAX },
+        { "threads", o->threads, 1, WPIPE_THREADS_MAX },
         { "handshake_ms", o->handshake_ms, 0, INT32_MAX },
         { "connect_ms", o->connect_ms, WPIPE_FOREVER, INT32_MAX },
     };
@@ -218,6 +202,8 @@ static void fill_defaults(wpipe_options *o)
         o->spin_us = 50;
     else if (o->spin_us == WPIPE_SPIN_OFF)
         o->spin_us = 0;
+    if (o->threads == 0)
+        o->threads = 1;
     if (o->max_clients == 0)
         o->max_clients = 65536;
     o->buffer_in = buffer_size(o->buffer_in);

@@ -21,15 +21,27 @@ enum {
 
 int wpipe__budget_take(struct wpipe__budget *budget, uint64_t n)
 {
-    if (budget->used > budget->limit || n > budget->limit - budget->used)
-        return WPIPE_ENOMEM;
-    budget->used += n;
+    uint64_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+
+    do
+        if (used > budget->limit || n > budget->limit - used)
+            return WPIPE_ENOMEM;
+    while (!atomic_compare_exchange_weak_explicit(
+        &budget->used, &used, used + n, memory_order_relaxed,
+        memory_order_relaxed));
     return 0;
 }
 
 void wpipe__budget_give(struct wpipe__budget *budget, uint64_t n)
 {
-    budget->used -= wpipe__min_u64(n, budget->used);
+    uint64_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+
+    if (n == 0)
+        return;
+    while (!atomic_compare_exchange_weak_explicit(
+        &budget->used, &used, used - wpipe__min_u64(n, used),
+        memory_order_relaxed, memory_order_relaxed))
+        ;
 }
 
 /* ---- letters ------------------------------------------------------------ */

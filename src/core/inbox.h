@@ -11,15 +11,16 @@
 #ifndef WPIPE_CORE_INBOX_H
 #define WPIPE_CORE_INBOX_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
 #include "transport/transport.h"
 
-/* Memory that several connections share, and its limit. */
+/* Memory that several connections share, and its limit. Any thread. */
 struct wpipe__budget {
-    uint64_t used;
+    _Atomic uint64_t used;
     uint64_t limit;
 };
 

@@ -33,6 +33,7 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     loop->timer = UINT64_MAX;
     loop->owner = owner;
     loop->budget.limit = options->memory_limit;
+    loop->purse = &loop->budget;
     wpipe__list_init(&loop->hot);
     wpipe__list_init(&loop->notices);
     if (options->spin_us > 0)
@@ -116,6 +117,14 @@ void wpipe__loop_attend(struct wpipe__loop *loop)
 {
     if (loop->asleep || loop->watched)
         set_flag(loop);
+}
+
+void wpipe__loop_nudge(struct wpipe__loop *loop)
+{
+    /* pairs with the exchange in dispatch, behind its clearing of the flag:
+     * either that one sees this, or the flag is set again */
+    if (atomic_exchange(&loop->nudged, 1) == 0)
+        wpipe__os_flag_set(loop->flag);
 }
 
 static void tell_followers(struct wpipe__loop *loop)
@@ -218,7 +227,7 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
         return;
     stop_polling(loop, conn);
     cool(loop, conn);
-    wpipe__conn_end(conn, &loop->budget, state, reason, error);
+    wpipe__conn_end(conn, loop->purse, state, reason, error);
     conn->tell &= (uint8_t)~WPIPE__TELL_WRITABLE;
     wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
     loop->owner->ended(loop, conn);
@@ -263,7 +272,7 @@ static void arm_again(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (!wpipe__list_empty(&conn->hot) || (wants & ~(unsigned)conn->armed) == 0)
         return;
     wpipe__conn_arm(conn, wants);
-    r = wpipe__conn_flush(conn, &loop->budget);
+    r = wpipe__conn_flush(conn, loop->purse);
     if (r > 0)
         moved(loop, conn);
     if (r == 0 && conn->drainers == 0 && turn == turn_of(conn->link))
@@ -282,7 +291,7 @@ int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
     if (link == NULL || conn->deaf)
         return WPIPE_ENOTCONN;
     turn = turn_of(link);
-    r = wpipe__conn_send(conn, &loop->budget, post, wish);
+    r = wpipe__conn_send(conn, loop->purse, post, wish);
     watch(loop, conn);
     if (r < 0 && !is_callers(r)) {
         conn->deaf = 1;
@@ -418,7 +427,7 @@ static void reader_ended(struct wpipe__loop *loop, struct wpipe__conn *conn,
 /* Let the kept messages go. 0; 1 when that ended the connection. */
 static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    int r = wpipe__conn_flush(conn, &loop->budget);
+    int r = wpipe__conn_flush(conn, loop->purse);
 
     if (r > 0)
         moved(loop, conn);
@@ -506,7 +515,7 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
         flush(loop, conn))
         return 2;
     if (!conn->finished)
-        r = wpipe__conn_next(conn, &loop->budget, letter);
+        r = wpipe__conn_next(conn, loop->purse, letter);
     if (r < 0) {
         reader_ended(loop, conn, r);
         return 2;

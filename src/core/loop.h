@@ -58,6 +58,7 @@ struct wpipe__loop {
     unsigned hot_count;
     struct wpipe__list notices;
     struct wpipe__budget budget;
+    struct wpipe__budget *purse; /* that one, or another loop's */
     uint64_t timer;      /* when the owner has something to do; never: ~0 */
     unsigned followers;  /* threads waiting for `changed` */
     unsigned since_poll; /* messages since the sockets were asked */
@@ -74,6 +75,7 @@ struct wpipe__loop {
     uint8_t watched; /* the poller was given to a foreign loop */
     uint8_t stopped;
     uint8_t woken;
+    _Atomic int nudged;
     _Atomic int spinning;
     _Atomic int contenders; /* threads that want the lock of a spinner */
 };
@@ -93,6 +95,10 @@ int wpipe__loop_use(struct wpipe__loop *loop);
 /* There is something to do or to tell: end a sleep, and make a watched
  * poller readable. */
 void wpipe__loop_attend(struct wpipe__loop *loop);
+
+/* The owner's ready is to be called with WPIPE__TAG_FLAG, some time soon. Any
+ * thread, with no lock of this loop held or needed. */
+void wpipe__loop_nudge(struct wpipe__loop *loop);
 
 /* ---- connections -------------------------------------------------------- */
 

@@ -40,6 +40,8 @@ static void dispatch(struct wpipe__loop *loop, uint64_t tag)
     }
     loop->flagged = 0;
     (void)wpipe__os_flag_clear(loop->flag);
+    if (atomic_exchange(&loop->nudged, 0))
+        loop->owner->ready(loop, WPIPE__TAG_FLAG);
 }
 
 static int is_over(uint64_t deadline)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers: open, ask, close, and the callback form. Sending is in
- * server_send.c, waiting in server_loop.c.
+ * Servers: open, ask, close. Sending is in server_send.c, waiting in
+ * server_loop.c, the callback form in server_threads.c.
  */
 #include "core/server.h"
 
@@ -20,11 +20,49 @@ static int open_acceptor(struct wpipe_server *s, const char *name)
 
     if (r < 0)
         return r;
-    r = wpipe__acceptor_join(&s->acceptor, s->loop.poller, WPIPE__TAG_ACCEPTOR);
+    r = wpipe__acceptor_join(&s->acceptor, s->lanes[0].loop.poller,
+                             WPIPE__TAG_ACCEPTOR);
     if (r < 0)
         wpipe__options_explain(&s->options, "cannot serve: %s",
                                wpipe__os_error_text());
     return r;
+}
+
+static int open_lanes(struct wpipe_server *s)
+{
+    unsigned i;
+    int r = 0;
+
+    for (i = 0; r == 0 && i < s->lane_count; i++) {
+        struct wpipe__lane *lane = &s->lanes[i];
+
+        lane->server = s;
+        lane->number = i;
+        r = wpipe__loop_init(&lane->loop, &wpipe__server_loop_owner,
+                             &s->options);
+        lane->loop.purse = &s->lanes[0].loop.budget;
+    }
+    if (r < 0)
+        wpipe__options_explain(&s->options, "cannot serve: %s",
+                               wpipe__os_error_text());
+    return r;
+}
+
+static void close_lanes(struct wpipe_server *s)
+{
+    unsigned i;
+
+    for (i = 0; i < s->lane_count; i++) {
+        struct wpipe__lane *lane = &s->lanes[i];
+        struct wpipe__conn *conn;
+        size_t cursor = 0;
+
+        while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL)
+            wpipe__conn_free(conn, lane->loop.purse);
+        wpipe__table_done(&lane->clients);
+        wpipe__letter_done(&lane->letter);
+        wpipe__loop_done(&lane->loop);
+    }
 }
 
 int wpipe_server_open(wpipe_server **ret, const char *name,
@@ -41,16 +79,15 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
         return r;
     if (o.type == WPIPE_DEFAULT_TYPE)
         o.type = WPIPE_MESSAGE;
-    s = wpipe__alloc(sizeof(*s));
+    s = wpipe__alloc(sizeof(*s) + o.threads * sizeof(s->lanes[0]));
     if (s == NULL)
         return WPIPE_ENOMEM;
     s->options = o;
+    s->lane_count = o.threads;
     wpipe__acceptor_init(&s->acceptor);
-    r = wpipe__loop_init(&s->loop, &wpipe__server_loop_owner, &o);
-    if (r < 0) {
-        wpipe__options_explain(&o, "cannot serve: %s", wpipe__os_error_text());
+    r = open_lanes(s);
+    if (r < 0)
         goto fail;
-    }
     r = open_acceptor(s, name);
     if (r < 0)
         goto fail;
@@ -61,85 +98,113 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
 
 fail:
     wpipe__acceptor_close(&s->acceptor);
-    wpipe__loop_done(&s->loop);
+    close_lanes(s);
     wpipe__free(s);
     return r;
+}
+
+static void say_goodbye(struct wpipe__lane *lane, struct wpipe__seats *seats)
+{
+    struct wpipe__conn *conn;
+    size_t cursor = 0;
+
+    while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL) {
+        if (conn->link == NULL)
+            continue;
+        (void)wpipe__conn_flush(conn, lane->loop.purse);
+        wpipe__conn_end(conn, lane->loop.purse, WPIPE__STATE_CLOSED,
+                        WPIPE_REASON_CLOSED, 0);
+        wpipe__seats_give(seats, conn->uid); /* the last one frees them */
+    }
 }
 
 /* Give the name back first: a new server may begin while we say goodbye. */
 static void close_in_order(struct wpipe_server *s)
 {
     struct wpipe__seats *seats = s->acceptor.seats;
-    size_t cursor = 0;
-    struct wpipe__conn *conn;
+    unsigned i;
 
     wpipe_server_stop(s);
-    wpipe__loop_lock(&s->loop);
+    wpipe__loop_lock(&s->lanes[0].loop);
     wpipe__acceptor_close(&s->acceptor);
-    while ((conn = wpipe__table_next(&s->clients, &cursor)) != NULL) {
-        if (conn->link == NULL)
-            continue;
-        (void)wpipe__conn_flush(conn, &s->loop.budget);
-        wpipe__conn_end(conn, &s->loop.budget, WPIPE__STATE_CLOSED,
-                        WPIPE_REASON_CLOSED, 0);
-        wpipe__seats_give(seats, conn->uid); /* the last one frees them */
+    for (i = 0; i < s->lane_count; i++) {
+        wpipe__lane_enter(&s->lanes[i]);
+        say_goodbye(&s->lanes[i], seats);
+        wpipe__lane_leave(&s->lanes[i]);
     }
-    wpipe__loop_unlock(&s->loop);
+    wpipe__loop_unlock(&s->lanes[0].loop);
 }
 
 void wpipe_server_close(wpipe_server *server)
 {
-    size_t cursor = 0;
-    struct wpipe__conn *conn;
-
     if (server == NULL)
         return;
-    if (server->loop.generation == wpipe__os_generation())
+    if (server->lanes[0].loop.generation == wpipe__os_generation())
         close_in_order(server);
     else
         wpipe__acceptor_close(&server->acceptor); /* closes only */
-    while ((conn = wpipe__table_next(&server->clients, &cursor)) != NULL)
-        wpipe__conn_free(conn, &server->loop.budget);
-    wpipe__table_done(&server->clients);
-    wpipe__letter_done(&server->letter);
-    wpipe__loop_done(&server->loop);
+    close_lanes(server);
     wpipe__free(server);
 }
 
 /* ---- asking ------------------------------------------------------------- */
 
-struct wpipe__conn *wpipe__server_client(struct wpipe_server *s, wpipe_id id)
+struct wpipe__conn *wpipe__lane_client(const struct wpipe__lane *lane,
+                                       wpipe_id id)
 {
-    struct wpipe__conn *conn = wpipe__table_find(&s->clients, id);
+    struct wpipe__conn *conn =
+        wpipe__table_find(&lane->clients, id & ~WPIPE__LANE_MASK);
 
     return conn == NULL || conn->link == NULL ? NULL : conn;
 }
 
+int wpipe__server_lock(struct wpipe_server *s, wpipe_id id,
+                       struct wpipe__lane **ret_lane)
+{
+    unsigned number = (unsigned)((id & WPIPE__LANE_MASK) >> WPIPE__LANE_SHIFT);
+    int r;
+
+    if (number >= s->lane_count)
+        return WPIPE_ENOTCONN;
+    r = wpipe__loop_use(&s->lanes[number].loop);
+    *ret_lane = &s->lanes[number];
+    return r;
+}
+
+size_t wpipe__server_connected(const struct wpipe_server *s)
+{
+    size_t count = 0;
+    unsigned i;
+
+    for (i = 0; i < s->lane_count; i++)
+        count +=
+            atomic_load_explicit(&s->lanes[i].connected, memory_order_relaxed);
+    return count;
+}
+
 int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
 {
+    struct wpipe__lane *lane;
     struct wpipe__conn *conn;
     int r;
 
     if (server == NULL || ret_peer == NULL)
         return WPIPE_EINVAL;
-    r = wpipe__loop_use(&server->loop);
+    r = wpipe__server_lock(server, who, &lane);
     if (r < 0)
         return r;
-    conn = wpipe__server_client(server, who);
+    conn = wpipe__lane_client(lane, who);
     r = conn == NULL ? WPIPE_ENOTCONN : wpipe__conn_peer(conn->link, ret_peer);
-    wpipe__loop_unlock(&server->loop);
+    wpipe__loop_unlock(&lane->loop);
     return r;
 }
 
 size_t wpipe_server_count(wpipe_server *server)
 {
-    size_t count;
-
-    if (server == NULL || wpipe__loop_use(&server->loop) < 0)
+    if (server == NULL ||
+        server->lanes[0].loop.generation != wpipe__os_generation())
         return 0;
-    count = server->connected;
-    wpipe__loop_unlock(&server->loop);
-    return count;
+    return wpipe__server_connected(server);
 }
 
 const char *wpipe_server_name(const wpipe_server *server)
@@ -149,111 +214,15 @@ const char *wpipe_server_name(const wpipe_server *server)
 
 intptr_t wpipe_server_fd(wpipe_server *server)
 {
-    return server == NULL ? WPIPE_EINVAL : wpipe__loop_handle(&server->loop);
+    if (server == NULL)
+        return WPIPE_EINVAL;
+    if (server->lane_count > 1)
+        return WPIPE_ESTATE; /* there would be more than one */
+    return wpipe__loop_handle(&server->lanes[0].loop);
 }
 
 void wpipe_server_wake(wpipe_server *server)
 {
     if (server != NULL)
-        wpipe__loop_wake(&server->loop);
-}
-
-/* ---- the callback form -------------------------------------------------- */
-
-static void dispatch(struct wpipe_server *s, const wpipe_event *e)
-{
-    const wpipe_handlers *h = &s->handlers;
-    void (*handler)(wpipe_server *, const wpipe_event *, void *) = h->other;
-
-    if (e->type == WPIPE_EVENT_CONNECTED)
-        handler = h->connected;
-    else if (e->type == WPIPE_EVENT_MESSAGE)
-        handler = h->message;
-    else if (e->type == WPIPE_EVENT_DISCONNECTED)
-        handler = h->disconnected;
-    if (handler != NULL)
-        handler(s, e, s->handlers_user);
-}
-
-static int is_stopped(struct wpipe_server *s)
-{
-    int stopped;
-
-    wpipe__loop_lock(&s->loop);
-    stopped = s->loop.stopped;
-    wpipe__loop_unlock(&s->loop);
-    return stopped;
-}
-
-static void *run(void *user)
-{
-    struct wpipe_server *s = user;
-    wpipe_event event;
-    int r;
-
-    for (;;) {
-        r = wpipe__server_next(s, &event, WPIPE_FOREVER, 1);
-        if (r == 1)
-            dispatch(s, &event);
-        else if (r < 0 || is_stopped(s))
-            break;
-    }
-    return NULL;
-}
-
-int wpipe_server_start(wpipe_server *server, const wpipe_handlers *handlers,
-                       void *user)
-{
-    int r;
-
-    if (server == NULL || handlers == NULL ||
-        handlers->size < sizeof(handlers->size) ||
-        handlers->size > sizeof(server->handlers))
-        return WPIPE_EINVAL;
-    r = wpipe__loop_use(&server->loop);
-    if (r < 0)
-        return r;
-    r = WPIPE_ESTATE;
-    if (server->thread_state == WPIPE__THREAD_NONE && !server->loop.stopped &&
-        !server->loop.waiting) {
-        memset(&server->handlers, 0, sizeof(server->handlers));
-        memcpy(&server->handlers, handlers, handlers->size);
-        server->handlers_user = user;
-        r = wpipe__thread_start(&server->thread, run, server);
-        if (r == 0)
-            server->thread_state = WPIPE__THREAD_RUNNING;
-    }
-    wpipe__loop_unlock(&server->loop);
-    return r;
-}
-
-void wpipe_server_stop(wpipe_server *server)
-{
-    struct wpipe__loop *loop;
-    int join = 0;
-
-    if (server == NULL || wpipe__loop_use(&server->loop) < 0)
-        return;
-    loop = &server->loop;
-    loop->stopped = 1;
-    wpipe__loop_attend(loop);
-    if (server->thread_state == WPIPE__THREAD_RUNNING &&
-        !wpipe__thread_is_current(&server->thread)) {
-        server->thread_state = WPIPE__THREAD_JOINING;
-        join = 1;
-    }
-    while (!join && server->thread_state == WPIPE__THREAD_JOINING &&
-           !wpipe__thread_is_current(&server->thread)) {
-        loop->followers++; /* another thread joins it: wait for both */
-        (void)wpipe__condition_wait(&loop->changed, &loop->lock, UINT64_MAX);
-        loop->followers--;
-    }
-    wpipe__loop_unlock(loop);
-    if (!join)
-        return;
-    wpipe__thread_join(&server->thread);
-    wpipe__loop_lock(loop);
-    server->thread_state = WPIPE__THREAD_NONE;
-    wpipe__condition_wake_all(&loop->changed);
-    wpipe__loop_unlock(loop);
+        wpipe__loop_wake(&server->lanes[0].loop);
 }

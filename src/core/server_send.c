@@ -9,28 +9,29 @@
 
 /* ---- to one ------------------------------------------------------------- */
 
-static int send_now(struct wpipe_server *s, wpipe_id to,
+static int send_now(struct wpipe__lane *lane, wpipe_id to,
                     const struct wpipe__post *post, int wish)
 {
-    struct wpipe__conn *conn = wpipe__server_client(s, to);
+    struct wpipe__conn *conn = wpipe__lane_client(lane, to);
 
     if (conn == NULL)
         return WPIPE_ENOTCONN;
-    return wpipe__loop_send(&s->loop, conn, post, wish);
+    return wpipe__loop_send(&lane->loop, conn, post, wish);
 }
 
 static int send_post(wpipe_server *server, wpipe_id to,
                      const struct wpipe__post *post)
 {
+    struct wpipe__lane *lane;
     int r;
 
     if (server == NULL || (post->data == NULL && post->size > 0))
         return WPIPE_EINVAL;
-    r = wpipe__loop_use(&server->loop);
+    r = wpipe__server_lock(server, to, &lane);
     if (r < 0)
         return r;
-    r = send_now(server, to, post, 1);
-    wpipe__loop_unlock(&server->loop);
+    r = send_now(lane, to, post, 1);
+    wpipe__loop_unlock(&lane->loop);
     return r;
 }
 
@@ -60,32 +61,34 @@ int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
 {
     struct wpipe__post post = { .data = data, .size = size };
     struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
+    struct wpipe__lane *lane;
     int r;
 
     if (server == NULL || (data == NULL && size > 0))
         return WPIPE_EINVAL;
-    r = wpipe__loop_use(&server->loop);
+    r = wpipe__server_lock(server, to, &lane);
     if (r < 0)
         return r;
-    while ((r = send_now(server, to, &post, 0)) == WPIPE_EAGAIN) {
-        r = wpipe__loop_follow(&server->loop, &rest);
+    while ((r = send_now(lane, to, &post, 0)) == WPIPE_EAGAIN) {
+        r = wpipe__loop_follow(&lane->loop, &rest);
         if (r < 0)
             break;
     }
-    wpipe__loop_unlock(&server->loop);
+    wpipe__loop_unlock(&lane->loop);
     return r;
 }
 
 /* ---- to all ------------------------------------------------------------- */
 
 /* It did not take the message: drop it or leave it out, and say so. */
-static void too_slow(struct wpipe_server *s, struct wpipe__conn *conn,
+static void too_slow(struct wpipe__lane *lane, struct wpipe__conn *conn,
                      int error)
 {
     if (error == WPIPE_ENOTCONN)
         return; /* its end is told anyhow */
-    if (error != WPIPE_EMSGSIZE && s->options.slow_reader == WPIPE_SLOW_DROP) {
-        wpipe__loop_end(&s->loop, conn, WPIPE__STATE_DISCONNECTED,
+    if (error != WPIPE_EMSGSIZE &&
+        lane->server->options.slow_reader == WPIPE_SLOW_DROP) {
+        wpipe__loop_end(&lane->loop, conn, WPIPE__STATE_DISCONNECTED,
                         WPIPE_REASON_SLOW, error);
         return;
     }
@@ -94,81 +97,92 @@ static void too_slow(struct wpipe_server *s, struct wpipe__conn *conn,
         conn->skip_reason = WPIPE_REASON_TOO_BIG;
     else if (error == WPIPE_ENOMEM)
         conn->skip_reason = WPIPE_REASON_MEMORY;
-    wpipe__loop_tell(&s->loop, conn, WPIPE__TELL_SKIPPED);
+    wpipe__loop_tell(&lane->loop, conn, WPIPE__TELL_SKIPPED);
 }
 
-/* Put it into every ring. How many took it, or why none did. */
-static int fill_all(struct wpipe_server *s, const struct wpipe__post *post)
+/* Put it into every ring of the lane. How many took it; *refused is why one
+ * could not. */
+static int fill_all(struct wpipe__lane *lane, const struct wpipe__post *post,
+                    int *refused)
 {
     struct wpipe__conn *conn;
     size_t cursor = 0;
     int sent = 0;
-    int refused = 0;
     int r;
 
-    while ((conn = wpipe__table_next(&s->clients, &cursor)) != NULL) {
+    while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL) {
         if (conn->link == NULL)
             continue;
-        r = wpipe__loop_send(&s->loop, conn, post, 0);
+        r = wpipe__loop_send(&lane->loop, conn, post, 0);
         if (r == 0) {
             sent++;
             continue;
         }
         if (r == WPIPE_EMSGSIZE || r == WPIPE_ESTATE)
-            refused = r;
+            *refused = r;
         if (r != WPIPE_ESTATE)
-            too_slow(s, conn, r);
+            too_slow(lane, conn, r);
     }
-    return sent == 0 && refused < 0 ? refused : sent;
+    return sent;
 }
 
 /* Wake those who sleep. */
-static void knock_at_all(struct wpipe_server *s)
+static void knock_at_all(struct wpipe__lane *lane)
 {
     struct wpipe__conn *conn;
     size_t cursor = 0;
 
-    while ((conn = wpipe__table_next(&s->clients, &cursor)) != NULL)
+    while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL)
         if (conn->link != NULL && conn->link->transport->knock != NULL)
             conn->link->transport->knock(conn->link);
 }
 
 /* All rings first, then all bells: a client that wakes in between would take
- * the core for one message, and sleep again before the next. */
+ * the core for one message, and sleep again before the next. The first lane's
+ * lock is held throughout, so that all clients get all broadcasts in one
+ * order. */
 int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
 {
     struct wpipe__post post = { .data = data, .size = size, .quiet = 1 };
+    int refused = 0;
+    int sent = 0;
+    unsigned i;
     int r;
 
     if (server == NULL || (data == NULL && size > 0))
         return WPIPE_EINVAL;
-    r = wpipe__loop_use(&server->loop);
+    r = wpipe__loop_use(&server->lanes[0].loop);
     if (r < 0)
         return r;
-    r = fill_all(server, &post);
-    knock_at_all(server);
-    wpipe__loop_unlock(&server->loop);
-    return r;
+    for (i = 0; i < server->lane_count; i++) {
+        wpipe__lane_enter(&server->lanes[i]);
+        sent += fill_all(&server->lanes[i], &post, &refused);
+        knock_at_all(&server->lanes[i]);
+        wpipe__lane_leave(&server->lanes[i]);
+    }
+    wpipe__loop_unlock(&server->lanes[0].loop);
+    return sent == 0 && refused < 0 ? refused : sent;
 }
 
 /* ---- the end of one ----------------------------------------------------- */
 
 int wpipe_server_kick(wpipe_server *server, wpipe_id who)
 {
+    struct wpipe__lane *lane;
     struct wpipe__conn *conn;
     int r;
 
     if (server == NULL)
         return WPIPE_EINVAL;
-    r = wpipe__loop_use(&server->loop);
+    r = wpipe__server_lock(server, who, &lane);
     if (r < 0)
         return r;
-    conn = wpipe__server_client(server, who);
+    conn = wpipe__lane_client(lane, who);
     if (conn == NULL)
         r = WPIPE_ENOTCONN;
     else
-        wpipe__loop_end(&server->loop, conn, WPIPE__STATE_DISCONNECTED,
+        wpipe__loop_end(&lane->loop, conn, WPIPE__STATE_DISCONNECTED,
                         WPIPE_REASON_KICKED, 0);
-    wpipe__loop_unlock(&server->loop);
+    wpipe__loop_unlock(&lane->loop);
     return r;
 }

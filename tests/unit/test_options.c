@@ -43,6 +43,7 @@ static void expect_defaults(const wpipe_options *o)
     assert_int_equal(o->memory_limit, 256 * 1024 * 1024);
     assert_int_equal(o->handshake_ms, 5000);
     assert_int_equal(o->connect_ms, 300000);
+    assert_int_equal(o->threads, 1);
     assert_null(o->admit);
     assert_null(o->admit_user);
 }
@@ -102,6 +103,7 @@ static void options_set_fields_kept(void **state)
     in.queue_limit = 1;
     in.memory_limit = 2;
     in.handshake_ms = INT_MAX;
+    in.threads = WPIPE_THREADS_MAX;
     in.connect_ms = 1;
     in.admit = admit_nobody;
     in.admit_user = &in;
@@ -197,6 +199,7 @@ static const struct bad_row bad_rows[] = {
         "queue_limit is 1099511627777, more than 1099511627776 bytes"),
     BAD(memory_limit, INT64_MIN,
         "memory_limit is 9223372036854775808, more than 1099511627776 bytes"),
+    BAD(threads, 65, "threads is 65, not 1 to 64"),
     BAD(handshake_ms, -1, "handshake_ms is -1, not 0 to 2147483647"),
     BAD(connect_ms, -2, "connect_ms is -2, not -1 to 2147483647"),
     BAD(reserved[0], 7, "reserved[0] is 7, not 0"),
