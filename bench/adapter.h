@@ -30,6 +30,7 @@ struct setup {
     uint32_t clients; /* of a fan; else 0 */
     uint32_t window;  /* messages in flight to or from one client, at most */
     uint32_t index;   /* connect: which of the clients this is */
+    uint32_t work_us; /* serve: what it does with each message */
 };
 
 /* What the server of a crowd counts; shared between all processes. */
@@ -117,13 +118,15 @@ struct peer {
 /* All that can be measured; the order is that of a round of slices. */
 enum peer_id {
     PEER_NONE,
-    PEER_WINDPIPE, /* streams, write and read */
-    PEER_INPLACE,  /* streams, filled and touched where the bytes lie */
-    PEER_SCAN,     /* the same, looked at as a whole */
-    PEER_SERVER,   /* a client's send to a server's wait */
-    PEER_CONTROL,  /* a bare ring: what the machine can do */
-    PEER_BUFFERS,  /* two shared buffers and memcpy, the same for large ones */
-    PEER_SOCKET,   /* the yardstick */
+    PEER_WINDPIPE,    /* streams, write and read */
+    PEER_INPLACE,     /* streams, filled and touched where the bytes lie */
+    PEER_SCAN,        /* the same, looked at as a whole */
+    PEER_SERVER,      /* a client's send to a server's wait */
+    PEER_ONE_THREAD,  /* streams to a server's handlers on a thread */
+    PEER_TWO_THREADS, /* and on two */
+    PEER_CONTROL,     /* a bare ring: what the machine can do */
+    PEER_BUFFERS, /* two shared buffers and memcpy, the same for large ones */
+    PEER_SOCKET,  /* the yardstick */
     PEER_ZEROMQ,
     PEER_NNG,
     PEER_SOCKET_PLAIN,   /* the yardstick with a simpler reader */
@@ -153,6 +156,8 @@ extern const struct peer peer_windpipe;
 extern const struct peer peer_inplace;
 extern const struct peer peer_scan;
 extern const struct peer peer_server;
+extern const struct peer peer_one_thread;
+extern const struct peer peer_two_threads;
 extern const struct peer peer_control;
 extern const struct peer peer_buffers;
 extern const struct peer peer_socket;

@@ -4,6 +4,7 @@
  * the calls that block run it until their message is there or gone. Writing
  * tries at once, as libuv's fast path does, and queues what is left.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -329,26 +330,39 @@ static void connected(uv_connect_t *request, int status)
     *(int *)request->data = status;
 }
 
-static void *uv_dial(const struct setup *setup)
+/* One attempt. The end, or NULL and the reason. */
+static struct uv_end *dial_once(const struct setup *setup, int *ret_status)
 {
     struct uv_end *end = end_new(setup);
-    int status = 1;
-    uv_connect_t request = { .data = &status };
+    uv_connect_t request = { .data = ret_status };
     char text[128];
 
+    *ret_status = 1;
     if (!end)
         return NULL;
     uv_pipe_connect(&request, &end->pipe, place(setup, text, sizeof(text)),
                     connected);
-    while (status > 0)
+    while (*ret_status > 0)
         uv_run(loop(), UV_RUN_ONCE);
-    if (status == 0)
-        status = uv_read_start(stream(end), read_room, read_done);
-    if (status == 0)
+    if (*ret_status == 0)
+        *ret_status = uv_read_start(stream(end), read_room, read_done);
+    if (*ret_status == 0)
         return end;
-    trouble("connect", status);
     uv_end_close(end);
     return NULL;
+}
+
+/* It does not wait for a place in the server's queue: ask again for one. */
+static void *uv_dial(const struct setup *setup)
+{
+    struct uv_end *end;
+    int status;
+
+    while (!(end = dial_once(setup, &status)) && status == UV_EAGAIN)
+        sched_yield();
+    if (!end)
+        trouble("connect", status);
+    return end;
 }
 
 /* ---- servers ------------------------------------------------------------ */

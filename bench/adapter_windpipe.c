@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure.h"
+
 struct windpipe_door {
     wpipe_listener *listener;
     size_t size;
@@ -93,7 +95,7 @@ void *windpipe_connect(const struct setup *setup)
     return end_new(stream, setup->bytes);
 }
 
-static int windpipe_send(void *handle, const void *data, size_t size)
+int windpipe_send(void *handle, const void *data, size_t size)
 {
     struct windpipe_end *end = handle;
     int64_t r = wpipe_write(end->stream, data, size, WPIPE_FOREVER);
@@ -104,7 +106,7 @@ static int windpipe_send(void *handle, const void *data, size_t size)
     return -1;
 }
 
-static int64_t windpipe_receive(void *handle, const void **ret_data)
+int64_t windpipe_receive(void *handle, const void **ret_data)
 {
     struct windpipe_end *end = handle;
     int64_t r = wpipe_read(end->stream, end->buffer, end->size, WPIPE_FOREVER);
@@ -139,7 +141,8 @@ const char *windpipe_transport(void *handle)
 }
 
 /* Take one event. 1 to go on, 0 when the crowd has gone, -1 on trouble. */
-static int server_step(wpipe_server *server, struct crowd *crowd)
+static int server_step(wpipe_server *server, struct crowd *crowd,
+                       uint32_t work_us)
 {
     wpipe_event event;
     int r = wpipe_server_wait(server, &event, PATIENCE_MS);
@@ -155,6 +158,7 @@ static int server_step(wpipe_server *server, struct crowd *crowd)
         gate_count(&crowd->joined, 1, crowd->expected);
         return 1;
     case WPIPE_EVENT_MESSAGE:
+        work(work_us);
         r = wpipe_server_send(server, event.from, event.data, event.size);
         if (r >= 0 || r == WPIPE_ENOTCONN)
             return 1;
@@ -185,7 +189,7 @@ static int windpipe_serve(const struct setup *setup, struct crowd *crowd)
     }
     gate_add(&crowd->ready, 1);
     do
-        r = server_step(server, crowd);
+        r = server_step(server, crowd, setup->work_us);
     while (r > 0);
     wpipe_server_close(server);
     return r;

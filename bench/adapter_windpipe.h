@@ -28,6 +28,8 @@ void *windpipe_listen(const struct setup *setup);
 void *windpipe_accept(void *listener);
 void windpipe_unlisten(void *listener);
 void *windpipe_connect(const struct setup *setup);
+int windpipe_send(void *handle, const void *data, size_t size);
+int64_t windpipe_receive(void *handle, const void **ret_data);
 void windpipe_close(void *handle);
 const char *windpipe_transport(void *handle);
 

@@ -21,8 +21,9 @@
     .slice.traffic = TRAFFIC_CONNECT, .slice.placement = PLACE_##place
 
 /* One server and many clients. */
-#define FAN(flight)                                              \
-    .run = pair_run, .ours = PEER_WINDPIPE, .slice.bytes = 64,   \
+#define FAN(flight) FAN_OF(WINDPIPE, flight)
+#define FAN_OF(peer, flight)                                     \
+    .run = pair_run, .ours = PEER_##peer, .slice.bytes = 64,     \
     .slice.traffic = TRAFFIC_FAN, .slice.placement = PLACE_NONE, \
     .slice.clients = 8, .slice.window = (flight)
 #define BROADCAST(flight)                                              \
@@ -156,6 +157,24 @@ const struct bench_case bench_cases[] = {
     { .name = "fanin-8-w32-nospin",
       FAN(32),
       .slice.spin_us = NO_SPIN,
+      UNJUDGED },
+    { .name = "fanin-8-w32-2threads",
+      FAN_OF(TWO_THREADS, 32),
+      .targets = { SHOWN(ONE_THREAD), SHOWN(SOCKET_THREADS) },
+      .few = 1,
+      UNJUDGED },
+    { .name = "fanin-8-w1-work-20us",
+      FAN_OF(TWO_THREADS, 1),
+      .slice.work_us = 20,
+      .targets = { SHOWN(ONE_THREAD), SHOWN(SOCKET), SHOWN(SOCKET_THREADS) },
+      .few = 1,
+      UNJUDGED },
+    { .name = "fanin-8-w1-work-20us-nospin",
+      FAN_OF(TWO_THREADS, 1),
+      .slice.work_us = 20,
+      .slice.spin_us = NO_SPIN,
+      .targets = { SHOWN(ONE_THREAD), SHOWN(SOCKET), SHOWN(SOCKET_THREADS) },
+      .few = 1,
       UNJUDGED },
     { .name = "broadcast-1k-100",
       BROADCAST(64),

@@ -197,7 +197,7 @@ static void cases_list(void)
     for (int i = 0; i < bench_case_count; i++) {
         const struct bench_case *one = &bench_cases[i];
 
-        printf("%-24s %s\n", one->name, one->unjudged ? "" : "target");
+        printf("%-27s %s\n", one->name, one->unjudged ? "" : "target");
     }
     puts("");
     for (enum peer_id id = PEER_NONE; id < PEERS; id++)
@@ -268,7 +268,7 @@ static int cases_try(const struct choice *choice, const struct bench *bench,
             continue;
         if (one->slice.placement == PLACE_SPLIT && bench->places.count < 2) {
             if (attempt == 0)
-                printf("%-24s skipped, one processor only\n", one->name);
+                printf("%-27s skipped, one processor only\n", one->name);
             continue;
         }
         if (attempt > 0 && (trial_met(&trials[i]) || clock_now_ns() > until))

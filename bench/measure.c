@@ -57,6 +57,17 @@ void touch(const void *data, size_t size)
     (void)sink;
 }
 
+void work(uint32_t us)
+{
+    uint64_t until;
+
+    if (us == 0)
+        return;
+    until = clock_now_ns() + us * 1000ull;
+    while (clock_now_ns() < until)
+        cpu_relax();
+}
+
 void places_find(struct places *places)
 {
     cpu_set_t set;

@@ -54,6 +54,9 @@ static inline void cpu_relax(void)
 /* Read the first and the last byte, as somebody who uses the data would. */
 void touch(const void *data, size_t size);
 
+/* Keep the processor busy, as somebody who works on a message does. */
+void work(uint32_t us);
+
 void places_find(struct places *places);
 
 /* Stay on one processor; -1 is anywhere. Returns 0 or -1. */

@@ -35,6 +35,8 @@ static const struct {
     [PEER_INPLACE] = { &peer_inplace, NULL, NULL },
     [PEER_SCAN] = { &peer_scan, NULL, NULL },
     [PEER_SERVER] = { &peer_server, NULL, NULL },
+    [PEER_ONE_THREAD] = { &peer_one_thread, NULL, NULL },
+    [PEER_TWO_THREADS] = { &peer_two_threads, NULL, NULL },
     [PEER_CONTROL] = { &peer_control, NULL, NULL },
     [PEER_BUFFERS] = { &peer_buffers, NULL, NULL },
     [PEER_SOCKET] = { &peer_socket, NULL, NULL },

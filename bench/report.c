@@ -83,7 +83,7 @@ static const char *verdict(const struct row *row)
 
 void table_head(FILE *file)
 {
-    fprintf(file, "%-24s %8s %-9s %-18s %8s %8s  %-14s\n", "case", "ours", "",
+    fprintf(file, "%-27s %8s %-9s %-18s %8s %8s  %-14s\n", "case", "ours", "",
             "against", "theirs", "ratio", "target");
 }
 
@@ -103,7 +103,7 @@ void table_row(FILE *file, const struct row *row, const char *name_before)
                  row->against);
     if (row->line_ns > 0 && !again)
         snprintf(line, sizeof(line), "line %.0f ns", row->line_ns);
-    fprintf(file, "%-24s %8s %-9s %-18s %8s %8s  %-14s %-6s %s\n",
+    fprintf(file, "%-27s %8s %-9s %-18s %8s %8s  %-14s %-6s %s\n",
             again ? "" : row->name, again ? "" : ours,
             again || row->failed ? "" : row->unit, against, theirs, ratio,
             target, verdict(row), line);

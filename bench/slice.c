@@ -60,14 +60,8 @@ const char *end_transport(const struct peer *peer, void *end)
 /* Look at a message, and do the work that the slice wants done with it. */
 static void consume(const struct job *job, const void *data, size_t size)
 {
-    uint64_t until;
-
     touch(data, size);
-    if (job->slice->work_us == 0)
-        return;
-    until = clock_now_ns() + job->slice->work_us * 1000ull;
-    while (clock_now_ns() < until)
-        cpu_relax();
+    work(job->slice->work_us);
 }
 
 static uint64_t warm_ns(const struct slice *slice)
@@ -408,6 +402,7 @@ int slice_run(const struct peer *peer, const struct slice *slice,
                            .spin_us = slice->spin_us,
                            .purpose = slice_purpose(slice),
                            .clients = slice->clients,
+                           .work_us = slice->work_us,
                            .window = slice->window };
     char name[32];
     int r;

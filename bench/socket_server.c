@@ -32,6 +32,7 @@ struct host {
     int door;
     int epoll;
     size_t size;
+    uint32_t work_us;
     struct crowd *crowd;
     unsigned char *buffer; /* of all guests: nobody keeps one while idle */
     /* Read and answer. 0, or -1 when the guest is gone. */
@@ -77,8 +78,9 @@ static int guests_enter(struct host *host)
     return errno == EAGAIN ? 0 : -1;
 }
 
-/* How many of `size` bytes are whole messages; looks at each of them. */
-static size_t whole_messages(const unsigned char *data, size_t size)
+/* How many of `size` bytes are whole messages; looks at and works on each. */
+static size_t whole_messages(const unsigned char *data, size_t size,
+                             uint32_t work_us)
 {
     size_t at = 0;
     uint32_t length;
@@ -88,6 +90,7 @@ static size_t whole_messages(const unsigned char *data, size_t size)
         if (size - at - SOCKET_HEADER < length)
             break;
         touch(data + at + SOCKET_HEADER, length);
+        work(work_us);
         at += SOCKET_HEADER + length;
     }
     return at;
@@ -121,7 +124,7 @@ static int stream_answer(struct host *host, struct guest *guest)
     if (n <= 0)
         return n < 0 && errno == EAGAIN ? 0 : -1;
     n += (ssize_t)guest->have;
-    whole = whole_messages(host->buffer, (size_t)n);
+    whole = whole_messages(host->buffer, (size_t)n, host->work_us);
     if ((size_t)n - whole > SOCKET_HEADER + host->size)
         return -1;
     if (socket_write(guest->out, host->buffer, whole) < 0)
@@ -167,6 +170,7 @@ static int host_run(struct host *host)
 static int host_open(struct host *host, const struct setup *setup)
 {
     host->size = setup->bytes;
+    host->work_us = setup->work_us;
     host->buffer = malloc(READ_AHEAD + SOCKET_HEADER + setup->bytes);
     host->epoll = epoll_create1(EPOLL_CLOEXEC);
     return host->buffer && host->epoll >= 0 ? 0 : -1;
@@ -231,6 +235,7 @@ int packet_serve_epoll(const struct setup *setup, struct crowd *crowd)
 struct visit {
     int fd;
     size_t size;
+    uint32_t work_us;
     struct crowd *crowd;
 };
 
@@ -242,7 +247,7 @@ static void visit_echo(const struct visit *visit, unsigned char *buffer)
 
     while ((n = read(visit->fd, buffer + have, room - have)) > 0) {
         have += (size_t)n;
-        whole = whole_messages(buffer, have);
+        whole = whole_messages(buffer, have, visit->work_us);
         if (socket_write(visit->fd, buffer, whole) < 0)
             return;
         have -= whole;
@@ -273,7 +278,7 @@ static int visit_begin(int fd, const struct setup *setup, struct crowd *crowd,
 
     if (!visit)
         return -1;
-    *visit = (struct visit){ fd, setup->bytes, crowd };
+    *visit = (struct visit){ fd, setup->bytes, setup->work_us, crowd };
     /* Room for a few messages at a time, also when they are small. */
     if (visit->size < 2048)
         visit->size = 2048;
