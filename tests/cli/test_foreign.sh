@@ -8,6 +8,20 @@
 export TMPDIR=$scratch/t
 mkdir -m 0700 "$TMPDIR"
 
+# two_lines WHAT ARGUMENTS...: connect says two lines, and hears them again.
+# The server's `pid` stays what it was.
+two_lines() {
+    local what=$1 server=$pid
+    shift
+    start connect "$@"
+    printf 'one\ntwo\n' >&"$typed"
+    saw "^one$" "$what"
+    saw "^two$" "$what"
+    kill -TERM "$pid"
+    ended "$what"
+    pid=$server
+}
+
 # ---- the foreign door -------------------------------------------------------
 
 for framing in le32 be32 lines headers type-le32; do
@@ -19,9 +33,8 @@ for framing in le32 be32 lines headers type-le32; do
     same hello "$out" "send --framing $framing"
     run send --expect-reply "$framing" native
     same native "$out" "$framing: a native client beside it"
-    run connect -q 5 --foreign --framing "$framing" "$framing" \
-        < <(printf 'one\ntwo\n')
-    same $'one\ntwo' "$out" "connect --framing $framing"
+    two_lines "connect --framing $framing" \
+        --foreign --framing "$framing" "$framing"
     run ls --all
     like "CoreFxPipe_$framing|$framing .*foreign" "$out" "ls --all shows it"
     stop_server
@@ -30,8 +43,7 @@ done
 
 start serve --echo --byte --foreign bytes
 saw "serving bytes" "serve --byte --foreign"
-printf 'raw bytes' | run connect -q 5 --byte --foreign bytes
-same "raw bytes" "$out" "connect --foreign --byte"
+two_lines "connect --foreign --byte" --foreign --byte bytes
 stop_server
 
 path=$scratch/a.sock
@@ -82,9 +94,8 @@ for like in h-pipes wrapper; do
     done
     run send --expect-reply sent native
     same native "$out" "--second-pipe $like: a native client beside it"
-    run connect -q 5 --second-pipe wrapper sent < <(printf 'one\ntwo\n')
-    same $'one\ntwo' "$out" "connect to --second-pipe $like"
-    run send --expect-reply --second-pipe h-pipes --framing le32 sent x
+    two_lines "connect to --second-pipe $like" --second-pipe wrapper sent
+    run send --expect-reply --second-pipe h-pipes --framing headers sent x
     check "another framing there is an error" test "$status" -ne 0
     stop_server
     same "" "$(ls -A "$TMPDIR")" "--second-pipe $like: nothing is left"
