@@ -224,7 +224,8 @@ typedef struct wpipe_options {
     uint64_t queue_limit;  /* bytes queued for one client; 0 = 1 MiB */
     uint64_t memory_limit; /* server: bytes queued and half-read over all
                                clients; 0 = 256 MiB */
-    int handshake_ms;      /* a peer's time to say hello; 0 = 5000 */
+    int handshake_ms;      /* a peer's time to say hello, or to come to its
+                               second pipe; 0 = 5000 */
     int connect_ms;        /* client_open: 0 = five minutes, WPIPE_FOREVER,
                                or milliseconds; 1 at the least */
     int foreign;           /* WPIPE_FOREIGN_* */
