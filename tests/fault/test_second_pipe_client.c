@@ -640,6 +640,55 @@ static void connect_many_at_once(void **state)
     wpipe_server_close(server);
 }
 
+static void on_message(wpipe_server *server, const wpipe_event *e, void *user)
+{
+    (void)user;
+    (void)wpipe_server_send(server, e->from, e->data, e->size);
+}
+
+static void on_disconnected(wpipe_server *server, const wpipe_event *e,
+                            void *user)
+{
+    (void)server;
+    (void)e;
+    event_send(*(const int *)user, 1);
+}
+
+/* The same with a server of several threads: a seat that one of them gives
+ * back is for those who wait at the doors of the first. */
+static void connect_many_to_several_threads(void **state)
+{
+    const wpipe_handlers handlers = { .size = sizeof(handlers),
+                                      .message = on_message,
+                                      .disconnected = on_disconnected };
+    wpipe_options o = sent_on();
+    const char *name = support_unique_name();
+    pthread_t threads[THREADS];
+    wpipe_server *server;
+    int pair[2];
+    int i;
+
+    (void)state;
+    o.max_clients = 3;
+    o.threads = 3;
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(wpipe_server_open(&server, name, &o), 0);
+    assert_int_equal(wpipe_server_start(server, &handlers, &pair[0]), 0);
+    for (i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go,
+                                        (void *)(uintptr_t)name),
+                         0);
+    for (i = 0; i < THREADS * ROUNDS; i++)
+        event_expect(pair[1], 1);
+    for (i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    wpipe_server_stop(server);
+    wpipe_server_close(server);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static const int h_pipes = WPIPE_SECOND_PIPE_H_PIPES;
 static const int wrapper = WPIPE_SECOND_PIPE_WRAPPER;
 
@@ -656,6 +705,7 @@ static const struct support_case cases[] = {
     TEST(connect_long_name_is_named),
     TEST(connect_is_not_lured_to_another_user),
     TEST_SLOW(connect_many_at_once),
+    TEST_SLOW(connect_many_to_several_threads),
     TEST(client_hears_each_step),
     TEST(client_closed_on_the_way),
     TEST(client_bad_name_ends_it),
