@@ -14,8 +14,8 @@
 #include "adapter_windpipe.h"
 #include "measure.h"
 
-/* A quarter of the default ring may be reserved, record header included. */
-#define PART_MOST 65528u
+/* So much of the default ring may be reserved at once. */
+#define PART_MOST (262144u / 4 - 64)
 
 /* While the connection is still on its socket. */
 #define PART_EARLY 8192u
