@@ -61,8 +61,9 @@ static int keep_if_trusted(wpipe__handle socket, const char *name,
 
 /*
  * The short way, by the path: where only we can have put what stands there no
- * link can lead us astray. WPIPE_ENOTSUP: go the long way, which finds it or
- * tells why not.
+ * link can lead us astray. Whether it is so is looked at while the server gets
+ * to know of us; it has no byte yet. WPIPE_ENOTSUP: go the long way, which
+ * finds it or tells why not.
  */
 static int dial_path(const char *name, const wpipe_options *options,
                      wpipe__handle *ret_socket)
@@ -70,13 +71,20 @@ static int dial_path(const char *name, const wpipe_options *options,
     char path[WPIPE__WHERE_MAX + WPIPE__FILE_MAX + 1];
     char file[WPIPE__FILE_MAX];
     wpipe__handle socket;
+    size_t length;
 
-    if (!wpipe__place_ours(path))
+    if (wpipe__place_path(path) < 0)
         return WPIPE_ENOTSUP;
+    length = strlen(path);
     wpipe__place_file(file, name, "pipe");
-    (void)snprintf(path + strlen(path), sizeof(file) + 1, "/%s", file);
+    (void)snprintf(path + length, sizeof(file) + 1, "/%s", file);
     if (wpipe__os_connect_path(path, &socket) < 0)
         return WPIPE_ENOTSUP;
+    path[length] = '\0';
+    if (!wpipe__place_ours(path)) {
+        wpipe__os_close(socket);
+        return WPIPE_ENOTSUP;
+    }
     return keep_if_trusted(socket, name, options, ret_socket);
 }
 

@@ -201,25 +201,27 @@ static int keeps_ours(const char *path, uint32_t uid)
             (facts.mode & MODE_STICKY) != 0);
 }
 
-int wpipe__place_ours(char path[WPIPE__WHERE_MAX])
+int wpipe__place_path(char path[WPIPE__WHERE_MAX])
+{
+    return private_path(path, NULL);
+}
+
+int wpipe__place_ours(const char *path)
 {
     uint32_t uid = wpipe__os_uid();
+    const char *slash = strrchr(path, '/');
     struct wpipe__file_facts facts;
-    char *slash;
-    int kept;
+    char parent[WPIPE__WHERE_MAX];
+    size_t length;
 
-    if (private_path(path, NULL) < 0 ||
-        wpipe__os_path_facts(path, &facts) < 0 ||
+    if (wpipe__os_path_facts(path, &facts) < 0 ||
         facts.kind != WPIPE__FILE_DIRECTORY || facts.uid != uid ||
-        (facts.mode & MODE_ALL) != MODE_PRIVATE)
+        (facts.mode & MODE_ALL) != MODE_PRIVATE || slash == NULL)
         return 0;
-    slash = strrchr(path, '/');
-    if (slash == path)
-        return keeps_ours("/", uid);
-    *slash = '\0';
-    kept = keeps_ours(path, uid);
-    *slash = '/';
-    return kept;
+    length = slash == path ? 1 : (size_t)(slash - path);
+    memcpy(parent, path, length);
+    parent[length] = '\0';
+    return keeps_ours(parent, uid);
 }
 
 void wpipe__place_file(char file[WPIPE__FILE_MAX], const char *name,

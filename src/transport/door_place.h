@@ -34,12 +34,16 @@ struct wpipe__place {
 int wpipe__place_open(struct wpipe__place *ret, enum wpipe__place_kind kind,
                       int create, const wpipe_options *options);
 
+/* The path of the private place, as open finds it; nothing is asked of the
+ * place itself. 0; < 0 as open, without error_text. */
+int wpipe__place_path(char path[WPIPE__WHERE_MAX]);
+
 /*
- * As open without a directory: the path of the private place, when nobody but
- * us can put anything into it or in its place. So what is found by that path
- * is there by our will. 1; 0: it may be so or not; open tells.
+ * Can nobody but us (and root) put anything into the private place with this
+ * path, or in its stead? Then what is found by the path is there by our will.
+ * 1; 0: it may be so or not, open tells.
  */
-int wpipe__place_ours(char path[WPIPE__WHERE_MAX]);
+int wpipe__place_ours(const char *path);
 
 /* A name, a dot and an ending of up to five letters. */
 enum {

@@ -22,8 +22,22 @@ static uint32_t ring_for(uint32_t writer, uint32_t reader, int used)
     return (uint32_t)wpipe__min_u64(writer, reader);
 }
 
-/* Both greetings are here: the terms, seen from this end. */
-static void agree(struct wpipe__native *n)
+/* See to it that the socket takes what the window promises. 0; WPIPE_ELIMIT:
+ * link broken. A server does so behind its verdict, which is waited for. */
+static int need_buffer(struct wpipe__native *n)
+{
+    int r = 0;
+
+    if (n->send_buffer == 0)
+        r = wpipe__os_need_send_buffer(n->link.socket, 2 * WPIPE__WINDOW_MIN,
+                                       &n->send_buffer);
+    if (r < 0)
+        wpipe__native_break(n, r);
+    return r;
+}
+
+/* Both greetings are here: the terms, seen from this end. 0; < 0: broken. */
+static int agree(struct wpipe__native *n)
 {
     const struct wpipe__greeting *us = &n->ours;
     const struct wpipe__greeting *them = &n->theirs_greeting;
@@ -45,6 +59,8 @@ static void agree(struct wpipe__native *n)
     t->max_in = us->max_message;
     t->max_out = them->max_message;
     n->willing = (us->flags & them->flags & WPIPE__GREET_SHARED) != 0;
+    if (need_buffer(n) < 0)
+        return WPIPE_ELIMIT;
     n->window =
         wpipe__min_u64(wpipe__native_window(t->ring_out), n->send_buffer / 2) -
         WPIPE__WINDOW_RESERVE;
@@ -62,6 +78,7 @@ static void agree(struct wpipe__native *n)
         (void)wpipe__native_offer(n);
     if (n->wishes_shared == WPIPE_SHARED_REQUIRED && !n->willing)
         wpipe__native_break(n, WPIPE_ENOTSUP);
+    return 0;
 }
 
 /* Do the client's wishes fit what the server serves? */
@@ -116,8 +133,7 @@ int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body)
     if (g->type == 0 || g->version_low != WPIPE__WIRE_VERSION ||
         fits(g, &n->ours) < 0)
         return WPIPE_EPROTO;
-    agree(n);
-    return 0;
+    return agree(n);
 }
 
 /* It said hello, wrote without waiting for the verdict, and left: what it wrote
@@ -176,7 +192,7 @@ int wpipe__native_admit(struct wpipe__link *link)
             r = 0;
     }
     if (r == 0)
-        agree(n);
+        r = agree(n);
     wpipe__mutex_unlock(&link->lock);
     return r;
 }
@@ -203,8 +219,7 @@ static int inherit(struct wpipe__native *n)
     r = send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);
     if (r < 0 && !atomic_load(&n->hung_up))
         return r;
-    agree(n);
-    return 0;
+    return agree(n);
 }
 
 int wpipe__native_inherit(struct wpipe__link *link)
@@ -508,13 +523,7 @@ static int make(wpipe__handle socket, const wpipe_options *options,
     greeting_from(options, &n->ours);
     n->link.peer.size = sizeof n->link.peer;
     *ret = n;
-    r = wpipe__os_need_send_buffer(socket, 2 * WPIPE__WINDOW_MIN,
-                                   &n->send_buffer);
-    if (r == 0)
-        r = wpipe__os_peer(socket, 0, &n->link.peer);
-    if (r < 0)
-        native_free(&n->link);
-    return r;
+    return 0;
 fail:
     wpipe__free(local);
     wpipe__free(n);
@@ -537,6 +546,10 @@ int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
         n->ours.flags |= WPIPE__GREET_WAIT;
     wpipe__mutex_lock(&n->link.lock);
     r = send_greeting(n, WPIPE__FRAME_HELLO, &n->ours);
+    if (r == 0) /* what has time until the server has got that */
+        r = wpipe__os_peer(socket, 0, &n->link.peer);
+    if (r == 0)
+        r = need_buffer(n); /* it may write before the verdict */
     wpipe__mutex_unlock(&n->link.lock);
     if (r < 0) {
         native_free(&n->link);
@@ -554,6 +567,11 @@ int wpipe__native_accept(wpipe__handle socket, const wpipe_options *options,
 
     if (r < 0)
         return r;
+    r = wpipe__os_peer(socket, 0, &n->link.peer);
+    if (r < 0) {
+        native_free(&n->link);
+        return r;
+    }
     n->server_end = 1;
     *ret_link = &n->link;
     return 0;
