@@ -456,6 +456,16 @@ enum {
     AGAIN = 2   /* something moved: arm it anew, and look again */
 };
 
+/* It may have been read to the end just before we said that somebody waits for
+ * that; no bell tells then. 1: it is the driver himself who waits. */
+static int was_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (conn->drainers == 0 || conn->link->transport->drained(conn->link) == 0)
+        return 0;
+    tell_followers(loop);
+    return !loop->waiting;
+}
+
 /* Arm it and look once more. A bell that comes for this epoch and is taken off
  * the socket by one of the looks here will not come again. */
 static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -470,6 +480,8 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (flush(loop, conn))
         return AGAIN; /* that was its end */
     unread = !conn->finished && link->transport->look(link, &record) != 0;
+    if (was_drained(loop, conn))
+        return AGAIN;
     if (kept != conn->outbox.bytes || turn != turn_of(link) ||
         (wpipe__conn_wants(conn) & ~(unsigned)conn->armed))
         return AGAIN;
