@@ -328,6 +328,14 @@ static void see_news(struct wpipe__loop *loop, struct wpipe__conn *conn,
     wpipe__loop_attend(loop);
 }
 
+void wpipe__loop_knock(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    uint32_t turn = turn_of(conn->link);
+
+    conn->link->transport->knock(conn->link);
+    see_news(loop, conn, turn);
+}
+
 int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     struct wpipe__link *link = conn->link;

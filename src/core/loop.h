@@ -124,6 +124,9 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
 int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
                      const struct wpipe__post *post, int wish);
 
+/* Wake the peer for what was sent quietly (link.knock is not NULL). */
+void wpipe__loop_knock(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
 /* One more thread waits until it is drained; or one less. */
 void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,
                          int more);

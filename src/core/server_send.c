@@ -134,7 +134,7 @@ static void knock_at_all(struct wpipe__lane *lane)
 
     while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL)
         if (conn->link != NULL && conn->link->transport->knock != NULL)
-            conn->link->transport->knock(conn->link);
+            wpipe__loop_knock(&lane->loop, conn);
 }
 
 /* All rings first, then all bells: a client that wakes in between would take
