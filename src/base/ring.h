@@ -64,8 +64,7 @@ struct wpipe__control {
     uint32_t version;
     uint32_t ring_size;
     uint32_t features;
-    uint64_t start; /* position of the ring's first record */
-    uint8_t pad0[WPIPE__LINE - 24];
+    uint8_t pad0[WPIPE__LINE - 16];
 
     _Atomic uint64_t head;      /* end of what was written */
     _Atomic uint32_t fenceless; /* the writer leaves its fence out */

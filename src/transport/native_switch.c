@@ -66,7 +66,6 @@ static int send_segment(struct wpipe__native *n, struct wpipe__control *words,
     words->version = WPIPE__WIRE_VERSION;
     words->ring_size = n->link.terms.ring_out;
     words->features = wpipe__os_has_barrier() ? WPIPE__FEATURE_BARRIER : 0;
-    words->start = n->out.head;
     copy_words(words, n->mine);
     wpipe__switch_encode(&offer, bytes);
     return wpipe__native_send(n, &f, &body, 1, handle);
