@@ -208,6 +208,10 @@ int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
                          .bytewise = outbox->bytewise };
     int r;
 
+    if (outbox->first == NULL && post->kind == 0 && !post->quiet &&
+        post->size > 0 && link->transport->post != NULL &&
+        link->transport->post(link, post->data, post->size) == 1)
+        return 1; /* the common case */
     if (!outbox->bytewise && post->size > link->terms.max_out)
         return WPIPE_EMSGSIZE;
     if (outbox->bytewise && post->size == 0)
