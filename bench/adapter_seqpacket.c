@@ -127,6 +127,10 @@ static int64_t packet_receive(void *handle, const void **ret_data)
     if (end->epoll >= 0 && epoll_wait(end->epoll, &event, 1, -1) < 0)
         return -2;
     n = recv(end->fd, end->buffer, end->size, 0);
+    /* A packet that came just before the end: some kernels tell the end first
+     * to whoever looks in the same moment. */
+    if (n == 0)
+        n = recv(end->fd, end->buffer, end->size, MSG_DONTWAIT);
     if (n > 0)
         return n;
     if (n == 0 || errno == ECONNRESET)
