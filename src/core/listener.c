@@ -193,6 +193,7 @@ static int ask_poller(struct wpipe_listener *l, uint64_t deadline,
     struct wpipe__moment moment = {
         .habit = &l->habit,
         .spin_ns = deadline == 0 ? 0 : (uint32_t)l->options.spin_us * 1000u,
+        .until = deadline,
     };
     int n;
 

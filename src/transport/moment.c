@@ -56,6 +56,8 @@ int wpipe__moment_more(struct wpipe__moment *m)
         if (!may_spin(m))
             return 0;
         m->end = now + m->spin_ns;
+        if (m->until && m->end > m->until)
+            m->end = m->until;
     } else if (now >= m->end || (m->looks == YIELDS + LOOKS_UNASKED &&
                                  wpipe__os_one_core(m->pid))) {
         return 0;

@@ -25,6 +25,7 @@ struct wpipe__moment {
     struct wpipe__habit *habit;
     int64_t pid;      /* for whom it waits; 0: for anybody */
     uint32_t spin_ns; /* as the option says; 0: do not even yield */
+    uint64_t until;   /* not longer than this; 0: no matter */
     uint32_t looks;
     uint64_t end;
 };

@@ -119,7 +119,8 @@ struct wait {
     unsigned mask;
     int (*ready)(void *user);
     void *user;
-    uint64_t deadline;
+    struct wpipe__timer *timer;
+    uint64_t deadline; /* 0: not looked at the clock for it yet */
 };
 
 static int was_woken(const struct wait *w)
@@ -149,6 +150,13 @@ static _Atomic int awake;
 
 void wpipe__awake_enter(void)
 {
+    static _Atomic uint32_t generation;
+    uint32_t now = wpipe__os_generation();
+
+    /* a forked child has none of its parent's threads */
+    if (atomic_load_explicit(&generation, memory_order_relaxed) != now &&
+        atomic_exchange(&generation, now) != now)
+        atomic_store_explicit(&awake, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&awake, 1, memory_order_relaxed);
 }
 
@@ -227,7 +235,7 @@ static int spell_is_over(const struct wait *w, struct spell *spell)
     uint64_t taken;
 
     if (spell->end == 0) {
-        spell->end = now + w->link->spin_ns;
+        spell->end = wpipe__min_u64(now + w->link->spin_ns, w->deadline);
         spell->ask = now + SPIN_UNASKED_NS;
         return 0;
     }
@@ -299,6 +307,10 @@ static int yield(const struct wait *w)
     for (i = 0; i < yields && r == 0; i++) {
         taken = give_way(w);
         r = w->ready(w->user);
+        if (r == 0 && was_woken(w))
+            return WPIPE_EWOKEN;
+        if (wpipe__os_now() >= w->deadline)
+            break; /* in a crowd they take long */
         if (taken > TAKEN_NS)
             yields = CROWD_YIELDS;
         if (taken <= LONG_YIELD_NS || is_crowded(w))
@@ -311,7 +323,7 @@ static int yield(const struct wait *w)
 }
 
 /* Wait awake: as long as that is likely to be shorter than a sleep. */
-static int wait_awake(const struct wait *w, int peer_streams)
+static int wait_awake(struct wait *w, int peer_streams)
 {
     const struct wpipe__transport *t = w->link->transport;
     int spins = !t->same_core(w->link) || leave_core(w, 1);
@@ -323,6 +335,7 @@ static int wait_awake(const struct wait *w, int peer_streams)
         r = look_twice(w);
     if (r != 0)
         return r;
+    w->deadline = wpipe__timer_deadline(w->timer);
     wpipe__awake_enter();
     if (spins)
         r = spin(w);
@@ -333,12 +346,15 @@ static int wait_awake(const struct wait *w, int peer_streams)
 }
 
 /* Only the socket can tell: stay awake for a moment all the same. As spin. */
-static int linger(const struct wait *w)
+static int linger(struct wait *w)
 {
     struct wpipe__moment moment = { .habit = &w->link->room.habit,
                                     .pid = w->link->peer.pid,
                                     .spin_ns = w->link->spin_ns };
     int r;
+
+    w->deadline = wpipe__timer_deadline(w->timer);
+    moment.until = w->deadline;
 
     while (wpipe__moment_more(&moment)) {
         r = w->ready(w->user);
@@ -459,7 +475,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
                      int (*ready)(void *user), void *user,
                      struct wpipe__timer *timer)
 {
-    struct wait w = { link, mask, ready, user, 0 };
+    struct wait w = { link, mask, ready, user, timer, 0 };
     struct wpipe__room *room = &link->room;
     int in_memory;
     int r;
@@ -478,7 +494,6 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
         r = linger(&w);
     if (r != 0)
         return r;
-    w.deadline = wpipe__timer_deadline(timer);
     wpipe__mutex_lock(&link->lock);
     count(&w, 1);
     wpipe__mutex_unlock(&link->lock);
