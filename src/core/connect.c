@@ -58,7 +58,8 @@ static int wait_greeting(struct attempt *a, struct wpipe__link *link)
     static struct wpipe__habit habit;
     struct wpipe__moment moment = { .habit = &habit,
                                     .pid = link->peer.pid,
-                                    .spin_ns = link->spin_ns };
+                                    .spin_ns = link->spin_ns,
+                                    .until = a->deadline };
     int r;
 
     for (;;) {

@@ -16,9 +16,9 @@
 /* Looks until it says that it is enough. */
 static unsigned look_on(struct wpipe__habit *habit, int64_t pid)
 {
-    struct wpipe__moment moment = { .habit = habit,
-                                    .pid = pid,
-                                    .spin_ns = SPIN_NS };
+    struct wpipe__moment moment = {
+        .habit = habit, .pid = pid, .spin_ns = SPIN_NS, .until = UINT64_MAX
+    };
     unsigned looks = 0;
 
     while (wpipe__moment_more(&moment))
@@ -34,6 +34,19 @@ static void moment_of_no_length_is_over_at_once(void **state)
     (void)state;
     assert_false(wpipe__moment_more(&moment));
     assert_int_equal(habit.vain, 0);
+}
+
+static void moment_ends_with_the_wait(void **state)
+{
+    struct wpipe__habit habit = { 0 };
+    struct wpipe__moment moment = { .habit = &habit,
+                                    .spin_ns = 1000000000u,
+                                    .until = wpipe__os_now() + SPIN_NS };
+
+    (void)state;
+    while (wpipe__moment_more(&moment))
+        assert_true(wpipe__os_now() < moment.until + 500000000u);
+    assert_true(wpipe__os_now() < moment.until + 500000000u);
 }
 
 static void moment_ends_after_its_length(void **state)
@@ -62,7 +75,9 @@ static void moment_in_vain_is_rarely_tried_again(void **state)
         spun += look_on(&habit, 0) > 3;
     assert_in_range(spun, 5, 8);
     habit.vain = 16; /* one that is tried */
-    paid = (struct wpipe__moment){ .habit = &habit, .spin_ns = SPIN_NS };
+    paid = (struct wpipe__moment){ .habit = &habit,
+                                   .spin_ns = SPIN_NS,
+                                   .until = UINT64_MAX };
     while (wpipe__moment_more(&paid) && paid.end == 0)
         ;
     wpipe__moment_paid(&paid);
@@ -86,6 +101,7 @@ static void moment_on_the_only_core_is_short(void **state)
 static const struct support_case cases[] = {
     TEST(moment_of_no_length_is_over_at_once),
     TEST(moment_ends_after_its_length),
+    TEST(moment_ends_with_the_wait),
     TEST(moment_in_vain_is_rarely_tried_again),
     TEST(moment_on_the_only_core_is_short),
 };
