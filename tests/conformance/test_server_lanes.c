@@ -239,6 +239,7 @@ static void *run_sender(void *argument)
 {
     struct sender *s = argument;
     struct word word = { s->number, 0 };
+    uint8_t to_all[sizeof word + 1] = { 0 }; /* told apart by its size */
 
     for (; word.number < EACH_SENDS; word.number++) {
         for (int i = 0; i < CLIENTS; i++)
@@ -246,8 +247,9 @@ static void *run_sender(void *argument)
                                                     &word, sizeof word,
                                                     SUPPORT_WAIT_MS),
                              0);
+        memcpy(to_all, &word, sizeof word);
         assert_int_equal(
-            wpipe_server_broadcast(s->server, &word, sizeof word + 1), CLIENTS);
+            wpipe_server_broadcast(s->server, to_all, sizeof to_all), CLIENTS);
     }
     return NULL;
 }
