@@ -87,7 +87,6 @@ static void words_looked_at_once_may_change(void **state)
     raw.mine->version = 99;
     raw.mine->ring_size = UINT32_MAX;
     raw.mine->features = UINT32_MAX;
-    raw.mine->start = UINT64_MAX;
     atomic_store(&raw.mine->want, UINT64_MAX);
     atomic_store(&raw.mine->core, UINT32_MAX);
     atomic_store(&raw.mine->consumed, UINT64_MAX);
