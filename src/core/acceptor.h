@@ -24,7 +24,6 @@
 #include "core/seats.h"
 #include "transport/door.h"
 #include "transport/door_foreign.h"
-#include "transport/moment.h"
 #include "transport/transport.h"
 
 /* Somebody who was not let in. */
@@ -59,7 +58,6 @@ struct wpipe__acceptor {
     wpipe__handle door_poller; /* where the door is: this one or the owner's */
     uint64_t door_tag;
     wpipe__handle reserve; /* given up to accept one when no other is left */
-    struct wpipe__habit habit; /* of waiting for a hello */
     struct wpipe__table guests;
     struct wpipe__list silent; /* by deadline */
     struct wpipe__list lobby;

@@ -8,6 +8,7 @@
 #include <windpipe.h>
 
 #include "base/memory.h"
+#include "transport/moment.h"
 
 enum {
     QUEUE = 1024 /* guests told to wait for a seat */
@@ -198,7 +199,7 @@ static void look_early(struct wpipe__acceptor *a, struct wpipe__guest *guest)
     if (a->options.spin_us == 0 || wpipe__table_find(&a->guests, id) == NULL ||
         guest->where != WPIPE__GUEST_SILENT)
         return;
-    wpipe__moment_yield(&a->habit);
+    wpipe__moment_yield();
     look(a, guest);
 }
 

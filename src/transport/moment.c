@@ -8,7 +8,8 @@
 
 /* A yield that took this long met somebody who wants the core for himself. */
 #define LONG_YIELD_NS      1000000u
-#define LEFT_OUT           100u
+#define LEAST_OUT          64u
+#define MOST_OUT           65536u
 #define YIELDS             2u
 #define LOOKS_BEFORE_YIELD 8u
 #define LOOKS_UNASKED      8u /* then: is there another core at all? */
@@ -16,20 +17,42 @@
 #define VAIN_MOST 4u
 #define VAIN_TRY  16u
 
-void wpipe__moment_yield(struct wpipe__habit *habit)
-{
-    uint32_t left =
-        atomic_load_explicit(&habit->no_yield, memory_order_relaxed);
-    uint64_t before;
+/* Moments to leave out, because somebody else wants this core: who sleeps has
+ * it sooner then than who waits awake. More each time that is found so again.
+ * Of the whole process, for most connections are new. Guesses: threads may
+ * lose a count. */
+static _Atomic uint32_t left_out;
+static _Atomic uint32_t next_out = LEAST_OUT;
 
-    if (left > 0) {
-        atomic_store_explicit(&habit->no_yield, left - 1, memory_order_relaxed);
-        return;
-    }
-    before = wpipe__os_now();
+/* Is this one to be left out? Counted when it is a new one. */
+static int is_left_out(int is_new)
+{
+    uint32_t left = atomic_load_explicit(&left_out, memory_order_relaxed);
+
+    if (left > 0 && is_new)
+        atomic_store_explicit(&left_out, left - 1, memory_order_relaxed);
+    return left > 0;
+}
+
+static void yield(void)
+{
+    uint64_t before = wpipe__os_now();
+    uint32_t next = atomic_load_explicit(&next_out, memory_order_relaxed);
+
     wpipe__os_yield();
-    if (wpipe__os_now() - before > LONG_YIELD_NS)
-        atomic_store_explicit(&habit->no_yield, LEFT_OUT, memory_order_relaxed);
+    if (wpipe__os_now() - before > LONG_YIELD_NS) {
+        atomic_store_explicit(&left_out, next, memory_order_relaxed);
+        next *= next < MOST_OUT ? 4 : 1;
+    } else {
+        next -= next > LEAST_OUT ? next / 16 : 0;
+    }
+    atomic_store_explicit(&next_out, next, memory_order_relaxed);
+}
+
+void wpipe__moment_yield(void)
+{
+    if (!is_left_out(1))
+        yield();
 }
 
 /* Is a spin likely to be worth it? Counts it as vain until it has paid. */
@@ -45,10 +68,10 @@ int wpipe__moment_more(struct wpipe__moment *m)
 {
     uint64_t now;
 
-    if (m->spin_ns == 0)
+    if (m->spin_ns == 0 || is_left_out(m->looks == 0))
         return 0;
     if (m->looks++ < YIELDS) {
-        wpipe__moment_yield(m->habit);
+        yield();
         return 1;
     }
     now = wpipe__os_now();
@@ -63,7 +86,7 @@ int wpipe__moment_more(struct wpipe__moment *m)
         return 0;
     }
     if (m->looks % LOOKS_BEFORE_YIELD == 0)
-        wpipe__moment_yield(m->habit);
+        yield();
     else
         wpipe__os_pause();
     return 1;

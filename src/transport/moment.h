@@ -16,8 +16,7 @@
 /* Whether moments have been worth it at one place; all zero to begin with.
  * Guesses: threads may lose a count. */
 struct wpipe__habit {
-    _Atomic uint32_t vain;     /* spins in a row that came to nothing */
-    _Atomic uint32_t no_yield; /* yields to leave out: one took very long */
+    _Atomic uint32_t vain; /* spins in a row that came to nothing */
 };
 
 /* One wait's moment; begin with { .habit, .pid, .spin_ns }. */
@@ -40,7 +39,7 @@ int wpipe__moment_more(struct wpipe__moment *m);
 /* What was waited for came, after no sleep. */
 void wpipe__moment_paid(struct wpipe__moment *m);
 
-/* Give the core away once, unless that was a bad idea lately. */
-void wpipe__moment_yield(struct wpipe__habit *habit);
+/* Give the core away once, unless others have kept it long lately. */
+void wpipe__moment_yield(void);
 
 #endif
