@@ -63,6 +63,8 @@ struct wpipe__loop {
     unsigned followers;  /* threads waiting for `changed` */
     unsigned since_poll; /* messages since the sockets were asked */
     uint16_t round;      /* grows whenever they are, amid messages */
+    unsigned vain;       /* waits to leave out after the next vain listening */
+    unsigned deaf;       /* waits that do not listen, left */
     unsigned no_yield;   /* rests to go before yielding is tried again */
     uint64_t left_at;    /* when it left a core */
     int core;            /* where it was last seen; its peers were told */
@@ -74,6 +76,7 @@ struct wpipe__loop {
     uint8_t flagged; /* the flag is set */
     uint8_t watched; /* the poller was given to a foreign loop */
     uint8_t stopped;
+    uint8_t told; /* a socket has told of something since we last listened */
     uint8_t woken;
     _Atomic int nudged;
     _Atomic int spinning;

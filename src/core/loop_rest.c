@@ -20,6 +20,7 @@ enum {
     SPIN_UNASKED_NS = 20000,  /* of spinning, before it yields to find out */
     GLANCE_AT = 32,           /* messages between two looks at the sockets */
     CORES_ASKED = 8,          /* hot connections asked for their core */
+    VAIN_MOST = 1024,         /* waits that do not listen, after vain ones */
     LATE_ROUNDS = 8           /* looks at sockets that go on after the end */
 };
 
@@ -27,7 +28,8 @@ enum {
 enum {
     SPIN = 0,
     YIELD = 1,
-    SLEEP = 2
+    LISTEN = 2, /* asking the sockets again and again */
+    SLEEP = 3
 };
 
 /* ---- asking the sockets ------------------------------------------------- */
@@ -65,6 +67,7 @@ static int ask_sockets(struct wpipe__loop *loop, uint64_t deadline)
     n = wpipe__os_poller_wait(loop->poller, tags, TAGS, until);
     wpipe__loop_lock(loop);
     loop->asleep = 0;
+    loop->told |= n > 0;
     for (i = 0; i < n; i++)
         dispatch(loop, tags[i]);
     if (is_over(loop->timer))
@@ -257,6 +260,50 @@ static int yield(struct wpipe__loop *loop, struct wpipe__rest *rest)
     return 1;
 }
 
+/* Something came: begin again, with what is left of the time. */
+static void begin_again(struct wpipe__rest *rest)
+{
+    struct wpipe__timer timer = rest->timer;
+
+    *rest = (struct wpipe__rest){ .timer = timer };
+}
+
+/*
+ * One look at the sockets without sleeping: 1; 0 when it was enough. For those
+ * who write to a socket and have just done so: the next message is there
+ * sooner than we could be woken for it, if they have a core of their own. If
+ * they have not, it is in vain, and is tried less and less often.
+ */
+static int listen_awake(struct wpipe__loop *loop, struct wpipe__rest *rest)
+{
+    int first = rest->stage != LISTEN;
+
+    if (rest->stage != LISTEN) {
+        if (!loop->told || rest->hot > 0 || is_crowded(loop))
+            return 0;
+        loop->told = 0;
+        if (loop->deaf > 0) {
+            loop->deaf--;
+            return 0;
+        }
+        rest->stage = LISTEN;
+        rest->spin_end = wpipe__min_u64(wpipe__os_now() + loop->spin_ns,
+                                        wpipe__timer_deadline(&rest->timer));
+        set_awake(loop, 1);
+    } else if (wpipe__os_now() >= rest->spin_end) {
+        loop->vain = loop->vain == 0 ? 1 : loop->vain * 2;
+        loop->vain = loop->vain < VAIN_MOST ? loop->vain : VAIN_MOST;
+        loop->deaf = loop->vain;
+        return 0;
+    }
+    if (ask_sockets(loop, 0) > 0) {
+        if (!first) /* else a sleep would not have been one either */
+            loop->vain /= 2;
+        begin_again(rest);
+    }
+    return 1;
+}
+
 /* 1 when a step was done and the caller is to look again. */
 static int rest_awake(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
@@ -271,17 +318,11 @@ static int rest_awake(struct wpipe__loop *loop, struct wpipe__rest *rest)
         begin_yielding(loop, rest);
     if (rest->stage == YIELD && yield(loop, rest))
         return 1;
+    if (listen_awake(loop, rest))
+        return 1;
     rest->stage = SLEEP;
     set_awake(loop, 0);
     return 0;
-}
-
-/* Something came: begin again, with what is left of the time. */
-static void begin_again(struct wpipe__rest *rest)
-{
-    struct wpipe__timer timer = rest->timer;
-
-    *rest = (struct wpipe__rest){ .timer = timer };
 }
 
 int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
