@@ -14,6 +14,7 @@ enum {
     WAITS_IN_CROWD = 100,
     TAKEN_NS = 1500,          /* a yield that took this long: another ran; */
     CROWD_YIELDS = 64,        /* then so many are worth it */
+    YIELDING_NS = 10000000,   /* all yields of a wait together, see wait.c */
     CROWD_NS = 10000,         /* this long: many did */
     LONG_YIELD_NS = 1000000,  /* and this long, one who keeps it */
     LEAVE_AGAIN_NS = 1000000, /* between two moves to another core */
@@ -228,6 +229,8 @@ static void begin_yielding(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     set_awake(loop, 1);
     rest->stage = YIELD;
+    rest->spin_end = wpipe__min_u64(wpipe__os_now() + YIELDING_NS,
+                                    wpipe__timer_deadline(&rest->timer));
     rest->crowded = (uint8_t)is_crowded(loop);
     rest->yields = rest->crowded ? CROWD_YIELDS : YIELDS;
     if (loop->no_yield > 0) {
@@ -255,7 +258,7 @@ static int yield(struct wpipe__loop *loop, struct wpipe__rest *rest)
         rest->yields = CROWD_YIELDS;
     }
     rest->crowded |= taken > TAKEN_NS;
-    if (wpipe__os_now() >= wpipe__timer_deadline(&rest->timer))
+    if (wpipe__os_now() >= rest->spin_end)
         rest->yields = 0; /* in a crowd they take long */
     return 1;
 }

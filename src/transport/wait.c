@@ -26,6 +26,9 @@
  * finds more at a time than a sleep for each message. */
 #define TAKEN_NS     1500u
 #define CROWD_YIELDS 64
+/* All yields of a wait together: what only the socket tells, such as a death,
+ * is not seen meanwhile. */
+#define YIELDING_NS 10000000u
 /* And this long: many did. */
 #define CROWD_NS       10000u
 #define WAITS_IN_CROWD 100u
@@ -297,6 +300,7 @@ static int yield(const struct wait *w)
 {
     int crowded = is_crowded(w);
     int yields = crowded ? CROWD_YIELDS : YIELDS;
+    uint64_t end;
     uint64_t taken;
     int r = 0;
     int i;
@@ -304,12 +308,13 @@ static int yield(const struct wait *w)
     (void)take_one(&w->link->room.crowded);
     if (take_one(&w->link->room.no_yield) && !crowded)
         return 0;
+    end = wpipe__min_u64(wpipe__os_now() + YIELDING_NS, w->deadline);
     for (i = 0; i < yields && r == 0; i++) {
         taken = give_way(w);
         r = w->ready(w->user);
         if (r == 0 && was_woken(w))
             return WPIPE_EWOKEN;
-        if (wpipe__os_now() >= w->deadline)
+        if (wpipe__os_now() >= end)
             break; /* in a crowd they take long */
         if (taken > TAKEN_NS)
             yields = CROWD_YIELDS;
