@@ -14,7 +14,7 @@ struct server_end {
     wpipe_id peer; /* server: the one client */
 };
 
-static void *server_listen(const struct setup *setup)
+static void *end_open(const struct setup *setup, int serves)
 {
     char text[256] = "";
     wpipe_options options = windpipe_options(setup, text, sizeof(text));
@@ -23,13 +23,20 @@ static void *server_listen(const struct setup *setup)
 
     if (!end)
         return NULL;
-    r = wpipe_server_open(&end->server, setup->name, &options);
+    r = serves ? wpipe_server_open(&end->server, setup->name, &options)
+               : wpipe_client_open(&end->client, setup->name, &options);
     if (r < 0) {
-        complain("server: %s: %s", wpipe_strerror(r), text);
+        complain("%s: %s: %s", serves ? "server" : "client", wpipe_strerror(r),
+                 text);
         free(end);
         return NULL;
     }
     return end;
+}
+
+static void *server_listen(const struct setup *setup)
+{
+    return end_open(setup, 1);
 }
 
 static void *server_accept(void *listener)
@@ -68,20 +75,7 @@ static void server_unlisten(void *listener)
 
 static void *server_connect(const struct setup *setup)
 {
-    char text[256] = "";
-    wpipe_options options = windpipe_options(setup, text, sizeof(text));
-    struct server_end *end = calloc(1, sizeof(*end));
-    int r;
-
-    if (!end)
-        return NULL;
-    r = wpipe_client_open(&end->client, setup->name, &options);
-    if (r < 0) {
-        complain("client: %s: %s", wpipe_strerror(r), text);
-        free(end);
-        return NULL;
-    }
-    return end;
+    return end_open(setup, 0);
 }
 
 static int server_send(void *handle, const void *data, size_t size)

@@ -5,24 +5,14 @@
  */
 #include "base/ring.h"
 #include "core/loop.h"
+#include "transport/patience.h"
 
 enum {
     TAGS = 64,
-    LOOKS_PER_CLOCK = 16, /* looks between two readings of the clock */
-    YIELDS = 2,
-    WAITS_WITHOUT_YIELD = 100,
-    WAITS_IN_CROWD = 100,
-    TAKEN_NS = 1500,          /* a yield that took this long: another ran; */
-    CROWD_YIELDS = 64,        /* then so many are worth it */
-    YIELDING_NS = 10000000,   /* all yields of a wait together, see wait.c */
-    CROWD_NS = 10000,         /* this long: many did */
-    LONG_YIELD_NS = 1000000,  /* and this long, one who keeps it */
-    LEAVE_AGAIN_NS = 1000000, /* between two moves to another core */
-    SPIN_UNASKED_NS = 20000,  /* of spinning, before it yields to find out */
-    GLANCE_AT = 32,           /* messages between two looks at the sockets */
-    CORES_ASKED = 8,          /* hot connections asked for their core */
-    VAIN_MOST = 1024,         /* waits that do not listen, after vain ones */
-    LATE_ROUNDS = 8           /* looks at sockets that go on after the end */
+    GLANCE_AT = 32,   /* messages between two looks at the sockets */
+    CORES_ASKED = 8,  /* hot connections asked for their core */
+    VAIN_MOST = 1024, /* waits that do not listen, after vain ones */
+    LATE_ROUNDS = 8   /* looks at sockets that go on after the end */
 };
 
 /* rest.stage */
@@ -168,7 +158,7 @@ static int leave_core(struct wpipe__loop *loop)
         hot_in_memory(loop) != 1)
         return 0;
     now = wpipe__os_now();
-    if (now - loop->left_at < LEAVE_AGAIN_NS)
+    if (now - loop->left_at < WPIPE__LEAVE_AGAIN_NS)
         return 0;
     loop->left_at = now;
     return wpipe__os_leave_core();
@@ -184,8 +174,9 @@ static uint64_t give_way(struct wpipe__loop *loop)
     wpipe__os_yield();
     wpipe__loop_lock(loop);
     taken = wpipe__os_now() - before;
-    if (taken > CROWD_NS && !leave_core(loop) && taken <= LONG_YIELD_NS)
-        loop->crowded = WAITS_IN_CROWD;
+    if (taken > WPIPE__CROWD_NS && !leave_core(loop) &&
+        taken <= WPIPE__LONG_YIELD_NS)
+        loop->crowded = WPIPE__WAITS_IN_CROWD;
     return taken;
 }
 
@@ -199,25 +190,25 @@ static int spun_enough(struct wpipe__loop *loop, struct wpipe__rest *rest)
     if (rest->spin_end == 0) {
         rest->spin_end = wpipe__min_u64(now + loop->spin_ns,
                                         wpipe__timer_deadline(&rest->timer));
-        rest->ask_at = now + SPIN_UNASKED_NS;
+        rest->ask_at = now + WPIPE__SPIN_UNASKED_NS;
         set_awake(loop, 1);
         return 0;
     }
     if (now < rest->ask_at || now >= rest->spin_end)
         return now >= rest->spin_end || wpipe__awake_crowd();
-    rest->ask_at = now + SPIN_UNASKED_NS;
+    rest->ask_at = now + WPIPE__SPIN_UNASKED_NS;
     if (is_crowded(loop))
         return 1;
     if (loop->no_yield > 0)
         return 0;
     taken = give_way(loop);
-    return taken > TAKEN_NS && taken <= LONG_YIELD_NS;
+    return taken > WPIPE__TAKEN_NS && taken <= WPIPE__LONG_YIELD_NS;
 }
 
 /* One look's worth of spinning: 1; 0 when it was enough. */
 static int spin(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
-    if (rest->looks++ % LOOKS_PER_CLOCK == LOOKS_PER_CLOCK - 1 &&
+    if (rest->looks++ % WPIPE__LOOKS_PER_CLOCK == WPIPE__LOOKS_PER_CLOCK - 1 &&
         spun_enough(loop, rest))
         return 0;
     pause_unlocked(loop);
@@ -229,10 +220,10 @@ static void begin_yielding(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     set_awake(loop, 1);
     rest->stage = YIELD;
-    rest->spin_end = wpipe__min_u64(wpipe__os_now() + YIELDING_NS,
+    rest->spin_end = wpipe__min_u64(wpipe__os_now() + WPIPE__YIELDING_NS,
                                     wpipe__timer_deadline(&rest->timer));
     rest->crowded = (uint8_t)is_crowded(loop);
-    rest->yields = rest->crowded ? CROWD_YIELDS : YIELDS;
+    rest->yields = rest->crowded ? WPIPE__CROWD_YIELDS : WPIPE__YIELDS;
     if (loop->no_yield > 0) {
         loop->no_yield--;
         if (!rest->crowded)
@@ -251,13 +242,13 @@ static int yield(struct wpipe__loop *loop, struct wpipe__rest *rest)
         return 0;
     rest->yields--;
     taken = give_way(loop);
-    if (taken > LONG_YIELD_NS && !is_crowded(loop)) {
+    if (taken > WPIPE__LONG_YIELD_NS && !is_crowded(loop)) {
         rest->yields = 0;
-        loop->no_yield = WAITS_WITHOUT_YIELD;
-    } else if (taken > TAKEN_NS && !rest->crowded) {
-        rest->yields = CROWD_YIELDS;
+        loop->no_yield = WPIPE__WAITS_WITHOUT_YIELD;
+    } else if (taken > WPIPE__TAKEN_NS && !rest->crowded) {
+        rest->yields = WPIPE__CROWD_YIELDS;
     }
-    rest->crowded |= taken > TAKEN_NS;
+    rest->crowded |= taken > WPIPE__TAKEN_NS;
     if (wpipe__os_now() >= rest->spin_end)
         rest->yields = 0; /* in a crowd they take long */
     return 1;

@@ -69,6 +69,15 @@ void wpipe__anonymous_release(struct wpipe_stream *stream);
 
 /* ---- between stream*.c --------------------------------------------------- */
 
+/* Count what was read, or written: only the one thread that does so adds, so a
+ * load and a store are enough. */
+static inline void wpipe__stream_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(
+        counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+        memory_order_relaxed);
+}
+
 /* 0 when the call may go on: not NULL, not of a parent process, direction
  * right (WPIPE_IN for reading, WPIPE_OUT for writing, 0 either), not
  * ended by us. */

@@ -138,14 +138,6 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
     return WPIPE_EMSGSIZE;
 }
 
-/* Only the reader adds, so a load and a store are enough. */
-static void add(_Atomic uint64_t *counter, uint64_t n)
-{
-    atomic_store_explicit(
-        counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-        memory_order_relaxed);
-}
-
 int wpipe__stream_took(struct wpipe_stream *s,
                        const struct wpipe__record *record, uint32_t bytes)
 {
@@ -156,9 +148,9 @@ int wpipe__stream_took(struct wpipe_stream *s,
     link->transport->take(link, record, bytes, whole);
     s->begun = !ended;
     s->message_read += bytes;
-    add(&s->bytes_in, bytes);
+    wpipe__stream_add(&s->bytes_in, bytes);
     if (ended)
-        add(&s->messages_in, 1);
+        wpipe__stream_add(&s->messages_in, 1);
     return ended;
 }
 
@@ -339,8 +331,8 @@ static int64_t fetch(struct wpipe_stream *s, void *buf, size_t size)
         return -1;
     s->message_read = (uint64_t)r;
     s->complete = 1;
-    add(&s->bytes_in, (uint64_t)r);
-    add(&s->messages_in, 1);
+    wpipe__stream_add(&s->bytes_in, (uint64_t)r);
+    wpipe__stream_add(&s->messages_in, 1);
     return r;
 }
 

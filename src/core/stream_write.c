@@ -152,14 +152,6 @@ static int sum_of(const wpipe_piece *pieces, int count, size_t *ret_size)
     return 0;
 }
 
-/* Only the writer adds, so a load and a store are enough. */
-static void add(_Atomic uint64_t *counter, uint64_t n)
-{
-    atomic_store_explicit(
-        counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-        memory_order_relaxed);
-}
-
 /*
  * Some transports take bytes that the system has no room for yet: see them
  * off. When the time is over, bytes are taken back and not counted; the rest
@@ -214,8 +206,8 @@ static int64_t write_pieces(struct wpipe_stream *stream,
             return r;
     }
     if (r >= 0) {
-        add(&stream->messages_out, 1);
-        add(&stream->bytes_out, (uint64_t)r);
+        wpipe__stream_add(&stream->messages_out, 1);
+        wpipe__stream_add(&stream->bytes_out, (uint64_t)r);
     }
     return r;
 }
@@ -252,8 +244,8 @@ int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
         stream->finished || stream->reserved || stream->parts ||
         !link->transport->post(link, buf, size))
         return write_piece(stream, buf, size, timeout_ms);
-    add(&stream->messages_out, 1);
-    add(&stream->bytes_out, size);
+    wpipe__stream_add(&stream->messages_out, 1);
+    wpipe__stream_add(&stream->bytes_out, size);
     return (int64_t)size;
 }
 

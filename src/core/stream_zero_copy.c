@@ -103,10 +103,9 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
         return r;
     stream->parts = more && (stream->parts || size > 0);
     stream->parts_size = stream->parts ? stream->parts_size + size : 0;
-    atomic_fetch_add_explicit(&stream->bytes_out, size, memory_order_relaxed);
+    wpipe__stream_add(&stream->bytes_out, size);
     if (!more)
-        atomic_fetch_add_explicit(&stream->messages_out, 1,
-                                  memory_order_relaxed);
+        wpipe__stream_add(&stream->messages_out, 1);
     return (int64_t)size;
 }
 

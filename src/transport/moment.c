@@ -5,12 +5,10 @@
 #include "transport/moment.h"
 
 #include "os/os.h"
+#include "transport/patience.h"
 
-/* A yield that took this long met somebody who wants the core for himself. */
-#define LONG_YIELD_NS      1000000u
 #define LEAST_OUT          64u
 #define MOST_OUT           65536u
-#define YIELDS             2u
 #define LOOKS_BEFORE_YIELD 8u
 #define LOOKS_UNASKED      8u /* then: is there another core at all? */
 /* After so many vain spins, one of so many waits tries it again. */
@@ -40,7 +38,7 @@ static void yield(void)
     uint32_t next = atomic_load_explicit(&next_out, memory_order_relaxed);
 
     wpipe__os_yield();
-    if (wpipe__os_now() - before > LONG_YIELD_NS) {
+    if (wpipe__os_now() - before > WPIPE__LONG_YIELD_NS) {
         atomic_store_explicit(&left_out, next, memory_order_relaxed);
         next *= next < MOST_OUT ? 4 : 1;
     } else {
@@ -70,7 +68,7 @@ int wpipe__moment_more(struct wpipe__moment *m)
 
     if (m->spin_ns == 0 || is_left_out(m->looks == 0))
         return 0;
-    if (m->looks++ < YIELDS) {
+    if (m->looks++ < WPIPE__YIELDS) {
         yield();
         return 1;
     }
@@ -81,7 +79,7 @@ int wpipe__moment_more(struct wpipe__moment *m)
         m->end = now + m->spin_ns;
         if (m->until && m->end > m->until)
             m->end = m->until;
-    } else if (now >= m->end || (m->looks == YIELDS + LOOKS_UNASKED &&
+    } else if (now >= m->end || (m->looks == WPIPE__YIELDS + LOOKS_UNASKED &&
                                  wpipe__os_one_core(m->pid))) {
         return 0;
     }

@@ -16,27 +16,9 @@
 
 #include "base/base.h"
 #include "base/ring.h"
+#include "transport/patience.h"
 
-/* A yield that took this long met somebody who wants the core for himself. */
-#define LONG_YIELD_NS       1000000u
-#define WAITS_WITHOUT_YIELD 100u
-#define YIELDS              2
-/* One that took this long: somebody else ran. Where many wait on few cores,
- * spinning only keeps others from what would end it; there a look each turn
- * finds more at a time than a sleep for each message. */
-#define TAKEN_NS     1500u
-#define CROWD_YIELDS 64
-/* All yields of a wait together: what only the socket tells, such as a death,
- * is not seen meanwhile. */
-#define YIELDING_NS 10000000u
-/* And this long: many did. */
-#define CROWD_NS       10000u
-#define WAITS_IN_CROWD 100u
-/* Of spinning, before it asks whether others want the core. */
-#define SPIN_UNASKED_NS 20000u
-#define LOOKS_PER_CLOCK 16
-/* Between two moves to another core. */
-#define LEAVE_AGAIN_NS 1000000u
+/* To another core: that was a moment ago. */
 #define LEFT_LATELY_NS 100000000u
 /* How late a call that never waits may see that the peer has died. */
 #define ASK_AFTER_NS 1000000u
@@ -205,7 +187,7 @@ static int leave_core(const struct wait *w, int again)
     now = wpipe__os_now();
     since =
         now - atomic_load_explicit(&link->room.left_at, memory_order_relaxed);
-    if (since < LEAVE_AGAIN_NS || (again && since > LEFT_LATELY_NS))
+    if (since < WPIPE__LEAVE_AGAIN_NS || (again && since > LEFT_LATELY_NS))
         return 0;
     atomic_store_explicit(&link->room.left_at, now, memory_order_relaxed);
     return wpipe__os_leave_core();
@@ -219,8 +201,9 @@ static uint64_t give_way(const struct wait *w)
 
     wpipe__os_yield();
     taken = wpipe__os_now() - before;
-    if (taken > CROWD_NS && !leave_core(w, 0) && taken <= LONG_YIELD_NS)
-        atomic_store_explicit(&w->link->room.crowded, WAITS_IN_CROWD,
+    if (taken > WPIPE__CROWD_NS && !leave_core(w, 0) &&
+        taken <= WPIPE__LONG_YIELD_NS)
+        atomic_store_explicit(&w->link->room.crowded, WPIPE__WAITS_IN_CROWD,
                               memory_order_relaxed);
     return taken;
 }
@@ -239,18 +222,18 @@ static int spell_is_over(const struct wait *w, struct spell *spell)
 
     if (spell->end == 0) {
         spell->end = wpipe__min_u64(now + w->link->spin_ns, w->deadline);
-        spell->ask = now + SPIN_UNASKED_NS;
+        spell->ask = now + WPIPE__SPIN_UNASKED_NS;
         return 0;
     }
     if (now < spell->ask || now >= spell->end)
         return now >= spell->end || wpipe__awake_crowd();
-    spell->ask = now + SPIN_UNASKED_NS;
+    spell->ask = now + WPIPE__SPIN_UNASKED_NS;
     if (is_crowded(w))
         return 1;
     if (atomic_load_explicit(&room->no_yield, memory_order_relaxed) > 0)
         return 0;
     taken = give_way(w); /* after long, it is our turn that begins */
-    return taken > TAKEN_NS && taken <= LONG_YIELD_NS;
+    return taken > WPIPE__TAKEN_NS && taken <= WPIPE__LONG_YIELD_NS;
 }
 
 /* Poll memory for a while. What ready said, or 0 when the time is up. */
@@ -262,7 +245,7 @@ static int spin(const struct wait *w)
 
     while ((r = w->ready(w->user)) == 0) {
         wpipe__os_pause();
-        if (++i % LOOKS_PER_CLOCK != 0)
+        if (++i % WPIPE__LOOKS_PER_CLOCK != 0)
             continue;
         if (spell_is_over(w, &spell))
             break;
@@ -273,12 +256,12 @@ static int spin(const struct wait *w)
 }
 
 /* Poll memory for less time than it takes to count oneself. */
-static int look_twice(const struct wait *w)
+static int look_briefly(const struct wait *w)
 {
     unsigned i;
     int r = 0;
 
-    for (i = 0; i < LOOKS_PER_CLOCK && r == 0; i++) {
+    for (i = 0; i < WPIPE__LOOKS_PER_CLOCK && r == 0; i++) {
         wpipe__os_pause();
         r = w->ready(w->user);
     }
@@ -299,7 +282,7 @@ static int take_one(_Atomic uint32_t *waits)
 static int yield(const struct wait *w)
 {
     int crowded = is_crowded(w);
-    int yields = crowded ? CROWD_YIELDS : YIELDS;
+    int yields = crowded ? WPIPE__CROWD_YIELDS : WPIPE__YIELDS;
     uint64_t end;
     uint64_t taken;
     int r = 0;
@@ -308,7 +291,7 @@ static int yield(const struct wait *w)
     (void)take_one(&w->link->room.crowded);
     if (take_one(&w->link->room.no_yield) && !crowded)
         return 0;
-    end = wpipe__min_u64(wpipe__os_now() + YIELDING_NS, w->deadline);
+    end = wpipe__min_u64(wpipe__os_now() + WPIPE__YIELDING_NS, w->deadline);
     for (i = 0; i < yields && r == 0; i++) {
         taken = give_way(w);
         r = w->ready(w->user);
@@ -316,12 +299,12 @@ static int yield(const struct wait *w)
             return WPIPE_EWOKEN;
         if (wpipe__os_now() >= end)
             break; /* in a crowd they take long */
-        if (taken > TAKEN_NS)
-            yields = CROWD_YIELDS;
-        if (taken <= LONG_YIELD_NS || is_crowded(w))
+        if (taken > WPIPE__TAKEN_NS)
+            yields = WPIPE__CROWD_YIELDS;
+        if (taken <= WPIPE__LONG_YIELD_NS || is_crowded(w))
             continue;
-        atomic_store_explicit(&w->link->room.no_yield, WAITS_WITHOUT_YIELD,
-                              memory_order_relaxed);
+        atomic_store_explicit(&w->link->room.no_yield,
+                              WPIPE__WAITS_WITHOUT_YIELD, memory_order_relaxed);
         break;
     }
     return r;
@@ -337,7 +320,7 @@ static int wait_awake(struct wait *w, int peer_streams)
     if (spins && peer_streams)
         pause_for_batch();
     if (spins)
-        r = look_twice(w);
+        r = look_briefly(w);
     if (r != 0)
         return r;
     w->deadline = wpipe__timer_deadline(w->timer);
