@@ -43,6 +43,7 @@ struct crowd_result {
     double idle_kib;   /* per client, when connected */
     double echoed_kib; /* and after one echo each */
     double moved_kib;  /* and in shared memory, where there is that */
+    double shared_kib; /* of the machine, whoever touched it */
     double idle_cpu_us;
     double moved_cpu_us; /* idle again */
     double echo_us;      /* per echo */
@@ -174,12 +175,15 @@ static int meeting_busy(struct meeting *meeting, uint32_t total,
                         struct crew *crew, double resident,
                         struct crowd_result *ret_result)
 {
+    double shared = shared_kib();
+
     gate_add(&meeting->busy, 1);
     if (crew_gate_wait(crew, &meeting->moved, total, PHASE_SECONDS) < 0)
         return -1;
     settle();
     ret_result->moved_cpu_us = idle_cpu_us(crew->pids[0]);
     ret_result->moved_kib = (resident_kib(crew->pids[0]) - resident) / total;
+    ret_result->shared_kib = (shared_kib() - shared) / total;
     return 0;
 }
 
@@ -290,6 +294,8 @@ static const struct crowd_field {
     { "memory-echoed", "KiB", offsetof(struct crowd_result, echoed_kib),
       JUDGE_MOST, 4 },
     { "memory-moved", "KiB", offsetof(struct crowd_result, moved_kib),
+      JUDGE_MOST, 20 },
+    { "moved-shared", "KiB", offsetof(struct crowd_result, shared_kib),
       JUDGE_MOST, 20 },
     /* No tick of the scheduler may hit: 1 ms is a tenth of one. */
     { "idle-cpu", "us/s", offsetof(struct crowd_result, idle_cpu_us),

@@ -207,23 +207,35 @@ double load_foreign(const struct load *before, const struct load *after)
     return wall > 0 && foreign > 0 ? foreign / wall : 0;
 }
 
-double resident_kib(int pid)
+/* What the file says in a line of its own as `format` has it; -1. */
+static double kib_in(const char *path, const char *format)
 {
-    char path[64], line[256];
+    char line[256];
     unsigned long kib;
     double result = -1;
-    FILE *file;
+    FILE *file = fopen(path, "re");
 
-    /* statm is kept in per-processor batches; this one is counted. */
-    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
-    file = fopen(path, "re");
     if (!file)
         return -1;
     while (result < 0 && fgets(line, sizeof(line), file))
-        if (sscanf(line, "Rss: %lu kB", &kib) == 1)
+        if (sscanf(line, format, &kib) == 1)
             result = (double)kib;
     fclose(file);
     return result;
+}
+
+double resident_kib(int pid)
+{
+    char path[64];
+
+    /* statm is kept in per-processor batches; this one is counted. */
+    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+    return kib_in(path, "Rss: %lu kB");
+}
+
+double shared_kib(void)
+{
+    return kib_in("/proc/meminfo", "Shmem: %lu kB");
 }
 
 uint64_t process_cpu_ns(int pid)

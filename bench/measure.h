@@ -76,6 +76,8 @@ double load_foreign(const struct load *before, const struct load *after);
 
 /* Resident KiB of a process, shared pages included; -1 if it is gone. */
 double resident_kib(int pid);
+/* KiB of shared memory in the machine, of all processes; -1 unknown. */
+double shared_kib(void);
 
 /* Processor time of a process in nanoseconds; 0 if it is gone. */
 uint64_t process_cpu_ns(int pid);

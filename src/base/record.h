@@ -19,10 +19,11 @@ enum {
     WPIPE__RECORD_FIN = 0x20,       /* nothing comes after this */
     WPIPE__RECORD_PAD = 0x40,       /* ring only: skip to the ring's start */
     WPIPE__RECORD_REVOCABLE = 0x80, /* reserved in version 1 */
-    WPIPE__RECORD_REVOKED = 0x100   /* reserved in version 1 */
+    WPIPE__RECORD_REVOKED = 0x100,  /* reserved in version 1 */
+    WPIPE__RECORD_GROWN = 0x200     /* ring only: go on in the larger one */
 };
 
-/* What version 1 accepts from a peer, PAD aside. */
+/* What version 1 accepts from a peer, PAD and GROWN aside. */
 #define WPIPE__RECORD_KNOWN                                             \
     (WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL | WPIPE__RECORD_REQUEST | \
      WPIPE__RECORD_REPLY | WPIPE__RECORD_ABORT | WPIPE__RECORD_FIN)

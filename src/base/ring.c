@@ -49,9 +49,11 @@ static int refresh_tail(struct wpipe__ring_out *out,
      * may be overwritten */
     uint64_t tail = atomic_load_explicit(&theirs->tail, memory_order_acquire);
 
-    if (out->head - tail > out->head - out->tail || (tail & 7u))
+    if (out->head - tail > out->head - out->seen || (tail & 7u))
         return WPIPE_EPROTO; /* backwards, or beyond what was written */
-    out->tail = tail;
+    out->seen = tail;
+    if (out->head - tail <= out->head - out->start)
+        out->tail = tail;
     return 0;
 }
 
@@ -126,41 +128,65 @@ void wpipe__ring_mark(struct wpipe__ring_out *out, uint32_t flag)
     out->head += WPIPE__RECORD_HEADER;
 }
 
+int wpipe__ring_fits(const struct wpipe__ring_out *out,
+                     const struct wpipe__record *record)
+{
+    uint64_t space = wpipe__record_space(record->flags, record->size);
+
+    return space + pad_before(out, space) + WPIPE__RING_RESERVE <= out->size;
+}
+
 int wpipe__ring_refresh(struct wpipe__ring_in *in,
                         const struct wpipe__control *theirs)
 {
     /* pairs with the release store in ring_publish */
     uint64_t head = atomic_load_explicit(&theirs->head, memory_order_acquire);
 
-    if (head - in->tail > in->size || head - in->tail < in->head - in->tail ||
+    if (head - in->tail > in->limit || head - in->tail < in->head - in->tail ||
         (head & 7u))
         return WPIPE_EPROTO;
     in->head = head;
     return 0;
 }
 
+/* Is `position` behind the place where the ring grew? */
+static int is_next(const struct wpipe__ring_in *in, uint64_t position)
+{
+    return in->next != NULL && position - in->next_at <= INT64_MAX;
+}
+
+/* A record for the ring itself, or one that a sender may make? `left` is what
+ * the ring has behind its beginning. */
+static int is_sane(const struct wpipe__ring_in *in,
+                   const struct wpipe__record *r, uint64_t position,
+                   uint64_t left)
+{
+    if (r->flags == WPIPE__RECORD_PAD)
+        return wpipe__record_space(r->flags, r->size) == left;
+    if (r->flags == WPIPE__RECORD_GROWN)
+        return r->size == 0 && in->size < in->limit && !is_next(in, position) &&
+               (in->next == NULL ||
+                position + WPIPE__RECORD_HEADER == in->next_at);
+    return wpipe__record_sane(r->flags, r->size);
+}
+
 /* Take the record at `position` apart; everything is judged on copies. */
 static int parse(const struct wpipe__ring_in *in, uint64_t position,
                  struct wpipe__record *ret_record, uint64_t *ret_space)
 {
-    const uint8_t *at = in->bytes + (position & (in->size - 1));
-    uint64_t left = to_the_end(in->size, position);
+    int next = is_next(in, position);
+    uint64_t size = next ? in->limit : in->size;
+    const uint8_t *at = (next ? in->next : in->bytes) + (position & (size - 1));
+    uint64_t left = to_the_end(size, position);
     uint64_t word = load_once(at);
     struct wpipe__record r = { 0 };
 
-    if (left > in->head - position)
-        left = in->head - position;
     r.size = (uint32_t)word;
     r.flags = (uint32_t)(word >> 32);
     *ret_space = wpipe__record_space(r.flags, r.size);
-    if (*ret_space > left)
+    if (*ret_space > left || *ret_space > in->head - position ||
+        !is_sane(in, &r, position, left))
         return WPIPE_EPROTO;
-    if (r.flags == WPIPE__RECORD_PAD) {
-        if (*ret_space != to_the_end(in->size, position))
-            return WPIPE_EPROTO;
-    } else if (!wpipe__record_sane(r.flags, r.size)) {
-        return WPIPE_EPROTO;
-    }
     at += WPIPE__RECORD_HEADER;
     if (r.flags & WPIPE__RECORD_TOTAL) {
         r.total = load_once(at);
@@ -193,8 +219,12 @@ int wpipe__ring_scan(struct wpipe__ring_in *in,
         r = parse(in, *position, ret_record, &space);
         if (r < 0)
             return r;
+        if (ret_record->flags == WPIPE__RECORD_GROWN && in->next == NULL) {
+            in->next_at = *position + space;
+            return WPIPE__RING_GREW;
+        }
         *position += space;
-    } while (ret_record->flags == WPIPE__RECORD_PAD);
+    } while (ret_record->flags & (WPIPE__RECORD_PAD | WPIPE__RECORD_GROWN));
     return 1;
 }
 
@@ -205,10 +235,15 @@ int wpipe__ring_look(struct wpipe__ring_in *in,
     uint64_t next = in->tail;
     int r = wpipe__ring_scan(in, theirs, &next, ret_record);
 
-    if (r <= 0)
+    if (r != 1)
         return r;
     /* a PAD in front is read and done with */
     in->tail = next - wpipe__record_space(ret_record->flags, ret_record->size);
+    if (is_next(in, in->tail)) {
+        in->bytes = in->next;
+        in->size = in->limit;
+        in->next = NULL;
+    }
     /* the header lies in the peer's memory: it may have changed since part
      * of the record was taken */
     if (in->taken > ret_record->size)
@@ -216,6 +251,15 @@ int wpipe__ring_look(struct wpipe__ring_in *in,
     ret_record->data += in->taken;
     ret_record->size -= in->taken;
     return 1;
+}
+
+int wpipe__ring_follow(struct wpipe__ring_in *in, const uint8_t *bytes,
+                       uint64_t at)
+{
+    if (at != in->next_at)
+        return WPIPE_EPROTO;
+    in->next = bytes;
+    return 0;
 }
 
 uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,

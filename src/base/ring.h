@@ -23,10 +23,12 @@
 #define WPIPE__CONTROL_MAGIC 0x31305057u /* "WP01" */
 #define WPIPE__CONTROL_SIZE  4096u       /* the ring starts here */
 #define WPIPE__LINE \
-    128u /* two cache lines: they are fetched
+    128u                      /* two cache lines: they are fetched
                                             in pairs */
-#define WPIPE__RING_MIN 4096u
+#define WPIPE__RING_MIN 4096u /* every ring starts so small */
 #define WPIPE__RING_MAX (64u << 20)
+
+#define WPIPE__SEGMENT_MIN (WPIPE__CONTROL_SIZE + WPIPE__RING_MIN)
 
 /* Always kept free, so that ABORT and FIN never wait for room. */
 #define WPIPE__RING_RESERVE (2u * WPIPE__RECORD_HEADER)
@@ -88,8 +90,11 @@ struct wpipe__ring_out {
     uint8_t *bytes; /* the ring, in our own segment */
     uint64_t size;  /* power of two */
     uint64_t head;  /* the next record goes here */
-    uint64_t tail;  /* the peer's position as last seen and checked */
+    uint64_t tail;  /* what lies before may be overwritten */
     uint64_t pad;   /* PAD bytes before what is reserved */
+    uint64_t start; /* first position in the ring: what is older went another
+                       way, and may be unread yet */
+    uint64_t seen;  /* the peer's position as last seen and checked */
 };
 
 /* The reading side's private state. */
@@ -99,6 +104,12 @@ struct wpipe__ring_in {
     uint64_t tail;  /* first unread record */
     uint64_t head;  /* end of what is known to be written */
     uint32_t taken; /* payload bytes of the first record already taken */
+
+    uint64_t limit; /* size of the ring that it may grow to; as size: it does
+                       not grow (any more) */
+    /* Where records from `next_at` on lie, while there are older ones. */
+    const uint8_t *next; /* NULL: not known (yet) */
+    uint64_t next_at;    /* set by scan, where it met the mark */
 };
 
 /*
@@ -124,8 +135,13 @@ int wpipe__ring_put_plain(struct wpipe__ring_out *out,
                           const struct wpipe__control *theirs, const void *data,
                           uint32_t size);
 
-/* A record without payload, out of the reserve: ABORT or FIN. */
+/* A record without payload, out of the reserve: ABORT or FIN; or GROWN, behind
+ * which the writer goes on in another ring. */
 void wpipe__ring_mark(struct wpipe__ring_out *out, uint32_t flag);
+
+/* Could there ever be room for the record, with everything read? */
+int wpipe__ring_fits(const struct wpipe__ring_out *out,
+                     const struct wpipe__record *record);
 
 static inline void wpipe__ring_publish(const struct wpipe__ring_out *out,
                                        struct wpipe__control *mine)
@@ -145,9 +161,13 @@ static inline uint32_t wpipe__ring_fragment(uint64_t ring_size)
 int wpipe__ring_refresh(struct wpipe__ring_in *in,
                         const struct wpipe__control *theirs);
 
+/* What look and scan return where the ring has grown and the reader does not
+ * know the larger one: ring_follow, then again. */
+#define WPIPE__RING_GREW 2
+
 /*
- * The first unread record. Returns 1, 0 when there is none, or WPIPE_EPROTO.
- * record->data and size are what is still untaken of it.
+ * The first unread record. Returns 1, 0 when there is none, WPIPE__RING_GREW or
+ * WPIPE_EPROTO. record->data and size are what is still untaken of it.
  */
 int wpipe__ring_look(struct wpipe__ring_in *in,
                      const struct wpipe__control *theirs,
@@ -166,6 +186,11 @@ uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
 int wpipe__ring_scan(struct wpipe__ring_in *in,
                      const struct wpipe__control *theirs, uint64_t *position,
                      struct wpipe__record *ret_record);
+
+/* The ring goes on from position `at` in this memory of in->limit bytes, the
+ * writer says. 0, or WPIPE_EPROTO: that is not where its mark stands. */
+int wpipe__ring_follow(struct wpipe__ring_in *in, const uint8_t *bytes,
+                       uint64_t at);
 
 /* Flags of the first unread record, of which something is known to be there;
  * a hint: they lie in the peer's memory. */

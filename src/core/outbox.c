@@ -60,8 +60,8 @@ static uint32_t record_flags(const struct journey *j, size_t size)
 /* Put the next record of it: 1, 0 no room, < 0. */
 static int put_next(struct journey *j, struct wpipe__link *link)
 {
-    size_t size =
-        wpipe__min_size(j->total - j->done, link->transport->fragment(link));
+    size_t left = j->total - j->done;
+    size_t size = wpipe__min_size(left, link->transport->fragment(link, left));
     static const uint8_t empty[1];
     struct wpipe__parcel parcel = { .count = 1, .quiet = j->quiet };
     wpipe_piece piece;

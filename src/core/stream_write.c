@@ -89,8 +89,8 @@ static int64_t write_message(struct wpipe_stream *s,
     int r;
 
     do {
-        uint32_t most = link->transport->fragment(link);
         size_t left = size - parcel->offset;
+        uint32_t most = link->transport->fragment(link, left);
 
         record->size = balanced(left, most);
         record->flags = left > most ? WPIPE__RECORD_MORE : 0;
@@ -124,8 +124,10 @@ static int64_t write_bytes(struct wpipe_stream *s, struct wpipe__parcel *parcel,
     int r = 0;
 
     while (parcel->offset < size) {
+        size_t left = size - parcel->offset;
+
         parcel->record.size =
-            balanced(size - parcel->offset, link->transport->fragment(link));
+            balanced(left, link->transport->fragment(link, left));
         r = put(s, parcel, timer);
         if (r < 0)
             break;

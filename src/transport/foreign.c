@@ -554,10 +554,16 @@ static int foreign_mark(struct wpipe__link *link, uint32_t flag)
     return r < 0 ? r : 0;
 }
 
-static uint32_t foreign_fragment(struct wpipe__link *link)
+static uint32_t foreign_most(struct wpipe__link *link)
 {
     (void)link;
     return FRAGMENT;
+}
+
+static uint32_t foreign_fragment(struct wpipe__link *link, size_t left)
+{
+    (void)left;
+    return foreign_most(link);
 }
 
 static int foreign_settled(struct wpipe__link *link)
@@ -722,7 +728,7 @@ static const struct wpipe__transport foreign_transport = {
     .cancel = foreign_cancel,
     .mark = foreign_mark,
     .fragment = foreign_fragment,
-    .most = foreign_fragment,
+    .most = foreign_most,
     .settled = foreign_settled,
     .drained = foreign_drained,
     .unread = foreign_unread,

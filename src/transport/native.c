@@ -441,10 +441,13 @@ static void native_free(struct wpipe__link *link)
     wpipe__queue_done(&n->queue);
     wpipe__free(n->scratch);
     /* a forked child has no such mappings */
-    if (own && n->segment_size && n->offered)
-        wpipe__os_segment_unmap(n->mine, n->segment_size);
-    if (own && n->their_size)
-        wpipe__os_segment_unmap(n->their_segment, n->their_size);
+    if (own) {
+        if (n->offered)
+            wpipe__os_segment_unmap(n->mine, WPIPE__SEGMENT_MIN);
+        wpipe__os_segment_unmap(n->their_segment,
+                                WPIPE__CONTROL_SIZE + n->their_ring);
+        wpipe__native_ungrow(n);
+    }
     wpipe__free(n->local);
     wpipe__link_done(link);
     wpipe__free(n);

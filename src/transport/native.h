@@ -7,7 +7,9 @@
  * go through a ring in the writer's segment. A direction changes phase once,
  * when its writer says MOVED; `out_shared` and `in_shared` tell. In the framed
  * phase everything is done under link.lock; in the shared phase reader and
- * writer use only their own part and the two segments, without a lock.
+ * writer use only their own part and the two segments, without a lock. A ring
+ * begins small; its writer moves on to the larger one of the terms when the
+ * small one is full (decisions/0014).
  *
  * Positions: `head` and `tail` count what a record takes in the ring, or what
  * it is charged on the socket; they go on counting across the change.
@@ -48,9 +50,12 @@ struct wpipe__native {
     uint64_t received;            /* framed: position behind what we queued */
     struct wpipe__control *local; /* two, for the framed phase */
     uint32_t send_buffer;         /* of the socket, as the kernel counts it */
-    size_t segment_size;          /* of ours, once offered */
-    const void *their_segment;    /* as mapped, also when not used */
-    size_t their_size;
+    const struct wpipe__control *their_segment; /* also when not used */
+    uint32_t their_ring; /* its size there; 0: no segment came */
+    struct wpipe__control
+        *grown; /* our segment with the larger ring, or NULL */
+    const struct wpipe__control *their_grown; /* the peer's */
+    uint64_t their_grown_at;                  /* first position in that */
 
     /* ---- where to look: changed under link.lock before a phase ends ---- */
     struct wpipe__control *_Atomic mine;
@@ -78,6 +83,7 @@ struct wpipe__native {
     uint8_t pad_writer[WPIPE__LINE];
     _Atomic int out_shared;
     struct wpipe__ring_out out; /* head also in the framed phase */
+    uint32_t most;              /* the largest record in this ring */
     uint64_t sent;              /* payload bytes */
     uint64_t message_at;        /* head where the message begun begins */
     int in_message;             /* its last record said MORE */
@@ -88,6 +94,8 @@ struct wpipe__native {
     _Atomic uint64_t window;    /* framed: credit in bytes; asked unlocked */
     uint8_t *scratch;           /* framed: what reserve gave */
     uint32_t scratch_sent;      /* of it, by a commit that ran out of room */
+    int grow_error;             /* why the ring could not grow */
+    uint64_t grow_again_at;     /* head at which that is worth another try */
 };
 
 #define WPIPE__WINDOW_RESERVE (2u * WPIPE__FRAME_CHARGE)
@@ -142,11 +150,39 @@ int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body);
 int wpipe__native_offer(struct wpipe__native *n);
 /* Some traffic went by in the framed phase; offer when it has earned it. */
 void wpipe__native_earn(struct wpipe__native *n, size_t bytes);
-int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body);
+int wpipe__native_on_switch(struct wpipe__native *n,
+                            const struct wpipe__frame *frame,
+                            const uint8_t *body);
 int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value);
 int wpipe__native_on_stay(struct wpipe__native *n);
 /* Reader: go on in the peer's ring; the queue is empty. */
 void wpipe__native_enter_ring(struct wpipe__native *n);
+/* Is a segment of the peer's still due, and with it a descriptor? */
+int wpipe__native_expects_segment(const struct wpipe__native *n);
+/* Make a segment with a ring for what comes from position `at` on, and send it.
+ * 0; < 0 when it cannot be had or was not taken. */
+int wpipe__native_send_segment(struct wpipe__native *n, uint32_t ring_size,
+                               uint64_t at, struct wpipe__control **ret_words);
+/* What the peer sent with its SWITCH is a segment as it says and within the
+ * terms: map it. 0 or < 0. */
+int wpipe__native_map(struct wpipe__native *n,
+                      const struct wpipe__switch *offer,
+                      const struct wpipe__control **ret_words);
+
+/* ---- native_grow.c ---- */
+/* Writer: go on in a larger ring. 1; 0 there is none, or none now; < 0 the link
+ * is over. */
+int wpipe__native_grow(struct wpipe__native *n);
+/* Writer: take this ring, or go on in it, with records cut to suit it. */
+void wpipe__native_use_ring(struct wpipe__native *n,
+                            struct wpipe__control *segment, uint32_t size);
+/* Reader: the peer has, at in->next_at; go on there, too. 1 or < 0. */
+int wpipe__native_follow(struct wpipe__native *n);
+/* The segment of that came. link.lock held. */
+int wpipe__native_on_growth(struct wpipe__native *n,
+                            const struct wpipe__switch *offer, uint64_t at);
+/* Give back both. */
+void wpipe__native_ungrow(struct wpipe__native *n);
 
 /* ---- native_read.c, native_write.c ---- */
 int wpipe__native_look(struct wpipe__link *link, struct wpipe__record *ret);
@@ -169,7 +205,7 @@ int wpipe__native_commit(struct wpipe__link *link,
                          const struct wpipe__record *record);
 uint32_t wpipe__native_cancel(struct wpipe__link *link);
 int wpipe__native_mark(struct wpipe__link *link, uint32_t flag);
-uint32_t wpipe__native_fragment(struct wpipe__link *link);
+uint32_t wpipe__native_fragment(struct wpipe__link *link, size_t left);
 uint32_t wpipe__native_most(struct wpipe__link *link);
 int wpipe__native_drained(struct wpipe__link *link);
 

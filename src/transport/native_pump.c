@@ -251,7 +251,7 @@ static int act(struct wpipe__native *n, const struct wpipe__frame *f,
     case WPIPE__FRAME_STATE:
         return on_state(n, (uint32_t)f->value);
     case WPIPE__FRAME_SWITCH:
-        return wpipe__native_on_switch(n, body);
+        return wpipe__native_on_switch(n, f, body);
     case WPIPE__FRAME_MOVED:
         return wpipe__native_on_moved(n, f->value);
     case WPIPE__FRAME_STAY:
@@ -345,8 +345,8 @@ static int64_t receive(struct wpipe__native *n, uint8_t *bytes, size_t size)
     int64_t got = wpipe__os_receive(n->link.socket, bytes, size, &passed);
 
     if (passed != WPIPE__NO_HANDLE) {
-        if (n->passed != WPIPE__NO_HANDLE || n->their_size ||
-            !(n->ours.flags & WPIPE__GREET_SHARED)) {
+        if (n->passed != WPIPE__NO_HANDLE ||
+            !wpipe__native_expects_segment(n)) {
             wpipe__os_close(passed);
             return WPIPE_EPROTO;
         }

@@ -83,10 +83,20 @@ static void tell(struct wpipe__native *n)
     wpipe__native_ring_writer(n);
 }
 
+static int look_ring(struct wpipe__native *n, struct wpipe__record *ret)
+{
+    int r;
+
+    do
+        r = wpipe__ring_look(&n->in, n->theirs, ret);
+    while (r == WPIPE__RING_GREW && (r = wpipe__native_follow(n)) > 0);
+    return r;
+}
+
 static int look_shared(struct wpipe__native *n, struct wpipe__record *ret)
 {
     int end;
-    int r = wpipe__ring_look(&n->in, n->theirs, ret);
+    int r = look_ring(n, ret);
 
     if (r == 1)
         return 1;
@@ -97,7 +107,7 @@ static int look_shared(struct wpipe__native *n, struct wpipe__record *ret)
         if (end == 0)
             return 0;
         /* it wrote before it ended: look again after seeing the end */
-        r = wpipe__ring_look(&n->in, n->theirs, ret);
+        r = look_ring(n, ret);
         if (r == 0)
             return end;
     }
@@ -151,22 +161,37 @@ int wpipe__native_look(struct wpipe__link *link, struct wpipe__record *ret)
 /* Cursor.begun while the scan is ahead of the reader, in the peer's ring. */
 #define AHEAD_IN_RING 2
 
+static int scan_ring(struct wpipe__native *n, uint64_t *position,
+                     struct wpipe__record *ret)
+{
+    int r;
+
+    do
+        r = wpipe__ring_scan(&n->in, n->theirs, position, ret);
+    while (r == WPIPE__RING_GREW && (r = wpipe__native_follow(n)) > 0);
+    return r;
+}
+
 /* Records in the ring that the reader has not entered yet. */
 static int scan_ahead(struct wpipe__native *n, struct wpipe__cursor *cursor,
                       struct wpipe__record *ret)
 {
-    struct wpipe__ring_in ahead = { 0 };
+    struct wpipe__ring_in ahead;
+    int r;
 
-    ahead.bytes = (const uint8_t *)n->theirs + WPIPE__CONTROL_SIZE;
-    ahead.size = n->link.terms.ring_in;
-    ahead.tail = n->moved_at;
     if (cursor->begun != AHEAD_IN_RING)
         cursor->position = n->moved_at;
     cursor->begun = AHEAD_IN_RING;
-    ahead.head = cursor->position; /* it never goes back */
-    if (wpipe__ring_refresh(&ahead, n->theirs) < 0)
-        return WPIPE_EPROTO;
-    return wpipe__ring_scan(&ahead, n->theirs, &cursor->position, ret);
+    do {
+        ahead = n->in;
+        ahead.tail = n->moved_at;
+        ahead.head = cursor->position; /* it never goes back */
+        if (wpipe__ring_refresh(&ahead, n->theirs) < 0)
+            return WPIPE_EPROTO;
+        r = wpipe__ring_scan(&ahead, n->theirs, &cursor->position, ret);
+        n->in.next_at = ahead.next_at;
+    } while (r == WPIPE__RING_GREW && (r = wpipe__native_follow(n)) > 0);
+    return r;
 }
 
 /* The scan in the queue: the cursor counts its bytes. */
@@ -210,7 +235,7 @@ int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
         cursor->position = wpipe__in_shared(n) ? n->in.tail : 0;
     }
     if (wpipe__in_shared(n))
-        r = wpipe__ring_scan(&n->in, n->theirs, &cursor->position, ret);
+        r = scan_ring(n, &cursor->position, ret);
     else
         return scan_end(scan_queue(n, cursor, ret), ret);
     if (r == 1 && first && n->in.taken <= ret->size) {
@@ -224,8 +249,9 @@ int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
 
 /* Flags of a record that may be all that is left, with nothing to read in it:
  * FIN, or a message that is withdrawn. Whoever drains does not wait for it. */
-#define MAY_BE_NOTHING \
-    (WPIPE__RECORD_FIN | WPIPE__RECORD_MORE | WPIPE__RECORD_PAD)
+#define MAY_BE_NOTHING                                            \
+    (WPIPE__RECORD_FIN | WPIPE__RECORD_MORE | WPIPE__RECORD_PAD | \
+     WPIPE__RECORD_GROWN)
 
 static int nothing_to_read(const struct wpipe__native *n)
 {

@@ -2,6 +2,7 @@
 /*
  * SWITCH: a native link moves from its socket to shared memory.
  *
+ * Every ring begins with the least size (native_grow.c has what comes later).
  * Both ends do the same: offer a segment (SWITCH + descriptor); and once both
  * segments are known, say MOVED and write into the own ring from there on.
  * Whoever is offered a segment and has not offered one does so at once. The
@@ -42,64 +43,74 @@ static int move(struct wpipe__native *n)
     r = wpipe__native_say(n, WPIPE__FRAME_MOVED, n->out.head);
     if (r < 0)
         return atomic_load(&n->over);
-    n->out.bytes = (uint8_t *)n->mine + WPIPE__CONTROL_SIZE;
-    n->out.size = n->link.terms.ring_out;
-    n->out.tail = tail;
+    wpipe__native_use_ring(n, n->mine, WPIPE__RING_MIN);
+    n->out.start = n->out.head;
+    n->out.tail = n->out.head;
+    n->out.seen = tail;
     wpipe__ring_publish(&n->out, n->mine);
     atomic_store_explicit(&n->out_shared, 1, memory_order_release);
     wpipe__link_notify(&n->link);
     return 0;
 }
 
-/* Send our segment. 0; < 0 when it cannot be had or was not taken. */
-static int send_segment(struct wpipe__native *n, struct wpipe__control *words,
-                        wpipe__handle handle)
+static int say_switch(struct wpipe__native *n, uint32_t ring_size, uint64_t at,
+                      wpipe__handle handle)
 {
-    struct wpipe__switch offer = { n->link.terms.ring_out,
-                                   (uint32_t)n->segment_size };
+    struct wpipe__switch offer = { ring_size, WPIPE__CONTROL_SIZE + ring_size };
     struct wpipe__frame f = { .type = WPIPE__FRAME_SWITCH,
-                              .size = WPIPE__SWITCH_SIZE };
+                              .size = WPIPE__SWITCH_SIZE,
+                              .value = at };
     uint8_t bytes[WPIPE__SWITCH_SIZE];
     wpipe_piece body = { bytes, sizeof bytes };
 
-    words->magic = WPIPE__CONTROL_MAGIC;
-    words->version = WPIPE__WIRE_VERSION;
-    words->ring_size = n->link.terms.ring_out;
-    words->features = wpipe__os_has_barrier() ? WPIPE__FEATURE_BARRIER : 0;
-    copy_words(words, n->mine);
     wpipe__switch_encode(&offer, bytes);
     return wpipe__native_send(n, &f, &body, 1, handle);
 }
 
-int wpipe__native_offer(struct wpipe__native *n)
+int wpipe__native_send_segment(struct wpipe__native *n, uint32_t ring_size,
+                               uint64_t at, struct wpipe__control **ret_words)
 {
-    size_t size = WPIPE__CONTROL_SIZE + n->link.terms.ring_out;
+    size_t size = WPIPE__CONTROL_SIZE + ring_size;
+    struct wpipe__control *words;
     void *memory = NULL;
     wpipe__handle handle = WPIPE__NO_HANDLE;
+    int r = wpipe__os_segment_make(size, &memory, &handle);
+
+    if (r < 0)
+        return r;
+    words = memory;
+    words->magic = WPIPE__CONTROL_MAGIC;
+    words->version = WPIPE__WIRE_VERSION;
+    words->ring_size = ring_size;
+    words->features = wpipe__os_has_barrier() ? WPIPE__FEATURE_BARRIER : 0;
+    copy_words(words, n->mine);
+    r = say_switch(n, ring_size, at, handle);
+    wpipe__os_close(handle);
+    if (r < 0)
+        wpipe__os_segment_unmap(memory, size);
+    else
+        *ret_words = words;
+    return r;
+}
+
+int wpipe__native_offer(struct wpipe__native *n)
+{
+    struct wpipe__control *words = NULL;
     int r;
 
     if (n->offered)
         return 0;
     if (!n->willing || n->greeted != WPIPE__GREET_DONE || n->left)
         return WPIPE_ENOTSUP;
-    r = wpipe__os_segment_make(size, &memory, &handle);
-    if (r < 0)
-        goto fail;
-    n->segment_size = size;
-    r = send_segment(n, memory, handle);
-    wpipe__os_close(handle);
+    r = wpipe__native_send_segment(n, WPIPE__RING_MIN, 0, &words);
     if (r < 0) {
-        wpipe__os_segment_unmap(memory, size);
-        goto fail;
+        n->willing = 0; /* not tried again; and should the peer offer: STAY */
+        wpipe__link_notify(&n->link);
+        return r;
     }
-    n->mine = memory;
+    n->mine = words;
     n->offered = 1;
-    return n->their_size ? move(n) : 0;
-fail:
-    n->willing = 0; /* not tried again; and should the peer offer: STAY */
-    n->segment_size = 0;
-    wpipe__link_notify(&n->link);
-    return r;
+    return n->their_ring ? move(n) : 0;
 }
 
 void wpipe__native_earn(struct wpipe__native *n, size_t bytes)
@@ -110,16 +121,16 @@ void wpipe__native_earn(struct wpipe__native *n, size_t bytes)
         (void)wpipe__native_offer(n);
 }
 
-/* What the peer sent with its SWITCH is a segment as the terms say. */
-static int map_theirs(struct wpipe__native *n,
-                      const struct wpipe__switch *offer)
+int wpipe__native_map(struct wpipe__native *n,
+                      const struct wpipe__switch *offer,
+                      const struct wpipe__control **ret_words)
 {
     const struct wpipe__control *words;
     const void *memory = NULL;
     const char *why; /* it is one word to the peer: EPROTO */
     int r;
 
-    if (offer->ring_size != n->link.terms.ring_in)
+    if (offer->ring_size > n->link.terms.ring_in)
         return WPIPE_EPROTO;
     r = wpipe__os_segment_map(n->passed, offer->segment_size, &memory, &why);
     if (r < 0)
@@ -131,9 +142,9 @@ static int map_theirs(struct wpipe__native *n,
         wpipe__os_segment_unmap(memory, offer->segment_size);
         return WPIPE_EPROTO;
     }
-    n->their_segment = memory;
-    n->their_size = offer->segment_size;
-    n->theirs = words;
+    wpipe__os_close(n->passed);
+    n->passed = WPIPE__NO_HANDLE;
+    *ret_words = words;
     return 0;
 }
 
@@ -148,22 +159,36 @@ static int decline(struct wpipe__native *n)
     return 0;
 }
 
-int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body)
+int wpipe__native_expects_segment(const struct wpipe__native *n)
 {
+    if (!n->their_ring)
+        return (n->ours.flags & WPIPE__GREET_SHARED) != 0;
+    return n->their_grown == NULL && n->their_ring < n->link.terms.ring_in;
+}
+
+int wpipe__native_on_switch(struct wpipe__native *n,
+                            const struct wpipe__frame *frame,
+                            const uint8_t *body)
+{
+    const struct wpipe__control *words = NULL;
     struct wpipe__switch offer;
     int r = wpipe__switch_decode(body, &offer);
 
-    if (r < 0 || n->passed == WPIPE__NO_HANDLE || n->their_size || n->declined)
+    if (r < 0 || n->passed == WPIPE__NO_HANDLE || n->declined)
         return WPIPE_EPROTO;
+    if (n->their_ring)
+        return wpipe__native_on_growth(n, &offer, frame->value);
     if (!n->willing && !n->offered)
         return decline(n); /* we cannot have a segment: no use for theirs */
-    r = map_theirs(n, &offer);
+    r = wpipe__native_map(n, &offer, &words);
     if (r < 0)
         /* who has offered cannot decline: the peer moves on the offer */
         return r == WPIPE_EPROTO || n->offered ? r : decline(n);
-    wpipe__os_close(n->passed);
-    n->passed = WPIPE__NO_HANDLE;
-    wpipe__os_refuse_passing(n->link.socket);
+    n->their_segment = words;
+    n->their_ring = offer.ring_size;
+    n->theirs = words;
+    if (!wpipe__native_expects_segment(n))
+        wpipe__os_refuse_passing(n->link.socket);
     if (n->offered)
         return move(n);
     r = wpipe__native_offer(n);
@@ -177,11 +202,14 @@ int wpipe__native_on_switch(struct wpipe__native *n, const uint8_t *body)
 
 int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value)
 {
-    if (!n->their_size || n->theirs == &n->local[1] || n->peer_moved ||
+    if (!n->their_ring || n->theirs == &n->local[1] || n->peer_moved ||
         value != n->received)
         return WPIPE_EPROTO;
     n->moved_at = value;
     n->peer_moved = 1;
+    n->in.bytes = (const uint8_t *)n->theirs + WPIPE__CONTROL_SIZE;
+    n->in.size = n->their_ring;
+    n->in.limit = n->link.terms.ring_in;
     return 0;
 }
 
@@ -191,7 +219,7 @@ int wpipe__native_on_stay(struct wpipe__native *n)
 
     if (n->declined)
         return 0; /* both did */
-    if (n->their_size)
+    if (n->their_ring)
         return WPIPE_EPROTO; /* it has offered, and moved for all we know */
     n->willing = 0;
     if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
@@ -201,15 +229,12 @@ int wpipe__native_on_stay(struct wpipe__native *n)
     copy_words(&n->local[0], shared);
     n->mine = &n->local[0];
     n->offered = 0;
-    wpipe__os_segment_unmap(shared, n->segment_size);
-    n->segment_size = 0;
+    wpipe__os_segment_unmap(shared, WPIPE__SEGMENT_MIN);
     return 0;
 }
 
 void wpipe__native_enter_ring(struct wpipe__native *n)
 {
-    n->in.bytes = (const uint8_t *)n->theirs + WPIPE__CONTROL_SIZE;
-    n->in.size = n->link.terms.ring_in;
     n->in.head = n->in.tail;
     n->in.taken = 0;
     n->told = n->in.tail;

@@ -13,8 +13,8 @@
 #include "base/memory.h"
 
 #define RECORDS_UNCHECKED 512
-/* Both ends copy while it stays in their caches. */
-#define FRAGMENT_SHARED 65536u
+/* So many bytes through a small ring earn a larger one. */
+#define GROWS_AFTER 262144u
 
 /* A record of our own is on its way. Its message may still be withdrawn. */
 static void account(struct wpipe__native *n, const struct wpipe__record *record,
@@ -154,18 +154,15 @@ static int put_framed(struct wpipe__native *n, const struct wpipe__parcel *p)
 
 /* ---- shared -------------------------------------------------------------- */
 
-/* The largest record: both ends copy at a time, each its own. */
-static uint32_t most_shared(const struct wpipe__native *n)
-{
-    return (uint32_t)wpipe__min_u64(n->out.size / 8, FRAGMENT_SHARED);
-}
-
-static void ask_peer(struct wpipe__native *n)
+static __attribute__((noinline, cold)) void look_up(struct wpipe__native *n)
 {
     n->unchecked = 0;
     wpipe__mutex_lock(&n->link.lock);
     (void)wpipe__native_pump(n);
     wpipe__mutex_unlock(&n->link.lock);
+    /* a small ring costs a look at the peer's position each time round */
+    if (n->out.head - n->out.start >= GROWS_AFTER)
+        (void)wpipe__native_grow(n);
 }
 
 /* Now and then: is anybody still there? A peer that sleeps is asked by its
@@ -173,7 +170,7 @@ static void ask_peer(struct wpipe__native *n)
 static void check_peer(struct wpipe__native *n)
 {
     if (++n->unchecked >= RECORDS_UNCHECKED)
-        ask_peer(n);
+        look_up(n);
 }
 
 static int reserve_shared(struct wpipe__native *n,
@@ -185,14 +182,18 @@ static int reserve_shared(struct wpipe__native *n,
 
     if (r < 0)
         return r;
-    *ret_data = wpipe__ring_reserve(&n->out, n->theirs, record, &error);
+    do
+        *ret_data = wpipe__ring_reserve(&n->out, n->theirs, record, &error);
+    while (error == 0 && *ret_data == NULL && (r = wpipe__native_grow(n)) > 0);
     if (error < 0) {
         wpipe__mutex_lock(&n->link.lock);
         wpipe__native_break(n, error);
         wpipe__mutex_unlock(&n->link.lock);
         return error;
     }
-    return *ret_data != NULL;
+    if (*ret_data == NULL && r == 0 && !wpipe__ring_fits(&n->out, record))
+        return n->grow_error; /* there is none that could hold it */
+    return *ret_data != NULL ? 1 : r;
 }
 
 static void publish_shared(struct wpipe__native *n,
@@ -253,9 +254,8 @@ int wpipe__native_post(struct wpipe__link *link, const void *data, size_t size)
     struct wpipe__native *n = wpipe__native(link);
     uint64_t at = n->out.head;
 
-    if (!wpipe__out_shared(n) || size > most_shared(n) ||
-        size > link->terms.max_out || n->in_message ||
-        wpipe__native_end(n, 1) < 0 ||
+    if (!wpipe__out_shared(n) || size > n->most || size > link->terms.max_out ||
+        n->in_message || wpipe__native_end(n, 1) < 0 ||
         !wpipe__ring_put_plain(&n->out, n->theirs, data, (uint32_t)size))
         return 0;
     n->message_at = at;
@@ -318,7 +318,7 @@ static int commit_scratch(struct wpipe__native *n,
 
     do {
         uint32_t left = record->size - n->scratch_sent;
-        uint32_t most = wpipe__native_fragment(&n->link);
+        uint32_t most = wpipe__native_fragment(&n->link, left);
 
         parcel.record = *record;
         parcel.offset = n->scratch_sent;
@@ -401,11 +401,15 @@ uint32_t wpipe__native_most(struct wpipe__link *link)
     return (uint32_t)wpipe__min_u64(most, n->window * 3 / 4);
 }
 
-uint32_t wpipe__native_fragment(struct wpipe__link *link)
+uint32_t wpipe__native_fragment(struct wpipe__link *link, size_t left)
 {
     struct wpipe__native *n = wpipe__native(link);
 
-    return wpipe__out_shared(n) ? most_shared(n) : frame_most(n);
+    if (!wpipe__out_shared(n))
+        return frame_most(n);
+    if (left > n->most)
+        (void)wpipe__native_grow(n); /* better than to cut it small */
+    return n->most;
 }
 
 int wpipe__native_drained(struct wpipe__link *link)

@@ -100,9 +100,9 @@ struct wpipe__transport {
     uint32_t (*cancel)(struct wpipe__link *link);
     /* Writer. ABORT or FIN; always has room. 0; < 0. */
     int (*mark)(struct wpipe__link *link, uint32_t flag);
-    /* Writer. Where to cut what is longer: so that the peer copies one part
-     * while we fill the next. */
-    uint32_t (*fragment)(struct wpipe__link *link);
+    /* Writer. Where to cut what is longer, of `left` bytes to go: so that the
+     * peer copies one part while we fill the next. */
+    uint32_t (*fragment)(struct wpipe__link *link, size_t left);
     /* Writer. The largest payload that put and reserve take at present. */
     uint32_t (*most)(struct wpipe__link *link);
     /* Writer, NULL when there is never anything: 1 all that put took is on

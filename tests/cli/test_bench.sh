@@ -16,6 +16,8 @@ for shared in auto never now; do
     same True "$(member "$scratch/out" -1 \
         "o['windpipe_bytes_s'] > 0 and o['size'] == 1048576")" "one way"
 done
+run ls --all --names
+before=$out
 run bench --seconds 0.3
 expect 0 "bench"
 like "round trip +64 B +[0-9.]+ us +[0-9.]+ us +[0-9.]+x" "$out" "a table"
@@ -24,6 +26,6 @@ run bench --seconds 0.3 --picture
 expect 0 "bench --picture"
 like "windpipe +#+ [0-9.]+ us" "$out" "bars"
 run ls --all --names
-same "" "$out" "nothing is left"
+same "$before" "$out" "nothing is left"
 
 finish

@@ -19,6 +19,7 @@ SWITCH, MOVED, STAY, FACTS = range(8, 12)
 BELL = 0xbe
 MAGIC = int.from_bytes(b"WINDPIPE", "little")
 MORE, TOTAL, REQUEST, REPLY, ABORT, FIN, PAD = (1 << i for i in range(7))
+GROWN = 1 << 9
 CLOSED = 1
 WANT_DATA, WANT_ROOM, WANT_DRAINED = 1, 2, 4
 GREETING = struct.Struct("<HHIIHHIIQQ")
@@ -49,7 +50,8 @@ class Refused(Exception):
 
 
 class Peer:
-    def __init__(self, door, shared=True, kind=0, reads=2, ring=65536):
+    def __init__(self, door, shared=True, kind=0, reads=2, ring=65536,
+                 first=65536):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(10)
         self.socket.connect(door)
@@ -61,7 +63,11 @@ class Peer:
         self.received = 0
         self.queue = []
         self.epoch = self.bells = self.rung = 0
-        self.out = self.inn = None
+        self.out = self.inn = None  # segments: control words, first ring
+        self.to = self.source = None  # (segment, ring size) now in use
+        self.grown = None  # the same, of a later SWITCH, and its position
+        self.first = first
+        self.start = 0
         self.moved = self.state = self.facts = None
         self.ring_in = self.ring_out = 0
         self.flags = 2 if shared else 0
@@ -123,7 +129,7 @@ class Peer:
         elif kind == STATE:
             self.state = value
         elif kind == SWITCH:
-            self.on_switch(body)
+            self.on_switch(value, body)
         elif kind == MOVED:
             assert value == self.received
             self.moved = value
@@ -147,36 +153,56 @@ class Peer:
 
     # --- shared memory -------------------------------------------------------
 
-    def on_switch(self, body):
+    def on_switch(self, value, body):
         ring, size = struct.unpack("<II", body)
-        assert ring == self.ring_in and size == ring + 4096
+        assert size == ring + 4096
         descriptor = self.passed.pop(0)
         assert fcntl.fcntl(descriptor, F_GET_SEALS) & SEALS == SEALS
         facts = os.fstat(descriptor)
         assert facts.st_size == size and facts.st_blocks * 512 >= size
-        self.inn = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
+        segment = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
         os.close(descriptor)
-        assert struct.unpack("<III", self.inn[:12]) == (CONTROL_MAGIC, 1, ring)
+        assert struct.unpack("<III", segment[:12]) == (CONTROL_MAGIC, 1, ring)
+        if self.inn is not None:
+            assert self.grown is None and ring == self.ring_in
+            self.grown = segment, ring, value
+            return
+        assert 4096 <= ring <= self.ring_in and ring & (ring - 1) == 0
+        self.inn = segment
+        self.source = segment, ring
         if self.out is None:
             self.offer()
         self.frame(MOVED, self.head)
+        self.start = self.head
 
     def offer(self):
-        size = self.ring_out + 4096
+        self.out = self.make_segment(min(self.first, self.ring_out), 0)
+
+    def make_segment(self, ring, at):
+        size = ring + 4096
         descriptor = os.memfd_create(
             "second", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.fchmod(descriptor, 0o400)
         os.posix_fallocate(descriptor, 0, size)
-        self.out = mmap.mmap(descriptor, size)
+        segment = mmap.mmap(descriptor, size)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
-        struct.pack_into("<IIIIQ", self.out, 0, CONTROL_MAGIC, 1,
-                         self.ring_out, 0, self.head)
-        self.put(HEAD, self.head)
-        self.tell()
-        self.put(WANTS, self.epoch << 8)
-        self.frame(SWITCH, 0, struct.pack("<II", self.ring_out, size),
+        struct.pack_into("<III", segment, 0, CONTROL_MAGIC, 1, ring)
+        struct.pack_into("<Q", segment, HEAD, self.head)
+        struct.pack_into("<QQ", segment, TAIL, self.tail, self.consumed)
+        struct.pack_into("<Q", segment, WANTS, self.epoch << 8)
+        self.frame(SWITCH, at, struct.pack("<II", ring, size),
                    descriptors=[descriptor])
         os.close(descriptor)
+        self.to = segment, ring
+        return segment
+
+    def grow(self):
+        segment, ring = self.to
+        self.make_segment(self.ring_out, self.head + 8)
+        struct.pack_into("<II", segment, 4096 + (self.head & (ring - 1)),
+                         0, GROWN)
+        self.head += 8
+        self.put(HEAD, self.head)
 
     def put(self, at, value):
         struct.pack_into("<Q", self.out, at, value)
@@ -231,19 +257,28 @@ class Peer:
         return True
 
     def put_shared(self, flags, size, body):
-        ring = self.ring_out
         space = up8(8 + len(body))
-        left = ring - (self.head & (ring - 1))
-        pad = left if left < space else 0
-        self.sleep(WANT_ROOM, lambda: self.head - self.theirs(TAIL) + space +
-                   pad + 16 <= ring)
-        if pad:
-            struct.pack_into("<II", self.out, 4096 + (self.head & (ring - 1)),
-                             pad - 8, PAD)
-            self.head += pad
+
+        def pad():
+            left = self.to[1] - (self.head & (self.to[1] - 1))
+            return left if left < space else 0
+
+        def fits():
+            unread = self.head - max(self.theirs(TAIL), self.start)
+            return unread + space + pad() + 16 <= self.to[1]
+
+        if not fits() and self.to[1] < self.ring_out:
+            self.grow()
+        self.sleep(WANT_ROOM, fits)
+        segment, ring = self.to
+        if pad():
+            rest = pad()
+            struct.pack_into("<II", segment, 4096 + (self.head & (ring - 1)),
+                             rest - 8, PAD)
+            self.head += rest
         at = 4096 + (self.head & (ring - 1))
-        self.out[at + 8:at + 8 + len(body)] = body
-        struct.pack_into("<II", self.out, at, size, flags)
+        segment[at + 8:at + 8 + len(body)] = body
+        struct.pack_into("<II", segment, at, size, flags)
         self.head += space
         self.put(HEAD, self.head)
         self.ring_for(WANT_DATA)
@@ -280,14 +315,20 @@ class Peer:
     def next_shared(self):
         while True:
             self.sleep(WANT_DATA, lambda: self.theirs(HEAD) != self.tail)
-            at = 4096 + (self.tail & (self.ring_in - 1))
-            size, flags = struct.unpack_from("<II", self.inn, at)
+            segment, ring = self.source
+            at = 4096 + (self.tail & (ring - 1))
+            size, flags = struct.unpack_from("<II", segment, at)
             extra = extra_of(flags)
             at += 8
-            words = self.inn[at:at + extra]
-            payload = self.inn[at + extra:at + extra + size]
+            words = segment[at:at + extra]
+            payload = segment[at + extra:at + extra + size]
             self.tail += up8(8 + extra + size)
-            if flags != PAD:
+            if flags == GROWN:
+                self.until(lambda: self.grown)
+                assert size == 0 and self.grown[2] == self.tail
+                assert self.source[1] < self.ring_in
+                self.source = self.grown[:2]
+            elif flags != PAD:
                 break
         self.consumed += size
         self.tell()
@@ -334,14 +375,24 @@ def echo(peer, sizes):
         assert peer.receive() == (message, 0), size
 
 
-def moves_to_shared_memory(door):
-    peer = Peer(door)
+def moves_to_shared_memory(door, first=65536):
+    peer = Peer(door, first=first)
     echo(peer, [0, 1, 1000])
     assert not peer.shared()
     echo(peer, [40000] * 4)
     echo(peer, list(range(0, 400, 13)) * 20)
     echo(peer, [200000, 1 << 20, 0, 3])
     assert peer.shared() and peer.moved is not None
+    assert peer.to[1] == peer.ring_out and peer.source[1] == peer.ring_in
+    peer.close()
+
+
+def grows_a_small_ring(door):
+    for first in (4096, 8192, 32768):
+        moves_to_shared_memory(door, first)
+    peer = Peer(door, first=4096)
+    echo(peer, [100] * 200)
+    assert peer.shared() and peer.to[1] == peer.source[1] == 4096
     peer.close()
 
 
@@ -426,7 +477,7 @@ def ends_alone_when_it_breaks_the_rules(door):
 
 
 def main(door):
-    tries = (moves_to_shared_memory, stays_on_its_socket,
+    tries = (moves_to_shared_memory, grows_a_small_ring, stays_on_its_socket,
              sends_ahead_of_the_reader, gets_replies_to_calls, asks_for_facts,
              is_refused_what_does_not_fit, ends_alone_when_it_breaks_the_rules)
     for one in tries:

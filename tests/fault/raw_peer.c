@@ -84,7 +84,7 @@ void raw_close(struct raw_peer *raw)
     else
         raw->link->transport->free(raw->link);
     wpipe__os_segment_unmap(raw->mine, raw->ring_size + WPIPE__CONTROL_SIZE);
-    wpipe__os_segment_unmap(raw->theirs, raw->ring_size + WPIPE__CONTROL_SIZE);
+    wpipe__os_segment_unmap(raw->theirs, WPIPE__SEGMENT_MIN);
 }
 
 /* ---- saying something ---------------------------------------------------- */
@@ -160,11 +160,17 @@ bool raw_data(struct raw_peer *raw, uint32_t flags, const void *payload,
 
 bool raw_switch(const struct raw_peer *raw, int fd, uint32_t ring_size)
 {
+    return raw_switch_at(raw, fd, ring_size, 0);
+}
+
+bool raw_switch_at(const struct raw_peer *raw, int fd, uint32_t ring_size,
+                   uint64_t at)
+{
     const struct wpipe__switch offer = { ring_size,
                                          ring_size + WPIPE__CONTROL_SIZE };
     uint8_t bytes[WPIPE__FRAME_HEADER + WPIPE__SWITCH_SIZE];
 
-    header(bytes, WPIPE__FRAME_SWITCH, 0, 0, WPIPE__SWITCH_SIZE);
+    header(bytes, WPIPE__FRAME_SWITCH, 0, at, WPIPE__SWITCH_SIZE);
     wpipe__switch_encode(&offer, bytes + WPIPE__FRAME_HEADER);
     return raw_send_passing(raw, bytes, sizeof bytes, &fd, fd >= 0);
 }
@@ -228,31 +234,43 @@ static int receive_offer(const struct raw_peer *raw)
     return fd;
 }
 
-void raw_open_shared(struct raw_peer *raw, int victim_serves)
+static void open_shared(struct raw_peer *raw, int victim_serves, uint32_t ring)
 {
-    const size_t size = BUFFER + WPIPE__CONTROL_SIZE;
     void *memory = NULL;
     int segment = -1;
     int offered;
 
     raw_open_greeted(raw, victim_serves, WPIPE_SHARED_NOW);
     offered = receive_offer(raw);
-    raw->theirs = mmap(NULL, size, PROT_READ, MAP_SHARED, offered, 0);
+    raw->theirs =
+        mmap(NULL, WPIPE__SEGMENT_MIN, PROT_READ, MAP_SHARED, offered, 0);
     assert_true(raw->theirs != MAP_FAILED);
     close(offered);
-    assert_int_equal(wpipe__os_segment_make(size, &memory, &segment), 0);
+    assert_int_equal(
+        wpipe__os_segment_make(ring + WPIPE__CONTROL_SIZE, &memory, &segment),
+        0);
     raw->mine = memory;
     raw->ring = (uint8_t *)memory + WPIPE__CONTROL_SIZE;
-    raw->ring_size = BUFFER;
+    raw->ring_size = ring;
     raw->mine->magic = WPIPE__CONTROL_MAGIC;
     raw->mine->version = WPIPE__WIRE_VERSION;
-    raw->mine->ring_size = BUFFER;
-    assert_true(raw_switch(raw, segment, BUFFER));
+    raw->mine->ring_size = ring;
+    assert_true(raw_switch(raw, segment, ring));
     close(segment);
     assert_true(raw_frame(raw, WPIPE__FRAME_MOVED, 0, 0, NULL, 0));
     while (raw->link->transport->shared(raw->link) != 2)
         assert_true(raw->link->transport->pump(raw->link) >= 0);
     raw_ignore(raw);
+}
+
+void raw_open_shared(struct raw_peer *raw, int victim_serves)
+{
+    open_shared(raw, victim_serves, BUFFER);
+}
+
+void raw_open_shared_small(struct raw_peer *raw, int victim_serves)
+{
+    open_shared(raw, victim_serves, WPIPE__RING_MIN);
 }
 
 /* ---- what becomes of the victim ------------------------------------------ */

@@ -28,7 +28,7 @@ struct raw_peer {
     struct wpipe__control *mine; /* writable */
     uint8_t *ring;
     const struct wpipe__control *theirs;
-    size_t ring_size; /* both ways */
+    size_t ring_size; /* of ours */
     int told;         /* the victim has said MOVED */
 };
 
@@ -37,8 +37,10 @@ void raw_open(struct raw_peer *raw, int victim_serves, int shared_memory);
 /* As above, greeted in good order, with its stream. */
 void raw_open_greeted(struct raw_peer *raw, int victim_serves,
                       int shared_memory);
-/* As above, moved to shared memory in good order both ways. */
+/* As above, moved to shared memory in good order both ways. Our ring is as
+ * large as it may get; or with _small as it should begin. */
 void raw_open_shared(struct raw_peer *raw, int victim_serves);
+void raw_open_shared_small(struct raw_peer *raw, int victim_serves);
 void raw_close(struct raw_peer *raw);
 /* Only the raw end. */
 void raw_hang_up(struct raw_peer *raw);
@@ -61,6 +63,9 @@ bool raw_data(struct raw_peer *raw, uint32_t flags, const void *payload,
               uint32_t size);
 /* SWITCH with one descriptor. */
 bool raw_switch(const struct raw_peer *raw, int fd, uint32_t ring_size);
+/* The same, to go on there from position `at` on. */
+bool raw_switch_at(const struct raw_peer *raw, int fd, uint32_t ring_size,
+                   uint64_t at);
 
 /* A greeting as an honest peer of the victim would send it. */
 struct wpipe__greeting raw_greeting(void);

@@ -27,24 +27,29 @@ enum {
 
 /* ---- segments that are none ---------------------------------------------- */
 
-/* A memfd of that size with those seals and, if `words`, right words. */
-static int memory(size_t size, int seals, bool allocate, bool words)
+/* A memfd of that size with those seals and, if `ring`, right words. */
+static int make_memory(uint32_t ring, size_t size, int seals, bool allocate)
 {
     int fd = memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     struct wpipe__control control = { .magic = WPIPE__CONTROL_MAGIC,
                                       .version = WPIPE__WIRE_VERSION,
-                                      .ring_size = RING };
+                                      .ring_size = ring };
 
     assert_true(fd >= 0);
     assert_int_equal(ftruncate(fd, (off_t)size), 0);
     if (allocate)
         assert_int_equal(fallocate(fd, 0, 0, (off_t)size), 0);
-    if (words)
+    if (ring)
         assert_int_equal(pwrite(fd, &control, sizeof control, 0),
                          sizeof control);
     if (seals)
         assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
     return fd;
+}
+
+static int memory(size_t size, int seals, bool allocate, bool words)
+{
+    return make_memory(words ? RING : 0, size, seals, allocate);
 }
 
 enum {
@@ -246,6 +251,157 @@ static void switch_twice_is_eproto(void **state)
         assert_true(raw_switch(&raw, -1, RING));
         raw_expect_end(&raw, WPIPE_EPROTO);
         raw_close(&raw);
+        close(fd);
+    }
+}
+
+/* ---- growth -------------------------------------------------------------- */
+
+static void store_record(uint8_t *ring, uint64_t at, uint32_t flags,
+                         uint32_t size)
+{
+    const uint64_t word = (uint64_t)flags << 32 | size;
+
+    memcpy(ring + at, &word, sizeof word);
+    memset(ring + at + sizeof word, 'g', size);
+}
+
+/* A mark at 0, as it should be, and a record behind it where `ring` is. */
+static void mark(struct raw_peer *raw, uint8_t *ring)
+{
+    store_record(raw->ring, 0, WPIPE__RECORD_GROWN, 0);
+    if (ring)
+        store_record(ring, 8, 0, 16);
+    atomic_store(&raw->mine->head, 8 + 24);
+}
+
+/* What the others below break. */
+static void growth_in_good_order_is_followed(void **state)
+{
+    (void)state;
+    for (int serves = 0; serves < 2; serves++) {
+        struct wpipe__control *large;
+        struct raw_peer raw;
+        void *memory = NULL;
+        uint8_t bytes[64];
+        int fd = -1;
+
+        raw_open_shared_small(&raw, serves);
+        assert_int_equal(wpipe__os_segment_make(SEGMENT, &memory, &fd), 0);
+        large = memory;
+        *large = (struct wpipe__control){ .magic = WPIPE__CONTROL_MAGIC,
+                                          .version = WPIPE__WIRE_VERSION,
+                                          .ring_size = RING };
+        assert_true(raw_switch_at(&raw, fd, RING, 8));
+        mark(&raw, (uint8_t *)memory + WPIPE__CONTROL_SIZE);
+        assert_int_equal(
+            wpipe_read(raw.stream, bytes, sizeof bytes, SUPPORT_WAIT_MS), 16);
+        assert_memory_equal(bytes, "gggggggggggggggg", 16);
+        raw_close(&raw);
+        wpipe__os_segment_unmap(memory, SEGMENT);
+        close(fd);
+    }
+}
+
+static void growth_into_what_is_no_segment_is_eproto(void **state)
+{
+    size_t mappings = support_count_mappings();
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof makers / sizeof *makers; i++) {
+        int fd = makers[i / 2]();
+        struct raw_peer raw;
+        size_t open;
+
+        raw_open_shared_small(&raw, i % 2);
+        open = count_once_waited(&raw);
+        assert_true(raw_switch_at(&raw, fd, RING, 8));
+        mark(&raw, NULL);
+        raw_expect_end(&raw, WPIPE_EPROTO);
+        keeps_one_at_most(open);
+        raw_close(&raw);
+        assert_int_equal(support_count_mappings(), mappings);
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+/* A mark, and no segment was sent. */
+static void growth_without_segment_is_eproto(void **state)
+{
+    (void)state;
+    for (int serves = 0; serves < 2; serves++) {
+        struct raw_peer raw;
+
+        raw_open_shared_small(&raw, serves);
+        mark(&raw, NULL);
+        raw_expect_end(&raw, WPIPE_EPROTO);
+        raw_close(&raw);
+    }
+}
+
+/* Another size than that of the terms, though it is what it says. */
+static void growth_to_another_size_is_eproto(void **state)
+{
+    static const uint32_t rings[] = { 4096, 32768, 131072 };
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        uint32_t ring = rings[i / 2];
+        struct raw_peer raw;
+        int fd = make_memory(ring, ring + WPIPE__CONTROL_SIZE, ALL_SEALS, true);
+
+        raw_open_shared_small(&raw, i % 2);
+        assert_true(raw_switch_at(&raw, fd, ring, 8));
+        raw_expect_end(&raw, WPIPE_EPROTO);
+        raw_close(&raw);
+        close(fd);
+    }
+}
+
+/* At a position that is none, or elsewhere than the mark. */
+static void growth_elsewhere_is_eproto(void **state)
+{
+    static const uint64_t places[] = { 4, 9, 16, 65536, UINT64_MAX - 7 };
+
+    (void)state;
+    for (size_t i = 0; i < 10; i++) {
+        int fd = memory(SEGMENT, ALL_SEALS, true, true);
+        struct raw_peer raw;
+
+        raw_open_shared_small(&raw, i % 2);
+        assert_true(raw_switch_at(&raw, fd, RING, places[i / 2]));
+        mark(&raw, NULL);
+        raw_expect_end(&raw, WPIPE_EPROTO);
+        raw_close(&raw);
+        close(fd);
+    }
+}
+
+static void growth_twice_or_too_early_is_eproto(void **state)
+{
+    (void)state;
+    for (int serves = 0; serves < 2; serves++) {
+        int fd = memory(SEGMENT, ALL_SEALS, true, true);
+        int small =
+            make_memory(WPIPE__RING_MIN, WPIPE__SEGMENT_MIN, ALL_SEALS, true);
+        struct raw_peer raw;
+
+        raw_open_shared_small(&raw, serves);
+        assert_true(raw_switch_at(&raw, fd, RING, 8));
+        assert_int_equal(raw.link->transport->pump(raw.link), 1);
+        /* the kernel may refuse to pass it: then it never comes */
+        if (!raw_switch_at(&raw, fd, RING, 8))
+            assert_true(raw_switch_at(&raw, -1, RING, 8));
+        raw_expect_end(&raw, WPIPE_EPROTO);
+        raw_close(&raw);
+        raw_open_greeted(&raw, serves, WPIPE_SHARED_AUTO);
+        assert_true(raw_switch(&raw, small, WPIPE__RING_MIN));
+        assert_int_equal(raw.link->transport->pump(raw.link), 1);
+        assert_true(raw_switch_at(&raw, fd, RING, 8)); /* and no MOVED */
+        raw_expect_end(&raw, WPIPE_EPROTO);
+        raw_close(&raw);
+        close(small);
         close(fd);
     }
 }
@@ -452,6 +608,12 @@ static const struct support_case cases[] = {
     TEST(switch_of_other_ring_size_is_eproto),
     TEST(switch_of_impossible_sizes_is_eproto),
     TEST(switch_twice_is_eproto),
+    TEST(growth_in_good_order_is_followed),
+    TEST(growth_into_what_is_no_segment_is_eproto),
+    TEST(growth_without_segment_is_eproto),
+    TEST(growth_to_another_size_is_eproto),
+    TEST(growth_elsewhere_is_eproto),
+    TEST(growth_twice_or_too_early_is_eproto),
     TEST(moved_without_segment_is_eproto),
     TEST(moved_elsewhere_or_twice_is_eproto),
     TEST(data_after_moved_is_eproto),

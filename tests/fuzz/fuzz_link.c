@@ -25,7 +25,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-    BUFFER = 4096,
+    BUFFER = 16384,
     MESSAGE = 100000,
     MOST_BLOCKS = 64
 };
@@ -49,6 +49,7 @@ struct world {
     struct wpipe__link *link;
     wpipe_stream *stream;        /* once the greeting is done */
     struct wpipe__control *mine; /* the peer's segment */
+    uint8_t *grown;              /* and its ring, grown */
     uint64_t received;           /* position behind the DATA it sent */
 };
 
@@ -130,25 +131,52 @@ static void say_greeting(const struct world *w)
 }
 
 /* A segment as it should be; its words and ring are the input's later. */
+static struct wpipe__control *make_segment(uint32_t ring, int *ret_fd)
+{
+    struct wpipe__control *words;
+    void *memory = NULL;
+
+    if (wpipe__os_segment_make(ring + WPIPE__CONTROL_SIZE, &memory, ret_fd) < 0)
+        return NULL;
+    words = memory;
+    words->magic = WPIPE__CONTROL_MAGIC;
+    words->version = WPIPE__WIRE_VERSION;
+    words->ring_size = ring;
+    return words;
+}
+
+/* The first segment, then the one with the larger ring, then none. */
 static void say_switch(struct world *w)
 {
-    const struct wpipe__switch offer = { BUFFER, BUFFER + WPIPE__CONTROL_SIZE };
+    uint32_t ring = w->mine == NULL ? WPIPE__RING_MIN : BUFFER;
+    const struct wpipe__switch offer = { ring, ring + WPIPE__CONTROL_SIZE };
+    struct wpipe__control *words = NULL;
     uint8_t body[WPIPE__SWITCH_SIZE];
-    void *memory = NULL;
     int fd = -1;
 
-    if (w->mine == NULL) {
-        if (wpipe__os_segment_make(offer.segment_size, &memory, &fd) < 0)
-            return;
-        w->mine = memory;
-        w->mine->magic = WPIPE__CONTROL_MAGIC;
-        w->mine->version = WPIPE__WIRE_VERSION;
-        w->mine->ring_size = BUFFER;
+    if (w->grown == NULL)
+        words = make_segment(ring, &fd);
+    if (words != NULL && w->mine == NULL) {
+        w->mine = words;
         atomic_store(&w->mine->head, w->received);
+    } else if (words != NULL) {
+        w->grown = (uint8_t *)words + WPIPE__CONTROL_SIZE;
     }
     wpipe__switch_encode(&offer, body);
-    say_frame(w, WPIPE__FRAME_SWITCH, 0, body, sizeof body, fd);
+    say_frame(w, WPIPE__FRAME_SWITCH, w->received + 8, body, sizeof body, fd);
     wpipe__os_close(fd);
+}
+
+/* The mark where the ring should grow, and something behind it. */
+static void say_grown(struct world *w, uint64_t value)
+{
+    static const uint64_t mark = (uint64_t)WPIPE__RECORD_GROWN << 32;
+    uint64_t at = w->received & (WPIPE__RING_MIN - 1);
+
+    memcpy((uint8_t *)w->mine + WPIPE__CONTROL_SIZE + at, &mark, 8);
+    if (w->grown != NULL)
+        memcpy(w->grown + ((w->received + 8) & (BUFFER - 1)), &value, 8);
+    atomic_store(&w->mine->head, w->received + 8 + (value & 0x3ff8));
 }
 
 static void say_data(struct world *w, struct input *input)
@@ -192,8 +220,11 @@ static void change_segment(struct world *w, struct input *input, unsigned what)
         at = value >> 32 & (WPIPE__CONTROL_SIZE / 8 - 1);
         memcpy((uint8_t *)w->mine + at % 64 * 8, &value, 8);
         break;
+    case 4:
+        say_grown(w, value);
+        break;
     default:
-        at = (w->received + take(input, 2)) & (BUFFER - 1) & ~7ull;
+        at = (w->received + take(input, 2)) & (WPIPE__RING_MIN - 1) & ~7ull;
         memcpy((uint8_t *)w->mine + WPIPE__CONTROL_SIZE + at, &value, 8);
         break;
     }
@@ -355,7 +386,10 @@ static void world_close(struct world *w)
         w->link->transport->free(w->link);
     close(w->fd);
     if (w->mine)
-        wpipe__os_segment_unmap(w->mine, BUFFER + WPIPE__CONTROL_SIZE);
+        wpipe__os_segment_unmap(w->mine, WPIPE__SEGMENT_MIN);
+    if (w->grown)
+        wpipe__os_segment_unmap(w->grown - WPIPE__CONTROL_SIZE,
+                                BUFFER + WPIPE__CONTROL_SIZE);
     require(wpipe__memory_live() == 0);
 }
 
@@ -369,7 +403,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         unsigned code = (unsigned)take(&input, 1);
 
         if (code < 160)
-            peer_step(&w, &input, code % 14);
+            peer_step(&w, &input, code % 15);
         else if (w.stream)
             victim_step(&w, code % 11, (size_t)take(&input, 2) % 4096);
         else

@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     SIZE = 4096,
+    LARGE = 16384,
     STEPS = 200
 };
 
@@ -31,6 +32,7 @@ struct state {
     struct wpipe__ring_in in;
     struct wpipe__ring_out out;
     uint8_t *in_bytes; /* the peer's ring, exactly */
+    uint8_t *in_grown; /* and the one that it may grow to */
     uint8_t *out_bytes;
     struct wpipe__record record; /* what the last look gave */
     int looked;
@@ -55,9 +57,13 @@ static uint64_t take(struct input *input, size_t bytes)
 
 static void check_record(const struct state *s, const struct wpipe__record *r)
 {
-    require(r->data >= s->in_bytes + WPIPE__RECORD_HEADER);
-    require(r->size <= SIZE);
-    require(r->data + r->size <= s->in_bytes + SIZE);
+    int small = r->data >= s->in_bytes && r->data <= s->in_bytes + SIZE;
+    const uint8_t *ring = small ? s->in_bytes : s->in_grown;
+    uint32_t size = small ? SIZE : LARGE;
+
+    require(r->data >= ring + WPIPE__RECORD_HEADER);
+    require(r->size <= size);
+    require(r->data + r->size <= ring + size);
 }
 
 static void step_read(struct state *s, struct input *input, unsigned what)
@@ -84,19 +90,28 @@ static void step_read(struct state *s, struct input *input, unsigned what)
         s->looked = 0;
         break;
     case 3:
-        for (int i = 0; i < SIZE; i++) {
+        for (int i = 0; i < SIZE + LARGE; i++) {
             if (wpipe__ring_scan(&s->in, &s->theirs, &position, &r) != 1)
                 break;
             check_record(s, &r);
-            require(i < SIZE / 8);
+            require(i < (SIZE + LARGE) / 8);
         }
+        break;
+    case 4:
+        part = s->in.tail + take(input, 1) * 8;
+        if (wpipe__ring_scan(&s->in, &s->theirs, &position, &r) !=
+            WPIPE__RING_GREW)
+            break;
+        require(s->in.size == SIZE && s->in.limit == LARGE);
+        if (wpipe__ring_follow(&s->in, s->in_grown, part) == 0)
+            require(position + WPIPE__RECORD_HEADER == part);
         break;
     default:
         (void)wpipe__ring_refresh(&s->in, &s->theirs);
         break;
     }
     require((s->in.tail & 7) == 0);
-    require(s->in.head - s->in.tail <= SIZE);
+    require(s->in.head - s->in.tail <= s->in.limit);
 }
 
 static void step_write(struct state *s, struct input *input, unsigned what)
@@ -152,7 +167,10 @@ static void step_lie(struct state *s, struct input *input, unsigned what)
         break;
     default:
         at = take(input, 2) & (SIZE - 1) & ~7ull;
-        memcpy(s->in_bytes + at, &value, 8);
+        if (what == 5 && s->in.size == LARGE)
+            memcpy(s->in_grown + at, &value, 8);
+        else
+            memcpy(s->in_bytes + at, &value, 8);
         break;
     }
 }
@@ -163,7 +181,7 @@ static void run(struct state *s, struct input *input)
         unsigned code = (unsigned)take(input, 1);
 
         if (code < 96)
-            step_read(s, input, code % 5);
+            step_read(s, input, code % 6);
         else if (code < 160)
             step_write(s, input, code % 8);
         else
@@ -180,8 +198,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     memset(&s, 0, sizeof s);
     s.in_bytes = calloc(1, SIZE);
+    s.in_grown = calloc(1, LARGE);
     s.out_bytes = calloc(1, SIZE);
-    require(s.in_bytes != NULL && s.out_bytes != NULL);
+    require(s.in_bytes != NULL && s.in_grown != NULL && s.out_bytes != NULL);
     if (program > input.left)
         program = input.left;
     for (size_t i = program; i < input.left && i - program < SIZE; i++)
@@ -190,11 +209,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     s.in.bytes = s.in_bytes;
     s.out.bytes = s.out_bytes;
     s.in.size = s.out.size = SIZE;
-    s.in.head = s.in.tail = s.out.head = s.out.tail = start;
+    s.in.limit = program & 4 ? LARGE : SIZE;
+    s.in.head = s.in.tail = s.out.head = s.out.tail = s.out.start = s.out.seen =
+        start;
     atomic_store(&s.theirs.head, start + (program & 0xff8));
     atomic_store(&s.theirs.tail, start);
     run(&s, &input);
     free(s.in_bytes);
+    free(s.in_grown);
     free(s.out_bytes);
     return 0;
 }

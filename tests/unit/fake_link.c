@@ -69,8 +69,9 @@ static int fake_mark(struct wpipe__link *link, uint32_t flag)
     return 0;
 }
 
-static uint32_t fake_fragment(struct wpipe__link *link)
+static uint32_t fake_fragment(struct wpipe__link *link, size_t left)
 {
+    (void)left;
     return fake_of(link)->fragment;
 }
 

@@ -36,8 +36,11 @@ static inline void pair_at(struct pair *p, uint64_t position)
     p->out.size = SIZE;
     p->out.head = position;
     p->out.tail = position;
+    p->out.start = position;
+    p->out.seen = position;
     p->in.bytes = p->ring;
     p->in.size = SIZE;
+    p->in.limit = SIZE;
     p->in.head = position;
     p->in.tail = position;
     atomic_store(&p->writer.head, position);
