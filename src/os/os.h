@@ -472,7 +472,8 @@ void wpipe__os_segment_unmap(const void *memory, size_t size);
 /* 1 when this process can use wpipe__os_barrier (it registers itself). */
 int wpipe__os_has_barrier(void);
 /* Make every running thread of every registered process pass a full memory
- * barrier (membarrier). 0, or WPIPE_ENOTSUP. */
+ * barrier (membarrier). 0, or WPIPE_ENOTSUP where there was never any. Where it
+ * is forbidden by now, this takes a millisecond. */
 int wpipe__os_barrier(void);
 
 #endif

@@ -131,6 +131,20 @@ static void barrier_that_is_unknown_is_not_supported(void **state)
     assert_int_equal(wpipe__os_barrier(), WPIPE_ENOTSUP);
 }
 
+/* A filter that comes when others count on it already. */
+static void barrier_forbidden_later_takes_its_time(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    if (!wpipe__os_has_barrier())
+        support_skip("no membarrier here");
+    forbid(SYS_membarrier, ANY, 0, EPERM);
+    before = wpipe__os_now();
+    assert_int_equal(wpipe__os_barrier(), 0);
+    assert_true(wpipe__os_now() - before >= 1000000);
+}
+
 /* ---- the process --------------------------------------------------------- */
 
 static void getrandom_that_is_unknown_has_a_stand_in(void **state)
@@ -384,6 +398,7 @@ static const struct support_case cases[] = {
     TEST_WITH(memory_that_is_out_is_no_segment, NULL, "ENOSPC"),
     TEST_WITH(memory_that_is_out_is_no_segment, &other, "ENOMEM"),
     TEST(barrier_that_is_unknown_is_not_supported),
+    TEST(barrier_forbidden_later_takes_its_time),
     TEST(getrandom_that_is_unknown_has_a_stand_in),
     TEST(random_that_is_not_to_be_had_is_an_error),
     TEST(cores_that_are_not_told_are_counted),
