@@ -84,11 +84,16 @@ static uint32_t load_big_endian(const uint8_t *p)
            (uint32_t)p[3];
 }
 
-static int take_fixed_byte(struct wpipe__decoder *d, uint8_t byte)
+/* What is here of it. */
+static int take_fixed(struct wpipe__decoder *d, const uint8_t *bytes,
+                      size_t size, size_t *at)
 {
+    size_t n = wpipe__min_size(kinds[d->framing].fixed - d->have, size - *at);
     uint32_t total;
 
-    d->header[d->have++] = byte;
+    memcpy(d->header + d->have, bytes + *at, n);
+    d->have = (uint16_t)(d->have + n);
+    *at += n;
     if (d->have < kinds[d->framing].fixed)
         return 0;
     if (d->framing == WPIPE_FRAMING_LE32) {
@@ -272,7 +277,7 @@ static int feed_counted(struct wpipe__decoder *d, const uint8_t *bytes,
         if (d->framing == WPIPE_FRAMING_HEADERS)
             r = take_header_byte(d, bytes[at++]);
         else
-            r = take_fixed_byte(d, bytes[at++]);
+            r = take_fixed(d, bytes, size, &at);
         if (r < 0)
             return r;
     }

@@ -147,14 +147,20 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
     return 0;
 }
 
-/* Ask the poller for what the link waits for now. Native ones always wait for
- * the same. */
+/* Native ones always wait for the same, and tell their peer. Of the others only
+ * the poller tells. */
+static int is_foreign(const struct wpipe__link *link)
+{
+    return link->transport->settled != NULL;
+}
+
+/* Ask the poller for what the link waits for now. */
 static void watch(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     struct wpipe__link *link = conn->link;
     unsigned interest;
 
-    if (link == NULL || !conn->polled || link->transport->settled == NULL)
+    if (link == NULL || !conn->polled || !is_foreign(link))
         return;
     interest = link->transport->interest(link) &
                (WPIPE__INTEREST_IN | WPIPE__INTEREST_OUT);
@@ -514,6 +520,12 @@ static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
 {
     struct wpipe__link *link = conn->link;
 
+    if (is_foreign(link) && conn->polled && conn->drainers == 0 &&
+        wpipe__conn_wants(conn) == WPIPE__WANT_DATA) {
+        watch(loop, conn);
+        cool(loop, conn);
+        return;
+    }
     to_the_back(loop, conn);
     if (turn != turn_of(link))
         return; /* the look itself took something off the socket */
