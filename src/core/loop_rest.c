@@ -164,16 +164,22 @@ static int leave_core(struct wpipe__loop *loop)
     return wpipe__os_leave_core();
 }
 
-/* Let others have the core: how long they took. */
-static uint64_t give_way(struct wpipe__loop *loop)
+/* Let others have the core, and the lock: how long they took. */
+static uint64_t offer_core(struct wpipe__loop *loop)
 {
     uint64_t before = wpipe__os_now();
-    uint64_t taken;
 
     wpipe__mutex_unlock(&loop->lock);
     wpipe__os_yield();
     wpipe__loop_lock(loop);
-    taken = wpipe__os_now() - before;
+    return wpipe__os_now() - before;
+}
+
+/* The same, and what it tells of a crowd. */
+static uint64_t give_way(struct wpipe__loop *loop)
+{
+    uint64_t taken = offer_core(loop);
+
     if (taken > WPIPE__CROWD_NS && !leave_core(loop) &&
         taken <= WPIPE__LONG_YIELD_NS)
         loop->crowded = WPIPE__WAITS_IN_CROWD;
@@ -262,32 +268,45 @@ static void begin_again(struct wpipe__rest *rest)
     *rest = (struct wpipe__rest){ .timer = timer };
 }
 
+/* Listening was in vain: that many waits will not. */
+static void be_deaf(struct wpipe__loop *loop)
+{
+    loop->vain = loop->vain == 0 ? 1 : loop->vain * 2;
+    loop->vain = loop->vain < VAIN_MOST ? loop->vain : VAIN_MOST;
+    loop->deaf = loop->vain;
+}
+
 /*
  * One look at the sockets without sleeping: 1; 0 when it was enough. For those
  * who write to a socket and have just done so: the next message is there
  * sooner than we could be woken for it, if they have a core of their own. If
- * they have not, it is in vain, and is tried less and less often.
+ * they have not, it is in vain, and is tried less and less often; then it is
+ * asked first whether somebody wants this core.
  */
 static int listen_awake(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     int first = rest->stage != LISTEN;
 
-    if (rest->stage != LISTEN) {
-        if (!loop->told || rest->hot > 0 || is_crowded(loop))
+    if (first) {
+        if (!loop->told || rest->hot > 0)
             return 0;
         loop->told = 0;
         if (loop->deaf > 0) {
             loop->deaf--;
             return 0;
         }
+        if (is_crowded(loop))
+            return 0;
+        if (loop->vain > 0 && offer_core(loop) > WPIPE__TAKEN_NS) {
+            be_deaf(loop);
+            return 1; /* the lock was given away */
+        }
         rest->stage = LISTEN;
         rest->spin_end = wpipe__min_u64(wpipe__os_now() + loop->spin_ns,
                                         wpipe__timer_deadline(&rest->timer));
         set_awake(loop, 1);
     } else if (wpipe__os_now() >= rest->spin_end) {
-        loop->vain = loop->vain == 0 ? 1 : loop->vain * 2;
-        loop->vain = loop->vain < VAIN_MOST ? loop->vain : VAIN_MOST;
-        loop->deaf = loop->vain;
+        be_deaf(loop);
         return 0;
     }
     if (ask_sockets(loop, 0) > 0) {
