@@ -208,9 +208,14 @@ void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
 
 void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
+    const struct wpipe__transport *t;
+
     if (conn->link == NULL)
         return;
-    if (conn->link->transport->pump(conn->link) < 0)
+    t = conn->link->transport;
+    if (t->woke != NULL)
+        t->woke(conn->link);
+    if (t->pump(conn->link) < 0)
         stop_polling(loop, conn); /* it would be readable for ever */
     watch(loop, conn);
     wpipe__loop_heat(loop, conn);

@@ -343,6 +343,8 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
                           memory_order_relaxed);
     if (!mask)
         return;
+    if (mask & WPIPE__WANT_DATA)
+        wpipe__native_asleep(n);
     /* pairs with the fence in wpipe__native_ring */
     atomic_thread_fence(memory_order_seq_cst);
     /* or, when the peer leaves that out, makes it pass one now */
@@ -366,7 +368,7 @@ static int native_in_memory(struct wpipe__link *link, unsigned mask)
     return mask != 0 && wpipe__out_shared(n);
 }
 
-static int native_same_core(struct wpipe__link *link)
+int wpipe__native_same_core(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
     struct wpipe__control *mine = n->mine;
@@ -474,9 +476,10 @@ static const struct wpipe__transport native_transport = {
     .gone = native_gone,
     .interest = native_interest,
     .pump = native_pump,
+    .woke = wpipe__native_woke,
     .arm = native_arm,
     .in_memory = native_in_memory,
-    .same_core = native_same_core,
+    .same_core = wpipe__native_same_core,
     .shared = native_shared,
     .offer = native_offer,
     .leave = native_leave,

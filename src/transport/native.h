@@ -19,6 +19,7 @@
 
 #include "base/frame.h"
 #include "base/ring.h"
+#include "transport/early.h"
 #include "transport/queue.h"
 #include "transport/transport.h"
 
@@ -65,6 +66,7 @@ struct wpipe__native {
     _Atomic uint64_t solid; /* what the peer has to read: our head, but for
                                 FIN and what was withdrawn */
     _Atomic uint64_t rung;  /* the peer's epoch that we last answered */
+    struct wpipe__early early;
 
     /* ---- the reader's ---- */
     uint8_t pad_reader[WPIPE__LINE];
@@ -226,5 +228,14 @@ void wpipe__native_ring_reader(struct wpipe__native *n);
 /* About to sleep ourselves, behind a fence, link locked: what we have read and
  * not told yet may be what the peer sleeps for. */
 void wpipe__native_ring_asleep(struct wpipe__native *n);
+/* About to sleep for DATA, link locked: what that tells of a conversation. */
+void wpipe__native_asleep(struct wpipe__native *n);
+/* Ring the peer for the answer that is to come, if that is likely to pay. */
+void wpipe__native_woke(struct wpipe__link *link);
+
+/* ---- native.c ---- */
+
+/* Tells our core. 1 when the peer told the same. */
+int wpipe__native_same_core(struct wpipe__link *link);
 
 #endif

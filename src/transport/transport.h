@@ -121,6 +121,9 @@ struct wpipe__transport {
     unsigned (*interest)(struct wpipe__link *link);
     /* Any thread. Harvest the socket: 1 something came; 0; < 0 the end. */
     int (*pump)(struct wpipe__link *link);
+    /* The waiting thread, may be NULL. The socket is readable for one who slept
+     * for DATA: now is the time to wake a peer that sleeps until we answer. */
+    void (*woke)(struct wpipe__link *link);
     /* Any thread, link locked. Tell the peer that we sleep for `mask`
      * (WPIPE__WANT_*), under a fresh epoch, with the fence that makes a look
      * after it safe; 0 = we do not sleep. */

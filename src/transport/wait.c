@@ -385,6 +385,9 @@ static void lead(struct wait *w)
     wpipe__mutex_unlock(&link->lock);
     interest = link->transport->interest(link);
     ready = wpipe__os_wait_for(link->socket, interest, room->flag, deadline);
+    if (ready > 0 && (ready & 1) && (w->mask & WPIPE__WANT_DATA) &&
+        link->transport->woke != NULL)
+        link->transport->woke(link);
     wpipe__mutex_lock(&link->lock);
     room->polling = 0;
     if (ready > 0 && (ready & 1)) {
