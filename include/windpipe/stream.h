@@ -280,7 +280,11 @@ WPIPE_API int wpipe_stream_info(const wpipe_stream *stream,
  */
 WPIPE_API intptr_t wpipe_stream_fd(wpipe_stream *stream);
 
-/* End running waits on the stream, or else the next one: WPIPE_EWOKEN. */
+/*
+ * End running waits on the stream, or else the next one: WPIPE_EWOKEN. Any
+ * thread. A read in a running conversation between two processors may see it
+ * some milliseconds later (two ticks of the system).
+ */
 WPIPE_API void wpipe_stream_wake(wpipe_stream *stream);
 
 /* Close this end. The peer reads what was written, then WPIPE_EOF. */

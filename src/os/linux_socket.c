@@ -527,8 +527,17 @@ static int take_passed(struct msghdr *message, wpipe__handle *ret_passed)
     return count > 0 || cut ? WPIPE_EPROTO : 0;
 }
 
-int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
-                          wpipe__handle *ret_passed)
+#define INTERRUPTED INT64_MIN
+
+static int receive_code(int number)
+{
+    wpipe__os_fail("recvmsg", number);
+    return number == ECONNRESET ? WPIPE_EPIPE : WPIPE_ESYSTEM;
+}
+
+/* As receive; INTERRUPTED: by a signal. */
+static int64_t receive_once(wpipe__handle socket, void *buf, size_t size,
+                            int flags, wpipe__handle *ret_passed)
 {
     union receive_room room;
     struct iovec part = { .iov_base = buf, .iov_len = size };
@@ -538,19 +547,50 @@ int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
     *ret_passed = WPIPE__NO_HANDLE;
     if (size == 0)
         return WPIPE_EINVAL; /* its 0 would look like the end */
-    do {
-        message.msg_control = room.bytes;
-        message.msg_controllen = sizeof(room.bytes);
-        n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
+    message.msg_control = room.bytes;
+    message.msg_controllen = sizeof(room.bytes);
+    n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
+    if (n < 0 && errno == EINTR)
+        return INTERRUPTED;
     if (n < 0 && errno == EAGAIN)
         return WPIPE_EAGAIN;
-    if (n < 0) {
-        wpipe__os_fail("recvmsg", errno);
-        return errno == ECONNRESET ? WPIPE_EPIPE : WPIPE_ESYSTEM;
-    }
+    if (n < 0)
+        return receive_code(errno);
     if ((message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC)) &&
         take_passed(&message, ret_passed) < 0)
         return WPIPE_EPROTO;
     return n > 0 ? n : WPIPE_EOF;
+}
+
+int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
+                          wpipe__handle *ret_passed)
+{
+    int64_t r;
+
+    do
+        r = receive_once(socket, buf, size, MSG_DONTWAIT, ret_passed);
+    while (r == INTERRUPTED);
+    return r;
+}
+
+/* ---- napping ------------------------------------------------------------- */
+
+int wpipe__os_nap_prepare(wpipe__handle socket, int ms)
+{
+    struct timeval time = { 0, (suseconds_t)ms * 1000 };
+    int flags = fcntl(socket, F_GETFL);
+
+    if (flags < 0 ||
+        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)) < 0 ||
+        fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) < 0)
+        return wpipe__os_fail("fcntl", errno);
+    return 0;
+}
+
+int64_t wpipe__os_nap(wpipe__handle socket, void *buf, size_t size,
+                      wpipe__handle *ret_passed)
+{
+    int64_t r = receive_once(socket, buf, size, 0, ret_passed);
+
+    return r == INTERRUPTED ? WPIPE_EAGAIN : r;
 }

@@ -326,6 +326,17 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
 int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
                           wpipe__handle *ret_passed);
 
+/*
+ * A nap: a receive that waits, for `ms` (less than 1000) at the most, or as
+ * short as the system can. Whoever sleeps so is woken, on Linux, also when the
+ * peer takes what we sent, and so is on its way before the answer comes; but by
+ * no other thread. prepare once; all other calls go on without waiting. nap is
+ * as receive.
+ */
+int wpipe__os_nap_prepare(wpipe__handle socket, int ms);
+int64_t wpipe__os_nap(wpipe__handle socket, void *buf, size_t size,
+                      wpipe__handle *ret_passed);
+
 /* Refuse descriptors from now on where the kernel can (SO_PASSRIGHTS). */
 void wpipe__os_refuse_passing(wpipe__handle socket);
 

@@ -41,6 +41,11 @@ void wpipe__early_sleep(struct wpipe__early *e, uint64_t head, uint64_t tail)
     atomic_store_explicit(&e->tail, tail, memory_order_relaxed);
 }
 
+void wpipe__early_pause(struct wpipe__early *e)
+{
+    atomic_store_explicit(&e->talk, 0, memory_order_relaxed);
+}
+
 int wpipe__early_due(struct wpipe__early *e)
 {
     uint32_t out = atomic_load_explicit(&e->out, memory_order_relaxed);

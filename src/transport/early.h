@@ -40,6 +40,9 @@ static inline int wpipe__early_talks(const struct wpipe__early *e)
            WPIPE__EARLY_TALK;
 }
 
+/* A pause in the conversation: it has to begin again. */
+void wpipe__early_pause(struct wpipe__early *e);
+
 /* We are awake, there is something to read, and the other end sleeps: 1 ring
  * it now; 0 that has been in vain lately. */
 int wpipe__early_due(struct wpipe__early *e);

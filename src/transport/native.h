@@ -44,11 +44,12 @@ struct wpipe__native {
     struct wpipe__buffer partial; /* the beginning of a frame */
     struct wpipe__buffer facts;   /* query: the answer */
     int facts_here;
-    wpipe__handle passed;         /* came, its SWITCH frame not yet */
-    uint64_t epoch;               /* of our last sleep */
-    uint64_t bells;               /* that came */
-    uint64_t credit_sent;         /* framed: the tail that we last told */
-    uint64_t received;            /* framed: position behind what we queued */
+    wpipe__handle passed; /* came, its SWITCH frame not yet */
+    int nap;              /* the socket is ready for naps; < 0: cannot */
+    uint64_t epoch;       /* of our last sleep */
+    uint64_t bells;       /* that came */
+    uint64_t credit_sent; /* framed: the tail that we last told */
+    uint64_t received;    /* framed: position behind what we queued */
     struct wpipe__control *local; /* two, for the framed phase */
     uint32_t send_buffer;         /* of the socket, as the kernel counts it */
     const struct wpipe__control *their_segment; /* also when not used */
@@ -230,6 +231,9 @@ void wpipe__native_ring_reader(struct wpipe__native *n);
 void wpipe__native_ring_asleep(struct wpipe__native *n);
 /* About to sleep for DATA, link locked: what that tells of a conversation. */
 void wpipe__native_asleep(struct wpipe__native *n);
+/* See transport.h. */
+int wpipe__native_may_nap(struct wpipe__link *link);
+int wpipe__native_nap(struct wpipe__link *link); /* native_pump.c */
 /* Ring the peer for the answer that is to come, if that is likely to pay. */
 void wpipe__native_woke(struct wpipe__link *link);
 

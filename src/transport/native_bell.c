@@ -13,6 +13,9 @@
 /* Records one way, and none the other, that make a stream of it. */
 #define STREAMING_WRITER 16
 #define STREAMING_READER 4
+/* Another thread may have to wait for so long, or two ticks of the system, to
+ * wake one who naps. */
+#define NAP_MS 1
 
 int wpipe__native_end(struct wpipe__native *n, int writer)
 {
@@ -156,6 +159,18 @@ void wpipe__native_asleep(struct wpipe__native *n)
     wpipe__early_sleep(
         &n->early, atomic_load_explicit(&n->mine->head, memory_order_relaxed),
         atomic_load_explicit(&n->mine->tail, memory_order_relaxed));
+}
+
+int wpipe__native_may_nap(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    if (!wpipe__early_talks(&n->early) || !wpipe__in_shared(n) ||
+        !wpipe__out_shared(n) || wpipe__native_same_core(link))
+        return 0;
+    if (n->nap == 0)
+        n->nap = wpipe__os_nap_prepare(link->socket, NAP_MS) < 0 ? -1 : 1;
+    return n->nap > 0;
 }
 
 /*

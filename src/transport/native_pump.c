@@ -338,12 +338,10 @@ static int passed_is_due(struct wpipe__native *n)
             *wpipe__buffer_front(&n->partial) == WPIPE__FRAME_SWITCH);
 }
 
-/* One receive. > 0 bytes; 0 nothing there; < 0 the end. */
-static int64_t receive(struct wpipe__native *n, uint8_t *bytes, size_t size)
+/* What a receive gave: > 0 bytes; 0 nothing there; < 0 the end. */
+static int64_t received(struct wpipe__native *n, int64_t got,
+                        wpipe__handle passed)
 {
-    wpipe__handle passed = WPIPE__NO_HANDLE;
-    int64_t got = wpipe__os_receive(n->link.socket, bytes, size, &passed);
-
     if (passed != WPIPE__NO_HANDLE) {
         if (n->passed != WPIPE__NO_HANDLE ||
             !wpipe__native_expects_segment(n)) {
@@ -361,23 +359,32 @@ static int64_t receive(struct wpipe__native *n, uint8_t *bytes, size_t size)
     return got;
 }
 
+static int digest(struct wpipe__native *n, const uint8_t *bytes, int64_t got)
+{
+    int r;
+
+    if (got <= 0)
+        return (int)got;
+    r = feed(n, bytes, (size_t)got);
+    return r == 0 && !passed_is_due(n) ? WPIPE_EPROTO : r;
+}
+
 static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t size)
 {
     int came = 0;
     int round;
 
     for (round = 0; round < ROUNDS || atomic_load(&n->hung_up); round++) {
-        int64_t got = receive(n, bytes, size);
-        int r = got < 0 ? (int)got : 0;
+        wpipe__handle passed;
+        int64_t got = wpipe__os_receive(n->link.socket, bytes, size, &passed);
+        int r;
 
+        got = received(n, got, passed);
+        came |= got > 0;
         if (round == LAST_ROUNDS)
             r = WPIPE_EPROTO; /* more than an honest end can have sent */
-        else if (got > 0) {
-            came = 1;
-            r = feed(n, bytes, (size_t)got);
-            if (r == 0 && !passed_is_due(n))
-                r = WPIPE_EPROTO;
-        }
+        else
+            r = digest(n, bytes, got);
         if (r < 0 && r != WPIPE_EOF && r != WPIPE_EPIPE) {
             wpipe__native_break(n, r);
             return r;
@@ -400,12 +407,43 @@ int wpipe__native_pump(struct wpipe__native *n)
     int all_shared = wpipe__in_shared(n) && wpipe__out_shared(n);
     int r = atomic_load(&n->over);
 
-    if (r)
-        return r;
+    if (r || n->link.room.polling == WPIPE__NAPPING)
+        return r; /* who naps takes what comes */
     n->pumping = 1;
     r = pump_rounds(n, bytes, all_shared ? RECEIVE_BELLS : sizeof bytes);
     n->pumping = 0;
     if (r == 1)
         wpipe__link_notify(&n->link);
     return r;
+}
+
+/*
+ * In a conversation only: it is woken for more than it asked, and no other
+ * thread can wake it; nor may one pump meanwhile, or what comes would be taken
+ * in the wrong order.
+ */
+int wpipe__native_nap(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+    uint8_t bytes[RECEIVE_BELLS];
+    wpipe__handle passed;
+    int64_t got;
+    int r;
+
+    got = wpipe__os_nap(link->socket, bytes, sizeof bytes, &passed);
+    if (got > 0)
+        wpipe__native_woke(link);
+    wpipe__mutex_lock(&link->lock);
+    link->room.polling = 0;
+    n->pumping = 1;
+    got = received(n, got, passed);
+    r = atomic_load(&n->over) ? 0 : digest(n, bytes, got);
+    n->pumping = 0;
+    if (got == 0)
+        wpipe__early_pause(&n->early);
+    else if (r < 0 && r != WPIPE_EOF && r != WPIPE_EPIPE)
+        wpipe__native_break(n, r);
+    wpipe__link_notify(link);
+    wpipe__mutex_unlock(&link->lock);
+    return got != 0;
 }

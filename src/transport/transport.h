@@ -124,6 +124,12 @@ struct wpipe__transport {
     /* The waiting thread, may be NULL. The socket is readable for one who slept
      * for DATA: now is the time to wake a peer that sleeps until we answer. */
     void (*woke)(struct wpipe__link *link);
+    /* The waiting thread, link locked, may be NULL: is it better to sleep in
+     * nap than to poll, for a while? */
+    int (*may_nap)(struct wpipe__link *link);
+    /* The same thread, room.polling WPIPE__NAPPING, which it clears: sleep for
+     * some ms at the most and take what comes. 1; 0 nothing came. */
+    int (*nap)(struct wpipe__link *link);
     /* Any thread, link locked. Tell the peer that we sleep for `mask`
      * (WPIPE__WANT_*), under a fresh epoch, with the fence that makes a look
      * after it safe; 0 = we do not sleep. */
@@ -146,13 +152,19 @@ struct wpipe__transport {
     void (*free)(struct wpipe__link *link);
 };
 
+/* room.polling */
+enum {
+    WPIPE__POLLING = 1,
+    WPIPE__NAPPING = 2 /* no flag ends it, and it takes what comes itself */
+};
+
 /* The wait room: several threads may sleep on one link (wait.c). */
 struct wpipe__room {
     struct wpipe__condition condition;
     wpipe__handle flag;  /* ends the leader's wait; made when needed */
     wpipe__handle watch; /* set whenever something came in; a foreign
                                 event loop polls it (core/stream_fd.c) */
-    int polling;         /* somebody waits on the socket */
+    int polling;         /* somebody waits on the socket: how */
     int waiters;
     _Atomic uint64_t asked;    /* when a call that may not wait last looked at
                                the socket */

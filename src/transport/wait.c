@@ -26,6 +26,8 @@
 #define BATCH_PAUSES 40
 /* Without the flag (no descriptor left) a wake is seen this late. */
 #define NO_FLAG_MS 50
+/* A nap may last longer than it should. */
+#define NAP_BEFORE_NS 50000000u
 
 int wpipe__link_init(struct wpipe__link *link,
                      const struct wpipe__transport *transport,
@@ -368,20 +370,28 @@ static void count(struct wait *w, int in)
             room->users[i] += in ? 1u : -1u;
 }
 
-/* As the leader: wait on the socket for all. Link locked, also after. */
-static void lead(struct wait *w)
+/* Nobody but the peer has to wake us, and the deadline is far. Link locked. */
+static int may_nap(const struct wait *w)
+{
+    const struct wpipe__transport *t = w->link->transport;
+
+    return t->may_nap != NULL && (w->mask & WPIPE__WANT_DATA) &&
+           w->link->room.watch == WPIPE__NO_HANDLE &&
+           (w->deadline == UINT64_MAX ||
+            w->deadline > wpipe__os_now() + NAP_BEFORE_NS) &&
+           t->may_nap(w->link);
+}
+
+/* Wait on the socket until `deadline`, and harvest it. Link locked, also
+ * after. */
+static void wait_on_socket(struct wait *w, uint64_t deadline)
 {
     struct wpipe__link *link = w->link;
     struct wpipe__room *room = &link->room;
-    uint64_t deadline = w->deadline;
     unsigned interest;
     int ready;
 
-    if (room->flag == WPIPE__NO_HANDLE)
-        (void)wpipe__os_flag_open(&room->flag);
-    if (room->flag == WPIPE__NO_HANDLE)
-        deadline = wpipe__min_u64(deadline, wpipe__os_deadline(NO_FLAG_MS));
-    room->polling = 1;
+    room->polling = WPIPE__POLLING;
     wpipe__mutex_unlock(&link->lock);
     interest = link->transport->interest(link);
     ready = wpipe__os_wait_for(link->socket, interest, room->flag, deadline);
@@ -397,6 +407,27 @@ static void lead(struct wait *w)
     }
     if (ready > 0 && (ready & 2))
         (void)wpipe__os_flag_clear(room->flag);
+}
+
+/* As the leader: wait on the socket for all. Link locked, also after. */
+static void lead(struct wait *w)
+{
+    struct wpipe__link *link = w->link;
+    struct wpipe__room *room = &link->room;
+    uint64_t deadline = w->deadline;
+
+    if (room->flag == WPIPE__NO_HANDLE)
+        (void)wpipe__os_flag_open(&room->flag);
+    if (room->flag == WPIPE__NO_HANDLE)
+        deadline = wpipe__min_u64(deadline, wpipe__os_deadline(NO_FLAG_MS));
+    if (may_nap(w)) {
+        room->polling = WPIPE__NAPPING;
+        wpipe__mutex_unlock(&link->lock);
+        (void)link->transport->nap(link);
+        wpipe__mutex_lock(&link->lock);
+    } else {
+        wait_on_socket(w, deadline);
+    }
     /* the next one leads, if we leave */
     atomic_fetch_add_explicit(&room->turn, 1, memory_order_release);
     wpipe__condition_wake_all(&room->condition);

@@ -244,6 +244,119 @@ static void descriptor_tells_of_the_answer(void **state)
     ends_close(&ends);
 }
 
+/* ---- naps ---------------------------------------------------------------- */
+
+struct reader {
+    struct ends_thread thread;
+    wpipe_stream *stream;
+    int64_t got;
+};
+
+static void read_once(void *argument)
+{
+    struct reader *reader = argument;
+    char bytes[16];
+
+    reader->got =
+        wpipe_read(reader->stream, bytes, sizeof(bytes), WPIPE_FOREVER);
+}
+
+/* After some rounds a thread reads at a, and sleeps. */
+static void start_napping(const struct ends *ends, struct reader *reader)
+{
+    begin(ends);
+    assert_int_equal(answer(ends), 0);
+    (void)ask(ends, WPIPE__WANT_DATA, ELSEWHERE);
+    (void)answer(ends);
+    ends_write(ends->a, "question"); /* else it were the end of the talk */
+    ends_expect(ends->b, "question");
+    fall_asleep(ends->b, 0, ELSEWHERE);
+    (void)bells(ends->a);
+    *reader = (struct reader){ .stream = ends->a };
+    ends_start(&reader->thread, read_once, reader);
+    ends_wait_asleep(&reader->thread);
+}
+
+/* How it ended; it napped at least at first. */
+static int64_t join_napping(const struct ends *ends, struct reader *reader)
+{
+    ends_join(&reader->thread);
+    assert_int_equal(native(ends->a)->nap, 1);
+    return reader->got;
+}
+
+static void nap_ends_with_what_comes(void **state)
+{
+    struct reader reader;
+    struct ends ends;
+
+    ends_open(&ends, *state, WPIPE_MESSAGE);
+    start_napping(&ends, &reader);
+    ends_write(ends.b, "unasked");
+    assert_int_equal(join_napping(&ends, &reader), 7);
+    ends_close(&ends);
+}
+
+/* The other thread only has to wait until a nap is over by itself. */
+static void nap_ends_for_another_thread(void **state)
+{
+    struct reader reader;
+    struct ends ends;
+
+    ends_open(&ends, *state, WPIPE_MESSAGE);
+    start_napping(&ends, &reader);
+    wpipe_stream_wake(ends.a);
+    assert_int_equal(join_napping(&ends, &reader), WPIPE_EWOKEN);
+    ends_close(&ends);
+}
+
+static void nap_ends_with_the_peer(void **state)
+{
+    struct reader reader;
+    struct ends ends;
+
+    ends_open(&ends, *state, WPIPE_MESSAGE);
+    start_napping(&ends, &reader);
+    ends_close_b(&ends);
+    assert_int_equal(join_napping(&ends, &reader), WPIPE_EOF);
+    ends_close(&ends);
+}
+
+/* The descriptor of a ring that grows comes to one who naps. */
+static void nap_takes_a_larger_ring(void **state)
+{
+    static uint8_t rest[3000];
+    struct reader reader;
+    struct ends ends;
+
+    ends_open(&ends, *state, WPIPE_MESSAGE);
+    start_napping(&ends, &reader);
+    ends_write_pattern(ends.b, 3000, 1);
+    assert_int_equal(join_napping(&ends, &reader), 16);
+    assert_int_equal(wpipe_read(ends.a, rest, sizeof rest, SUPPORT_WAIT_MS),
+                     3000 - 16);
+    ends_write_pattern(ends.b, 2000, 2);
+    ends_read_pattern(ends.a, 2000, 2);
+    ends_close(&ends);
+}
+
+/* Who naps is not overtaken on the socket: both find what is theirs. */
+static void nap_leaves_writers_alone(void **state)
+{
+    struct reader reader;
+    struct ends ends;
+
+    ends_open(&ends, *state, WPIPE_MESSAGE);
+    start_napping(&ends, &reader);
+    for (int i = 0; i < 1500; i++) { /* asks the socket now and then */
+        ends_write(ends.a, "w");
+        ends_expect(ends.b, "w");
+    }
+    ends_write(ends.b, "unasked");
+    assert_int_equal(join_napping(&ends, &reader), 7);
+    ends_close(&ends);
+}
+
 /* ---- conversations ------------------------------------------------------- */
 
 #define QUESTIONS 3000
@@ -412,6 +525,7 @@ static void answers_of_another_thread_never_stall(void **state)
 
     open_asleep(&ends, *state);
     desk.stream = ends.b;
+    desk.heard = 0;
     assert_int_equal(wpipe__mutex_init(&desk.lock), 0);
     assert_int_equal(wpipe__condition_init(&desk.changed), 0);
     ends_start(&answerer, answer_thread, &desk);
@@ -489,6 +603,11 @@ static const struct ends_case cases[] = {
     EACH_OF(nobody_is_rung_early_by_who_only_reads, ENDS_SHARED),
     EACH_OF(sleeper_for_room_is_rung_again, ENDS_SHARED),
     EACH_OF(descriptor_tells_of_the_answer, ENDS_SHARED),
+    EACH_OF(nap_ends_with_what_comes, ENDS_SHARED),
+    EACH_OF(nap_takes_a_larger_ring, ENDS_SHARED),
+    EACH_OF(nap_ends_for_another_thread, ENDS_SHARED),
+    EACH_OF(nap_ends_with_the_peer, ENDS_SHARED),
+    EACH_OF(nap_leaves_writers_alone, ENDS_SHARED),
     EACH_SLOW(conversation_never_stalls,
               ENDS_SHARED | ENDS_SWITCHING | ENDS_ONE_MAPPING),
     EACH_SLOW(answers_of_another_thread_never_stall,
