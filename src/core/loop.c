@@ -476,10 +476,13 @@ enum {
 };
 
 /* It may have been read to the end just before we said that somebody waits for
- * that; no bell tells then. 1: it is the driver himself who waits. */
+ * that; no bell tells then. 1: it is the driver himself who waits. With
+ * something kept here it is not drained, and must not be asked: the link makes
+ * room in answering, of which nobody would tell the outbox. */
 static int was_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    if (conn->drainers == 0 || conn->link->transport->drained(conn->link) == 0)
+    if (conn->drainers == 0 || !wpipe__outbox_empty(&conn->outbox) ||
+        conn->link->transport->drained(conn->link) == 0)
         return 0;
     tell_followers(loop);
     return !loop->waiting;
