@@ -39,6 +39,8 @@ ROWS = (
     ("10,000 clients connect", "crowd-10k-connect", "ms", None, 1, 0),
     ("memory of the server for each, idle", "crowd-10k-memory-idle", "KiB",
      None, 1, 0),
+    ("the same, in shared memory", "crowd-10k-memory-moved", "KiB", None, 1,
+     0),
 )
 
 
