@@ -88,7 +88,7 @@ struct wpipe__native {
     struct wpipe__ring_out out; /* head also in the framed phase */
     uint32_t most;              /* the largest record in this ring */
     uint64_t sent;              /* payload bytes */
-    uint64_t message_at;        /* head where the message begun begins */
+    uint64_t solid_before;      /* `solid` when the message begun began */
     int in_message;             /* its last record said MORE */
     uint32_t unchecked;         /* records since we looked at the socket */
     uint32_t run;               /* records written since we last read */

@@ -16,18 +16,18 @@
 /* So many bytes through a small ring earn a larger one. */
 #define GROWS_AFTER 262144u
 
-/* A record of our own is on its way. Its message may still be withdrawn. */
-static void account(struct wpipe__native *n, const struct wpipe__record *record,
-                    uint64_t at)
+/* A record of our own is on its way. Its message may still be withdrawn: then
+ * what counted before it counts again, without a mark or a PAD in between. */
+static void account(struct wpipe__native *n, const struct wpipe__record *record)
 {
     uint64_t solid = n->out.head;
 
     if (record->flags & WPIPE__RECORD_FIN)
         return;
     if (record->flags & WPIPE__RECORD_ABORT)
-        solid = n->message_at;
+        solid = n->solid_before;
     else if (!n->in_message)
-        n->message_at = at;
+        n->solid_before = atomic_load_explicit(&n->solid, memory_order_relaxed);
     n->in_message = (record->flags & WPIPE__RECORD_MORE) != 0;
     n->sent += record->size;
     atomic_store_explicit(&n->solid, solid, memory_order_relaxed);
@@ -119,7 +119,7 @@ static int send_data(struct wpipe__native *n, const struct wpipe__parcel *p)
     n->credit_sent = f.value;
     n->out.head += wpipe__frame_charge(r->flags, r->size);
     atomic_store_explicit(&n->mine->head, n->out.head, memory_order_relaxed);
-    account(n, r, n->out.head - wpipe__frame_charge(r->flags, r->size));
+    account(n, r);
     wpipe__native_earn(n, r->size);
     return 1;
 }
@@ -199,10 +199,8 @@ static int reserve_shared(struct wpipe__native *n,
 static void publish_shared(struct wpipe__native *n,
                            const struct wpipe__record *record)
 {
-    uint64_t at = n->out.head;
-
     wpipe__ring_commit(&n->out, record);
-    account(n, record, at);
+    account(n, record);
     wpipe__ring_publish(&n->out, n->mine);
 }
 
@@ -252,13 +250,11 @@ int wpipe__native_put(struct wpipe__link *link,
 int wpipe__native_post(struct wpipe__link *link, const void *data, size_t size)
 {
     struct wpipe__native *n = wpipe__native(link);
-    uint64_t at = n->out.head;
 
     if (!wpipe__out_shared(n) || size > n->most || size > link->terms.max_out ||
         n->in_message || wpipe__native_end(n, 1) < 0 ||
         !wpipe__ring_put_plain(&n->out, n->theirs, data, (uint32_t)size))
         return 0;
-    n->message_at = at;
     n->sent += size;
     atomic_store_explicit(&n->solid, n->out.head, memory_order_relaxed);
     wpipe__ring_publish(&n->out, n->mine);
@@ -382,7 +378,7 @@ int wpipe__native_mark(struct wpipe__link *link, uint32_t flag)
     if (r < 0)
         return r;
     wpipe__ring_mark(&n->out, flag);
-    account(n, &parcel.record, n->out.head);
+    account(n, &parcel.record);
     wpipe__ring_publish(&n->out, n->mine);
     wpipe__native_ring(n, WPIPE__WANT_DATA);
     return 0;

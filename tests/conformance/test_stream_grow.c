@@ -231,6 +231,33 @@ static void ring_that_cannot_grow_is_enough(void **state)
     ends_close(&ends);
 }
 
+/* ---- what was withdrawn -------------------------------------------------- */
+
+/* The ring grows for a message that is then withdrawn: a drain does not wait
+ * for a reader to find that there is nothing. */
+static void withdrawn_message_that_made_it_grow_is_no_rest(void **state)
+{
+    struct ends ends;
+    size_t size;
+    uint8_t *bytes;
+
+    open_shared(&ends, state);
+    size = 2 * ends_ring(&ends);
+    bytes = calloc(1, size);
+    assert_non_null(bytes);
+    ends_write(ends.a, "read");
+    ends_expect(ends.b, "read");
+    assert_int_equal(wpipe_drain(ends.a, 0), 0);
+    assert_int_equal(wpipe_write(ends.a, bytes, size, 0), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_drain(ends.a, 0), 0);
+    free(bytes);
+    ends_write(ends.a, "more");
+    assert_int_equal(wpipe_drain(ends.a, 0), WPIPE_ETIMEDOUT);
+    ends_expect(ends.b, "more");
+    assert_int_equal(wpipe_drain(ends.a, 0), 0);
+    ends_close(&ends);
+}
+
 static const struct ends_case cases[] = {
     EACH_OF(conversation_stays_small_until_it_earned_more, ENDS_SHARED),
     EACH_OF(ring_takes_what_was_promised, ENDS_SHARED),
@@ -238,6 +265,7 @@ static const struct ends_case cases[] = {
     EACH_OF(first_message_of_any_size_arrives, ENDS_SHARED | ENDS_SWITCHING),
     EACH_OF(reservation_makes_the_ring_grow, ENDS_SHARED),
     EACH_OF(ring_that_cannot_grow_is_enough, ENDS_SHARED),
+    EACH_OF(withdrawn_message_that_made_it_grow_is_no_rest, ENDS_SHARED),
 };
 
 ENDS_MAIN(cases)
