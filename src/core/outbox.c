@@ -57,7 +57,7 @@ static uint32_t record_flags(const struct journey *j, size_t size)
     return flags;
 }
 
-/* Put the next record of it: 1, 0 no room, < 0. */
+/* Put the next record of it: as transport.put. */
 static int put_next(struct journey *j, struct wpipe__link *link)
 {
     size_t left = j->total - j->done;
@@ -90,7 +90,7 @@ static int put_all(struct journey *j, struct wpipe__link *link)
 
     do {
         r = put_next(j, link);
-        if (r != 1)
+        if (r <= 0)
             return r;
     } while (j->done < j->total);
     return 1;

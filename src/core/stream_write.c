@@ -47,7 +47,7 @@ static int is_settled(void *user)
     return s->link->transport->settled(s->link);
 }
 
-/* Put one record, waiting for room. 0 or < 0. */
+/* Put one record, waiting for room: as transport.put, but not 0. */
 static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
                struct wpipe__timer *timer)
 {
@@ -59,7 +59,7 @@ static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
         if (r < 0)
             return r;
     }
-    return r < 0 ? r : 0;
+    return r;
 }
 
 /* The next part of `left` bytes when none may be over `most`: parts alike. */
@@ -101,6 +101,8 @@ static int64_t write_message(struct wpipe_stream *s,
         r = put(s, parcel, timer);
         if (r < 0)
             goto fail;
+        if (r == WPIPE__PUT_TOO_LONG)
+            continue;
         begun = 1;
         parcel->offset += record->size;
     } while (parcel->offset < size);
@@ -131,7 +133,8 @@ static int64_t write_bytes(struct wpipe_stream *s, struct wpipe__parcel *parcel,
         r = put(s, parcel, timer);
         if (r < 0)
             break;
-        parcel->offset += parcel->record.size;
+        if (r == 1)
+            parcel->offset += parcel->record.size;
     }
     return parcel->offset > 0 ? (int64_t)parcel->offset : r;
 }

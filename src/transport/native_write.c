@@ -192,7 +192,7 @@ static int reserve_shared(struct wpipe__native *n,
         return error;
     }
     if (*ret_data == NULL && r == 0 && !wpipe__ring_fits(&n->out, record))
-        return n->grow_error; /* there is none that could hold it */
+        return WPIPE__PUT_TOO_LONG; /* there is no ring that could hold it */
     return *ret_data != NULL ? 1 : r;
 }
 
@@ -237,7 +237,7 @@ int wpipe__native_put(struct wpipe__link *link,
             return r;
     }
     r = reserve_shared(n, &parcel->record, &to);
-    if (r <= 0)
+    if (r != 1)
         return r;
     gather(to, parcel);
     if (parcel->quiet)
@@ -267,6 +267,7 @@ int wpipe__native_room(struct wpipe__link *link,
                        const struct wpipe__record *record)
 {
     struct wpipe__native *n = wpipe__native(link);
+    struct wpipe__record part = *record;
     uint8_t *at;
     int r;
 
@@ -280,7 +281,20 @@ int wpipe__native_room(struct wpipe__link *link,
         if (r != 0 || !wpipe__out_shared(n))
             return r;
     }
-    return reserve_shared(n, record, &at);
+    if (n->scratch != NULL) /* is cut to suit */
+        part.size = (uint32_t)wpipe__min_u64(
+            part.size, wpipe__native_fragment(link, part.size));
+    r = reserve_shared(n, &part, &at);
+    return r == WPIPE__PUT_TOO_LONG ? 1 : r; /* the next call tells */
+}
+
+static int reserve_in_ring(struct wpipe__native *n,
+                           const struct wpipe__record *record,
+                           uint8_t **ret_data)
+{
+    int r = reserve_shared(n, record, ret_data);
+
+    return r == WPIPE__PUT_TOO_LONG ? n->grow_error : r;
 }
 
 int wpipe__native_reserve(struct wpipe__link *link,
@@ -291,12 +305,12 @@ int wpipe__native_reserve(struct wpipe__link *link,
     int r;
 
     if (wpipe__out_shared(n))
-        return reserve_shared(n, record, ret_data);
+        return reserve_in_ring(n, record, ret_data);
     r = wpipe__native_room(link, record);
     if (r <= 0)
         return r;
     if (wpipe__out_shared(n))
-        return reserve_shared(n, record, ret_data);
+        return reserve_in_ring(n, record, ret_data);
     n->scratch = wpipe__alloc(record->size + 1);
     if (n->scratch == NULL)
         return WPIPE_ENOMEM;
@@ -324,7 +338,7 @@ static int commit_scratch(struct wpipe__native *n,
         r = wpipe__native_put(&n->link, &parcel);
         if (r == 1)
             n->scratch_sent += parcel.record.size;
-    } while (r == 1 && n->scratch_sent < record->size);
+    } while (r > 0 && n->scratch_sent < record->size);
     return r;
 }
 

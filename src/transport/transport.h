@@ -62,6 +62,10 @@ struct wpipe__cursor {
  * WPIPE_EPROTO, or the server's verdict; writer functions give WPIPE_EPIPE
  * instead of WPIPE_EOF.
  */
+/* What put says of a record that there will never be room for as things have
+ * become since it was cut: ask fragment again. */
+#define WPIPE__PUT_TOO_LONG 2
+
 struct wpipe__transport {
     const char *name;
 
@@ -82,7 +86,8 @@ struct wpipe__transport {
 
     /* Writer. Is there room for such a record: 1; 0; < 0 the end. */
     int (*room)(struct wpipe__link *link, const struct wpipe__record *record);
-    /* Writer. Send one record (size <= most()): 1; 0 no room now; < 0. */
+    /* Writer. Send one record (size <= most()): 1; 0 no room now; TOO_LONG;
+     * < 0. */
     int (*put)(struct wpipe__link *link, const struct wpipe__parcel *parcel);
     /* Writer, NULL when put wakes at once whatever it was asked. Wake the peer
      * for what was put quietly: due before anybody may wait for it. */

@@ -258,6 +258,78 @@ static void withdrawn_message_that_made_it_grow_is_no_rest(void **state)
     ends_close(&ends);
 }
 
+/* Messages are cut for frames, and then their direction has moved to a ring
+ * that is smaller than that and cannot grow. */
+static void message_that_moves_there_goes_on(void **state)
+{
+    static const size_t sizes[] = { 60000, 300000 };
+    struct ends_thread thread;
+    struct ends ends;
+
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        struct message m;
+
+        ends_open(&ends, *state, WPIPE_MESSAGE);
+        /* b moves, and a is not asked to look at its socket */
+        for (int i = 0; i < 20; i++) {
+            ends_write(ends.a, "x");
+            ends_expect(ends.b, "x");
+        }
+        wpipe__os_test_no_memory(1);
+        m.stream = ends.a;
+        m.size = sizes[k];
+        ends_start(&thread, write_it, &m);
+        ends_read_pattern(ends.b, m.size, m.size);
+        ends_join(&thread);
+        ends_write(ends.a, "next");
+        ends_expect(ends.b, "next");
+        wpipe__os_test_no_memory(0);
+        ends_close(&ends);
+    }
+}
+
+static void commit_it(void *argument)
+{
+    const struct message *m = argument;
+
+    assert_int_equal(wpipe_write_commit(m->stream, m->size, 0),
+                     (int64_t)m->size);
+}
+
+/* The same with what was reserved as one piece. */
+static void reservation_that_moves_there_goes_on(void **state)
+{
+    struct ends_thread thread;
+    struct message m;
+    struct ends ends;
+    void *data;
+
+    ends_open(&ends, *state, WPIPE_MESSAGE);
+    if (!grows(&ends) || ends_shared(ends.a)) {
+        ends_close(&ends); /* it is about those that are framed as yet */
+        return;
+    }
+    m.stream = ends.a;
+    m.size = 12000;
+    assert_int_equal(wpipe_write_begin(ends.a, m.size, &data, 0), 0);
+    ends_fill(data, m.size, 3);
+    for (int i = 0; i < 20; i++) {
+        ends_write(ends.b, "y");
+        ends_expect(ends.a, "y");
+    }
+    ends_settle(&ends);
+    assert_int_equal(ends_shared(ends.a), 2);
+    wpipe__os_test_no_memory(1);
+    ends_start(&thread, commit_it, &m);
+    ends_wait_asleep(&thread);
+    ends_read_pattern(ends.b, m.size, 3);
+    ends_join(&thread);
+    ends_write(ends.a, "next");
+    ends_expect(ends.b, "next");
+    wpipe__os_test_no_memory(0);
+    ends_close(&ends);
+}
+
 static const struct ends_case cases[] = {
     EACH_OF(conversation_stays_small_until_it_earned_more, ENDS_SHARED),
     EACH_OF(ring_takes_what_was_promised, ENDS_SHARED),
@@ -266,6 +338,8 @@ static const struct ends_case cases[] = {
     EACH_OF(reservation_makes_the_ring_grow, ENDS_SHARED),
     EACH_OF(ring_that_cannot_grow_is_enough, ENDS_SHARED),
     EACH_OF(withdrawn_message_that_made_it_grow_is_no_rest, ENDS_SHARED),
+    EACH_OF(message_that_moves_there_goes_on, ENDS_SWITCHING),
+    EACH_OF(reservation_that_moves_there_goes_on, ENDS_SWITCHING),
 };
 
 ENDS_MAIN(cases)
