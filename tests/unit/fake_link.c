@@ -43,6 +43,11 @@ static int fake_put(struct wpipe__link *link,
 
     if (fake->put_error < 0)
         return fake->put_error;
+    if (fake->shrinks_to > 0) {
+        fake->fragment = fake->shrinks_to;
+        fake->shrinks_to = 0;
+        return WPIPE__PUT_TOO_LONG;
+    }
     if (fake->room == 0)
         return 0;
     assert_true(fake->out_count < FAKE_RECORDS);

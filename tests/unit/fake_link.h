@@ -31,6 +31,7 @@ struct fake_link {
     int room;      /* records that put still takes */
     int put_error; /* what put gives when it is not 0 */
     uint32_t fragment;
+    uint32_t shrinks_to; /* the next put says TOO_LONG; fragment from then on */
 };
 
 /* Nothing comes, and everything goes in fragments of 16 bytes. */

@@ -99,6 +99,22 @@ static void outbox_large_goes_in_fragments(void **state)
     box_done(&box);
 }
 
+/* What was cut too long by the time it is put is cut again. */
+static void outbox_fragments_that_shrink_are_cut_again(void **state)
+{
+    struct box box;
+
+    (void)state;
+    box_init(&box);
+    box.fake.shrinks_to = 8;
+    assert_int_equal(send_text(&box, "0123456789"), 1);
+    assert_int_equal(box.fake.out_count, 2);
+    fake_link_expect(&box.fake, 0, MORE | TOTAL, "01234567");
+    assert_int_equal(box.fake.out[0].record.total, 10);
+    fake_link_expect(&box.fake, 1, 0, "89");
+    box_done(&box);
+}
+
 static void outbox_no_room_kept_in_order(void **state)
 {
     struct box box;
@@ -314,6 +330,7 @@ static void outbox_bytewise_no_flags(void **state)
 static const struct support_case cases[] = {
     TEST(outbox_room_sent_at_once),
     TEST(outbox_large_goes_in_fragments),
+    TEST(outbox_fragments_that_shrink_are_cut_again),
     TEST(outbox_no_room_kept_in_order),
     TEST(outbox_half_gone_rest_kept),
     TEST(outbox_limit_again),
