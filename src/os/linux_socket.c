@@ -509,7 +509,9 @@ static int passed_descriptors(struct msghdr *message, int *fds)
     return count;
 }
 
-/* The one descriptor of the message to *ret_passed, or all closed. */
+/* The one descriptor of the message to *ret_passed, or all closed. There is
+ * room for all that one message can carry: what is cut has found our table
+ * full. */
 static int take_passed(struct msghdr *message, wpipe__handle *ret_passed)
 {
     const int cut = (message->msg_flags & MSG_CTRUNC) != 0;
@@ -522,9 +524,14 @@ static int take_passed(struct msghdr *message, wpipe__handle *ret_passed)
         *ret_passed = fds[0];
         return 0;
     }
+    if (count == 0 && cut) {
+        wpipe__os_fail("recvmsg", EMFILE);
+        *ret_passed = WPIPE__LOST_HANDLE;
+        return 0;
+    }
     for (i = 0; i < count; i++)
         wpipe__os_close(fds[i]);
-    return count > 0 || cut ? WPIPE_EPROTO : 0;
+    return count > 0 ? WPIPE_EPROTO : 0;
 }
 
 #define INTERRUPTED INT64_MIN

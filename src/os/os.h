@@ -22,7 +22,8 @@
 
 /* A system object: a descriptor here. -1 is none. */
 typedef int wpipe__handle;
-#define WPIPE__NO_HANDLE (-1)
+#define WPIPE__NO_HANDLE   (-1)
+#define WPIPE__LOST_HANDLE (-2) /* see wpipe__os_receive; close does nothing */
 
 /* ---- time, threads (posix.c) ------------------------------------------ */
 
@@ -318,8 +319,9 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
 /*
  * Receive up to `size` bytes. Returns > 0, WPIPE_EAGAIN, WPIPE_EOF (orderly
  * end), WPIPE_EPIPE (reset). A descriptor that came along goes to *ret_passed
- * (else WPIPE__NO_HANDLE). More than one, or a truncated control message:
- * all are closed and WPIPE_EPROTO returned. Never receives into a control
+ * (else WPIPE__NO_HANDLE; WPIPE__LOST_HANDLE when one came that this process
+ * had no place for). More than one: all are closed and WPIPE_EPROTO returned.
+ * Never receives into a control
  * buffer that is too small; a received socket loses SO_LINGER before it is
  * closed.
  */

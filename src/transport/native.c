@@ -438,6 +438,7 @@ static void native_free(struct wpipe__link *link)
     n = wpipe__native(link);
     own = link->generation == wpipe__os_generation();
     wpipe__os_close(n->passed);
+    wpipe__os_close(n->unmapped);
     wpipe__buffer_done(&n->partial);
     wpipe__buffer_done(&n->facts);
     wpipe__queue_done(&n->queue);
@@ -521,6 +522,7 @@ static int make(wpipe__handle socket, const wpipe_options *options,
     n->mine = &local[0];
     n->theirs = &local[1];
     n->passed = WPIPE__NO_HANDLE;
+    n->unmapped = WPIPE__NO_HANDLE;
     n->wishes_shared = options->shared_memory;
     n->window = WPIPE__WINDOW_MIN - WPIPE__WINDOW_RESERVE;
     n->link.spin_ns = (uint32_t)options->spin_us * 1000u;

@@ -57,7 +57,8 @@ struct wpipe__native {
     struct wpipe__control
         *grown; /* our segment with the larger ring, or NULL */
     const struct wpipe__control *their_grown; /* the peer's */
-    uint64_t their_grown_at;                  /* first position in that */
+    uint64_t their_grown_at; /* first position in that; 0: it has not come */
+    wpipe__handle unmapped;  /* it has, but could not be had yet */
 
     /* ---- where to look: changed under link.lock before a phase ends ---- */
     struct wpipe__control *_Atomic mine;
@@ -168,7 +169,7 @@ int wpipe__native_send_segment(struct wpipe__native *n, uint32_t ring_size,
                                uint64_t at, struct wpipe__control **ret_words);
 /* What the peer sent with its SWITCH is a segment as it says and within the
  * terms: map it. 0 or < 0. */
-int wpipe__native_map(struct wpipe__native *n,
+int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
                       const struct wpipe__switch *offer,
                       const struct wpipe__control **ret_words);
 

@@ -71,20 +71,32 @@ int wpipe__native_grow(struct wpipe__native *n)
 
 /* ---- the peer's ---------------------------------------------------------- */
 
+/* Map it. Without memory for it the descriptor waits for another try. */
+static int map_growth(struct wpipe__native *n)
+{
+    uint32_t ring = n->link.terms.ring_in;
+    const struct wpipe__switch offer = { ring, WPIPE__CONTROL_SIZE + ring };
+    int r = wpipe__native_map(n, n->unmapped, &offer, &n->their_grown);
+
+    if (r == 0 || r == WPIPE_EPROTO) {
+        wpipe__os_close(n->unmapped);
+        n->unmapped = WPIPE__NO_HANDLE;
+    }
+    return r;
+}
+
 int wpipe__native_on_growth(struct wpipe__native *n,
                             const struct wpipe__switch *offer, uint64_t at)
 {
-    int r;
-
-    if (!wpipe__native_expects_segment(n) || !n->peer_moved || (at & 7u) ||
-        offer->ring_size != n->link.terms.ring_in)
+    if (!wpipe__native_expects_segment(n) || !n->peer_moved || at == 0 ||
+        (at & 7u) || offer->ring_size != n->link.terms.ring_in)
         return WPIPE_EPROTO;
-    r = wpipe__native_map(n, offer, &n->their_grown);
-    if (r < 0)
-        return r;
     n->their_grown_at = at;
+    n->unmapped = n->passed;
+    n->passed = WPIPE__NO_HANDLE;
     wpipe__os_refuse_passing(n->link.socket);
-    return 0;
+    /* what lies before the mark can be read in any case */
+    return map_growth(n) == WPIPE_EPROTO ? WPIPE_EPROTO : 0;
 }
 
 int wpipe__native_follow(struct wpipe__native *n)
@@ -93,9 +105,11 @@ int wpipe__native_follow(struct wpipe__native *n)
     int r = 1;
 
     wpipe__mutex_lock(&n->link.lock);
-    for (i = 0; i < FOLLOW_ROUNDS && n->their_grown == NULL && r > 0; i++)
+    for (i = 0; i < FOLLOW_ROUNDS && n->their_grown_at == 0 && r > 0; i++)
         r = wpipe__native_pump(n);
     r = WPIPE_EPROTO; /* a mark, and nothing belongs to it */
+    if (n->their_grown == NULL && n->their_grown_at != 0)
+        r = map_growth(n);
     if (n->their_grown != NULL)
         r = wpipe__ring_follow(
             &n->in, (const uint8_t *)n->their_grown + WPIPE__CONTROL_SIZE,

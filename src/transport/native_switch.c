@@ -121,7 +121,7 @@ void wpipe__native_earn(struct wpipe__native *n, size_t bytes)
         (void)wpipe__native_offer(n);
 }
 
-int wpipe__native_map(struct wpipe__native *n,
+int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
                       const struct wpipe__switch *offer,
                       const struct wpipe__control **ret_words)
 {
@@ -132,7 +132,9 @@ int wpipe__native_map(struct wpipe__native *n,
 
     if (offer->ring_size > n->link.terms.ring_in)
         return WPIPE_EPROTO;
-    r = wpipe__os_segment_map(n->passed, offer->segment_size, &memory, &why);
+    if (handle == WPIPE__LOST_HANDLE)
+        return WPIPE_ELIMIT;
+    r = wpipe__os_segment_map(handle, offer->segment_size, &memory, &why);
     if (r < 0)
         return r;
     words = memory;
@@ -142,8 +144,6 @@ int wpipe__native_map(struct wpipe__native *n,
         wpipe__os_segment_unmap(memory, offer->segment_size);
         return WPIPE_EPROTO;
     }
-    wpipe__os_close(n->passed);
-    n->passed = WPIPE__NO_HANDLE;
     *ret_words = words;
     return 0;
 }
@@ -163,7 +163,7 @@ int wpipe__native_expects_segment(const struct wpipe__native *n)
 {
     if (!n->their_ring)
         return (n->ours.flags & WPIPE__GREET_SHARED) != 0;
-    return n->their_grown == NULL && n->their_ring < n->link.terms.ring_in;
+    return n->their_grown_at == 0 && n->their_ring < n->link.terms.ring_in;
 }
 
 int wpipe__native_on_switch(struct wpipe__native *n,
@@ -180,10 +180,12 @@ int wpipe__native_on_switch(struct wpipe__native *n,
         return wpipe__native_on_growth(n, &offer, frame->value);
     if (!n->willing && !n->offered)
         return decline(n); /* we cannot have a segment: no use for theirs */
-    r = wpipe__native_map(n, &offer, &words);
+    r = wpipe__native_map(n, n->passed, &offer, &words);
     if (r < 0)
         /* who has offered cannot decline: the peer moves on the offer */
         return r == WPIPE_EPROTO || n->offered ? r : decline(n);
+    wpipe__os_close(n->passed);
+    n->passed = WPIPE__NO_HANDLE;
     n->their_segment = words;
     n->their_ring = offer.ring_size;
     n->theirs = words;

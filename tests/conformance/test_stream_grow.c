@@ -6,7 +6,10 @@
  */
 #include "ends.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <windpipe/error.h>
 
 #include "base/ring.h"
@@ -330,6 +333,61 @@ static void reservation_that_moves_there_goes_on(void **state)
     ends_close(&ends);
 }
 
+/* ---- the reader's limits ------------------------------------------------- */
+
+/* The lowest number that is free is the first one that is not to be had. */
+static struct rlimit close_the_table(void)
+{
+    struct rlimit before;
+    struct rlimit none;
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return before;
+}
+
+/* A reader that has no descriptor left when the ring grows: it gets what was
+ * written before, whenever it looks at its socket, and then the reason. */
+static void reader_without_descriptors_reads_up_to_the_mark(void **state)
+{
+    for (int looks = 0; looks < 2; looks++) {
+        struct rlimit before;
+        struct ends ends;
+        char bytes[8];
+        unsigned count = 0;
+        size_t small;
+        int64_t r;
+
+        open_shared(&ends, state);
+        if (!grows(&ends)) {
+            ends_close(&ends);
+            return;
+        }
+        assert_int_equal(wpipe_read(ends.b, bytes, 1, 1), WPIPE_ETIMEDOUT);
+        small = shared_bytes();
+        while (shared_bytes() == small)
+            ends_write_pattern(ends.a, 1000, count++);
+        assert_true(count > 2);
+        before = close_the_table();
+        if (looks)
+            ends_settle(&ends);
+        for (unsigned i = 0; i + 1 < count; i++)
+            ends_read_pattern(ends.b, 1000, i);
+        assert_int_equal(wpipe_read(ends.b, bytes, 8, SUPPORT_WAIT_MS),
+                         WPIPE_ELIMIT);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(wpipe_read(ends.b, bytes, 8, 0), WPIPE_ELIMIT);
+        r = wpipe_drain(ends.a, SUPPORT_WAIT_MS);
+        assert_true(r == WPIPE_EDIED || r == WPIPE_EDISCONNECTED);
+        ends_close(&ends);
+    }
+}
+
 static const struct ends_case cases[] = {
     EACH_OF(conversation_stays_small_until_it_earned_more, ENDS_SHARED),
     EACH_OF(ring_takes_what_was_promised, ENDS_SHARED),
@@ -337,6 +395,7 @@ static const struct ends_case cases[] = {
     EACH_OF(first_message_of_any_size_arrives, ENDS_SHARED | ENDS_SWITCHING),
     EACH_OF(reservation_makes_the_ring_grow, ENDS_SHARED),
     EACH_OF(ring_that_cannot_grow_is_enough, ENDS_SHARED),
+    EACH_OF(reader_without_descriptors_reads_up_to_the_mark, ENDS_SHARED),
     EACH_OF(withdrawn_message_that_made_it_grow_is_no_rest, ENDS_SHARED),
     EACH_OF(message_that_moves_there_goes_on, ENDS_SWITCHING),
     EACH_OF(reservation_that_moves_there_goes_on, ENDS_SWITCHING),

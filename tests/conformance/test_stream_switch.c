@@ -6,6 +6,9 @@
  */
 #include "ends.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <windpipe/error.h>
 
 #include "core/stream.h"
@@ -144,6 +147,43 @@ static void move_refused_by_lack_of_memory(void **state)
     }
 }
 
+/* What one end offers finds the table of the other one full: both stay framed,
+ * and nothing is lost. */
+static void move_refused_by_lack_of_descriptors(void **state)
+{
+    size_t mappings = support_count_mappings();
+    struct rlimit before;
+    struct rlimit none;
+    struct ends ends;
+    char byte;
+    int next;
+
+    ends_open(&ends, *state, WPIPE_MESSAGE);
+    assert_int_equal(wpipe_read(ends.a, &byte, 1, 1), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_read(ends.b, &byte, 1, 1), WPIPE_ETIMEDOUT);
+    if (support_count_mappings() > mappings) {
+        ends_close(&ends); /* both have offered, and neither can decline */
+        return;
+    }
+    ends_write(ends.a, "there");
+    while (support_count_mappings() == mappings) {
+        ends_expect(ends.b, "there");
+        ends_write(ends.a, "there"); /* until it has offered */
+    }
+    next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ends_expect(ends.b, "there");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    stays_framed_for(&ends, 50);
+    assert_int_equal(support_count_mappings(), mappings);
+    ends_close(&ends);
+}
+
 /* The offerer writes on while its offer is under way, to the last byte of its
  * credit, and the other way is full as well. */
 static void move_with_full_buffers_both_ways(void **state)
@@ -279,6 +319,7 @@ static const struct ends_case cases[] = {
     EACH_OF(move_never_means_never, ENDS_FRAMED),
     EACH_OF(move_costs_no_descriptor, ENDS_SWITCHING),
     EACH_OF(move_refused_by_lack_of_memory, ENDS_SWITCHING),
+    EACH_OF(move_refused_by_lack_of_descriptors, ENDS_SWITCHING),
     EACH_OF(move_with_full_buffers_both_ways, ENDS_SWITCHING),
     ONCE(required_client_gets_it),
     ONCE(required_client_refuses_less),
