@@ -12,6 +12,11 @@
 
 #define ROUNDS_MAX 64
 #define LINE_MOVED 1.6
+/* Slices that make one of several clients. With one message in flight each it
+ * is told how even their shares are: of a second, as the scheduler moves all of
+ * them about in the first tenths of it. */
+#define FAN_SLICES  2
+#define EVEN_SLICES 7
 
 /* What the rounds of one case gave, for each peer. */
 struct samples {
@@ -398,8 +403,8 @@ void pair_run(const struct bench *bench, const struct bench_case *self,
         slice.clients = bench->clients;
     if (slice.traffic == TRAFFIC_FAN && slice.clients > FAN_MOST)
         slice.clients = FAN_MOST;
-    if (slice.traffic == TRAFFIC_FAN) /* so that everybody has his turns */
-        slice.seconds *= 2;
+    if (slice.traffic == TRAFFIC_FAN)
+        slice.seconds *= slice.window == 1 ? EVEN_SLICES : FAN_SLICES;
     samples = (struct samples){ .rounds = 0 };
     peers_choose(bench, self, &slice, samples.active);
     if (rounds_run(bench, self, &slice, &samples, &outcome->failures) < 0) {
