@@ -333,7 +333,7 @@ static void crowd_figures(const struct bench *bench,
         /* Memory and idle time may well be nothing, the others not. */
         if (figure.value <= 0 && fields[i].judge != JUDGE_MOST)
             continue;
-        if (strncmp(fields[i].name, "moved", 5) == 0 && id != self->ours)
+        if (strstr(fields[i].name, "moved") && id != self->ours)
             continue;
         snprintf(name, sizeof(name), "%s-%s", self->name, fields[i].name);
         figure.unit = fields[i].unit;
