@@ -82,7 +82,7 @@ int wpipe_drain(wpipe_stream *stream, int timeout_ms)
         return r;
     r = wpipe__link_wait(stream->link, WPIPE__WANT_DRAINED, stream_drained,
                          stream, &timer);
-    return r < 0 ? r : 0;
+    return r < 0 ? wpipe__stream_reason(stream, r) : 0;
 }
 
 int wpipe_finish(wpipe_stream *stream)

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include <windpipe/error.h>
 #include <windpipe/stream.h>
 
 #include "transport/transport.h"
@@ -82,6 +83,17 @@ static inline void wpipe__stream_add(_Atomic uint64_t *counter, uint64_t n)
  * right (WPIPE_IN for reading, WPIPE_OUT for writing, 0 either), not
  * ended by us. */
 int wpipe__stream_check(const struct wpipe_stream *stream, int direction);
+
+/* What a call that has failed returns: our own reason, if it was us who ended
+ * the stream meanwhile. */
+static inline int wpipe__stream_reason(const struct wpipe_stream *s, int r)
+{
+    int over = atomic_load(&s->over);
+
+    if (r >= 0 || r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN || over == 0)
+        return r;
+    return over;
+}
 
 /* The record to read next, waiting for it: 1; < 0; without a timer it does
  * not wait: 0. Skips messages that were withdrawn before they were begun. */

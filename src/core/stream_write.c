@@ -37,7 +37,7 @@ int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
     room.record.size = size;
     room.record.flags = WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL;
     r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, has_room, &room, timer);
-    return r < 0 ? r : 0;
+    return r < 0 ? wpipe__stream_reason(s, r) : 0;
 }
 
 static int is_settled(void *user)
@@ -59,7 +59,7 @@ static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
         if (r < 0)
             return r;
     }
-    return r;
+    return wpipe__stream_reason(s, r);
 }
 
 /* The next part of `left` bytes when none may be over `most`: parts alike. */

@@ -262,6 +262,54 @@ static void drain_running_server_disconnects(void **state)
     ends_close(&d.ends);
 }
 
+/* The end that disconnects knows why its own wait is over. */
+static void drain_running_ends_by_own_disconnect(void **state)
+{
+    struct draining d = { .result = 1 };
+    struct ends_thread thread;
+    struct ends_setup setup;
+
+    ends_setup_init(&setup, *state, WPIPE_MESSAGE);
+    setup.a_is_server = 1;
+    ends_open_setup(&d.ends, &setup);
+    ends_write(d.ends.a, "unread");
+    ends_start(&thread, drain_for_ever, &d);
+    ends_wait_asleep(&thread);
+    assert_int_equal(wpipe_disconnect(d.ends.a), 0);
+    ends_join(&thread);
+    assert_int_equal(d.result, WPIPE_EDISCONNECTED);
+    ends_close(&d.ends);
+}
+
+static void write_forever(void *argument)
+{
+    static const char bytes[4000];
+    struct draining *d = argument;
+    int64_t r;
+
+    do
+        r = wpipe_write(d->ends.a, bytes, sizeof(bytes), WPIPE_FOREVER);
+    while (r > 0);
+    d->result = (int)r;
+}
+
+static void write_running_ends_by_own_disconnect(void **state)
+{
+    struct draining d = { .result = 1 };
+    struct ends_thread thread;
+    struct ends_setup setup;
+
+    ends_setup_init(&setup, *state, WPIPE_MESSAGE);
+    setup.a_is_server = 1;
+    ends_open_setup(&d.ends, &setup);
+    ends_start(&thread, write_forever, &d);
+    ends_wait_asleep(&thread);
+    assert_int_equal(wpipe_disconnect(d.ends.a), 0);
+    ends_join(&thread);
+    assert_int_equal(d.result, WPIPE_EDISCONNECTED);
+    ends_close(&d.ends);
+}
+
 /* Windows row 97: also when all was read before */
 static void drain_after_disconnect_fails(void **state)
 {
@@ -338,6 +386,8 @@ static const struct ends_case cases[] = {
     EACH(drain_running_peer_closes_is_epipe),
     EACH(drain_running_peer_reads_and_closes),
     EACH(drain_running_server_disconnects),
+    EACH(drain_running_ends_by_own_disconnect),
+    EACH(write_running_ends_by_own_disconnect),
     EACH(drain_after_disconnect_fails),
     EACH_SEEN(drain_running_is_woken),
     EACH_SEEN(drain_after_many_messages),
