@@ -6,10 +6,7 @@
  */
 #include "ends.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 #include <windpipe/error.h>
 
 #include "base/ring.h"
@@ -335,22 +332,6 @@ static void reservation_that_moves_there_goes_on(void **state)
 
 /* ---- the reader's limits ------------------------------------------------- */
 
-/* The lowest number that is free is the first one that is not to be had. */
-static struct rlimit close_the_table(void)
-{
-    struct rlimit before;
-    struct rlimit none;
-    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-    assert_true(next >= 0);
-    close(next);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = before;
-    none.rlim_cur = (rlim_t)next;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    return before;
-}
-
 /* A reader that has no descriptor left when the ring grows: it gets what was
  * written before, whenever it looks at its socket, and then the reason. */
 static void reader_without_descriptors_reads_up_to_the_mark(void **state)
@@ -373,14 +354,14 @@ static void reader_without_descriptors_reads_up_to_the_mark(void **state)
         while (shared_bytes() == small)
             ends_write_pattern(ends.a, 1000, count++);
         assert_true(count > 2);
-        before = close_the_table();
+        before = support_use_up_descriptors();
         if (looks)
             ends_settle(&ends);
         for (unsigned i = 0; i + 1 < count; i++)
             ends_read_pattern(ends.b, 1000, i);
         assert_int_equal(wpipe_read(ends.b, bytes, 8, SUPPORT_WAIT_MS),
                          WPIPE_ELIMIT);
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        support_give_back_descriptors(before);
         assert_int_equal(wpipe_read(ends.b, bytes, 8, 0), WPIPE_ELIMIT);
         r = wpipe_drain(ends.a, SUPPORT_WAIT_MS);
         assert_true(r == WPIPE_EDIED || r == WPIPE_EDISCONNECTED);

@@ -6,9 +6,6 @@
  */
 #include "ends.h"
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <unistd.h>
 #include <windpipe/error.h>
 
 #include "core/stream.h"
@@ -153,10 +150,8 @@ static void move_refused_by_lack_of_descriptors(void **state)
 {
     size_t mappings = support_count_mappings();
     struct rlimit before;
-    struct rlimit none;
     struct ends ends;
     char byte;
-    int next;
 
     ends_open(&ends, *state, WPIPE_MESSAGE);
     assert_int_equal(wpipe_read(ends.a, &byte, 1, 1), WPIPE_ETIMEDOUT);
@@ -170,15 +165,9 @@ static void move_refused_by_lack_of_descriptors(void **state)
         ends_expect(ends.b, "there");
         ends_write(ends.a, "there"); /* until it has offered */
     }
-    next = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    assert_true(next >= 0);
-    close(next);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = before;
-    none.rlim_cur = (rlim_t)next;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    before = support_use_up_descriptors();
     ends_expect(ends.b, "there");
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    support_give_back_descriptors(before);
     stays_framed_for(&ends, 50);
     assert_int_equal(support_count_mappings(), mappings);
     ends_close(&ends);

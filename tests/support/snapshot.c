@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,26 @@ size_t support_count_threads(void)
 size_t support_count_mappings(void)
 {
     return each_mapping(false);
+}
+
+struct rlimit support_use_up_descriptors(void)
+{
+    struct rlimit before;
+    struct rlimit none;
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)next; /* the lowest number that is free */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return before;
+}
+
+void support_give_back_descriptors(struct rlimit before)
+{
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 void descriptors_close_except(int keep)

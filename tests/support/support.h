@@ -29,6 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <cmocka.h>
@@ -183,5 +184,10 @@ int64_t support_now_ns(void);
 size_t support_count_descriptors(void);
 size_t support_count_threads(void);
 size_t support_count_mappings(void);
+
+/* From now on no descriptor can be opened, until the returned limit is given
+ * back. */
+struct rlimit support_use_up_descriptors(void);
+void support_give_back_descriptors(struct rlimit before);
 
 #endif

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -40,27 +39,6 @@ static void alarms_turn(int on)
 
     assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
     assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
-}
-
-/* No descriptor can be opened until the returned limit is set again. */
-static struct rlimit descriptors_use_up(void)
-{
-    struct rlimit before;
-    struct rlimit none;
-    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-    assert_true(next >= 0);
-    close(next);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = before;
-    none.rlim_cur = (rlim_t)next;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    return before;
-}
-
-static void descriptors_give_back(struct rlimit before)
-{
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 static void send_byte(wpipe__handle socket)
@@ -205,7 +183,7 @@ static void opening_without_descriptors_is_a_limit(void **state)
 {
     wpipe__handle handle = WPIPE__NO_HANDLE;
     wpipe__handle pair[2] = { WPIPE__NO_HANDLE, WPIPE__NO_HANDLE };
-    struct rlimit before = descriptors_use_up();
+    struct rlimit before = support_use_up_descriptors();
 
     (void)state;
     assert_int_equal(wpipe__os_flag_open(&handle), WPIPE_ELIMIT);
@@ -215,7 +193,7 @@ static void opening_without_descriptors_is_a_limit(void **state)
     assert_int_equal(wpipe__os_socket_pair(pair), WPIPE_ELIMIT);
     assert_int_equal(handle, WPIPE__NO_HANDLE);
     assert_int_equal(pair[0], WPIPE__NO_HANDLE);
-    descriptors_give_back(before);
+    support_give_back_descriptors(before);
 }
 
 static void handles_are_closed_on_exec_and_do_not_block(void **state)
