@@ -22,11 +22,9 @@
 
 #define WPIPE__CONTROL_MAGIC 0x31305057u /* "WP01" */
 #define WPIPE__CONTROL_SIZE  4096u       /* the ring starts here */
-#define WPIPE__LINE \
-    128u                      /* two cache lines: they are fetched
-                                            in pairs */
-#define WPIPE__RING_MIN 4096u /* every ring starts so small */
-#define WPIPE__RING_MAX (64u << 20)
+#define WPIPE__LINE          128u        /* two cache lines: fetched in pairs */
+#define WPIPE__RING_MIN      4096u       /* every ring starts so small */
+#define WPIPE__RING_MAX      (64u << 20)
 
 #define WPIPE__SEGMENT_MIN (WPIPE__CONTROL_SIZE + WPIPE__RING_MIN)
 

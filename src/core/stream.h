@@ -88,11 +88,12 @@ int wpipe__stream_check(const struct wpipe_stream *stream, int direction);
  * the stream meanwhile. */
 static inline int wpipe__stream_reason(const struct wpipe_stream *s, int r)
 {
-    int over = atomic_load(&s->over);
+    int over;
 
-    if (r >= 0 || r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN || over == 0)
+    if (r >= 0 || r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN)
         return r;
-    return over;
+    over = atomic_load(&s->over);
+    return over ? over : r;
 }
 
 /* The record to read next, waiting for it: 1; < 0; without a timer it does

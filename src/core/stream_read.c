@@ -99,8 +99,7 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
         if (r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN) {
             s->begun = 0; /* nothing more will come of it */
             s->complete = 1;
-            if (atomic_load(&s->over))
-                r = atomic_load(&s->over); /* it was us who ended it */
+            r = wpipe__stream_reason(s, r);
         }
         if (r <= 0)
             return r;

@@ -53,9 +53,8 @@ struct wpipe__native {
     struct wpipe__control *local; /* two, for the framed phase */
     uint32_t send_buffer;         /* of the socket, as the kernel counts it */
     const struct wpipe__control *their_segment; /* also when not used */
-    uint32_t their_ring; /* its size there; 0: no segment came */
-    struct wpipe__control
-        *grown; /* our segment with the larger ring, or NULL */
+    uint32_t their_ring;          /* its size there; 0: no segment came */
+    struct wpipe__control *grown; /* ours with the larger ring, or NULL */
     const struct wpipe__control *their_grown; /* the peer's */
     uint64_t their_grown_at; /* first position in that; 0: it has not come */
     wpipe__handle unmapped;  /* it has, but could not be had yet */
@@ -119,6 +118,12 @@ static inline int wpipe__out_shared(struct wpipe__native *n)
 {
     /* pairs with the release store in move */
     return atomic_load_explicit(&n->out_shared, memory_order_acquire);
+}
+
+/* Both ways: the socket carries bells, and a SWITCH of a ring that grows. */
+static inline int wpipe__all_shared(struct wpipe__native *n)
+{
+    return wpipe__in_shared(n) && wpipe__out_shared(n);
 }
 
 /* The link is broken for the reason `error`; the first one stays. */

@@ -76,7 +76,7 @@ static void ring_unfenced(struct wpipe__native *n, unsigned mask)
 {
     if (!owes_bell(n, mask))
         return;
-    if (wpipe__in_shared(n) && wpipe__out_shared(n)) {
+    if (wpipe__all_shared(n)) {
         bell(n);
         return;
     }
@@ -153,7 +153,7 @@ void wpipe__native_ring_reader(struct wpipe__native *n)
 
 void wpipe__native_asleep(struct wpipe__native *n)
 {
-    if (!wpipe__in_shared(n) || !wpipe__out_shared(n))
+    if (!wpipe__all_shared(n))
         return;
     (void)wpipe__native_same_core(&n->link); /* it tells ours */
     wpipe__early_sleep(
@@ -165,8 +165,8 @@ int wpipe__native_may_nap(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
 
-    if (!wpipe__early_talks(&n->early) || !wpipe__in_shared(n) ||
-        !wpipe__out_shared(n) || wpipe__native_same_core(link))
+    if (!wpipe__early_talks(&n->early) || !wpipe__all_shared(n) ||
+        wpipe__native_same_core(link))
         return 0;
     if (n->nap == 0)
         n->nap = wpipe__os_nap_prepare(link->socket, NAP_MS) < 0 ? -1 : 1;
@@ -186,8 +186,7 @@ void wpipe__native_woke(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
 
-    if (!wpipe__early_talks(&n->early) || !wpipe__in_shared(n) ||
-        !wpipe__out_shared(n))
+    if (!wpipe__early_talks(&n->early) || !wpipe__all_shared(n))
         return;
     if (atomic_load_explicit(&n->theirs->head, memory_order_relaxed) ==
             atomic_load_explicit(&n->mine->tail, memory_order_relaxed) ||

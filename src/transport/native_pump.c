@@ -404,13 +404,13 @@ static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t size)
 int wpipe__native_pump(struct wpipe__native *n)
 {
     uint8_t bytes[RECEIVE_FRAMED];
-    int all_shared = wpipe__in_shared(n) && wpipe__out_shared(n);
     int r = atomic_load(&n->over);
 
     if (r || n->link.room.polling == WPIPE__NAPPING)
         return r; /* who naps takes what comes */
     n->pumping = 1;
-    r = pump_rounds(n, bytes, all_shared ? RECEIVE_BELLS : sizeof bytes);
+    r = pump_rounds(n, bytes,
+                    wpipe__all_shared(n) ? RECEIVE_BELLS : sizeof bytes);
     n->pumping = 0;
     if (r == 1)
         wpipe__link_notify(&n->link);

@@ -242,22 +242,31 @@ static void drain_running_peer_reads_and_closes(void **state)
     ends_close(&d.ends);
 }
 
-/* Windows rows 107, 249 */
-static void drain_running_server_disconnects(void **state)
+/* A thread at `a` runs until the server's end, which may be its own,
+ * disconnects: it is told so. Leaves the ends open. */
+static void run_until_disconnected(struct draining *d, void **state,
+                                   int a_is_server, void (*run)(void *argument))
 {
-    struct draining d = { .result = 1 };
     struct ends_thread thread;
     struct ends_setup setup;
 
     ends_setup_init(&setup, *state, WPIPE_MESSAGE);
-    setup.a_is_server = 0;
-    ends_open_setup(&d.ends, &setup);
-    ends_write(d.ends.a, "unread");
-    ends_start(&thread, drain_for_ever, &d);
+    setup.a_is_server = a_is_server;
+    ends_open_setup(&d->ends, &setup);
+    ends_write(d->ends.a, "unread");
+    ends_start(&thread, run, d);
     ends_wait_asleep(&thread);
-    assert_int_equal(wpipe_disconnect(d.ends.b), 0);
+    assert_int_equal(wpipe_disconnect(d->ends.server), 0);
     ends_join(&thread);
-    assert_int_equal(d.result, WPIPE_EDISCONNECTED);
+    assert_int_equal(d->result, WPIPE_EDISCONNECTED);
+}
+
+/* Windows rows 107, 249 */
+static void drain_running_server_disconnects(void **state)
+{
+    struct draining d = { .result = 1 };
+
+    run_until_disconnected(&d, state, 0, drain_for_ever);
     assert_int_equal(drain(&d.ends, 0), WPIPE_EDISCONNECTED);
     ends_close(&d.ends);
 }
@@ -266,18 +275,8 @@ static void drain_running_server_disconnects(void **state)
 static void drain_running_ends_by_own_disconnect(void **state)
 {
     struct draining d = { .result = 1 };
-    struct ends_thread thread;
-    struct ends_setup setup;
 
-    ends_setup_init(&setup, *state, WPIPE_MESSAGE);
-    setup.a_is_server = 1;
-    ends_open_setup(&d.ends, &setup);
-    ends_write(d.ends.a, "unread");
-    ends_start(&thread, drain_for_ever, &d);
-    ends_wait_asleep(&thread);
-    assert_int_equal(wpipe_disconnect(d.ends.a), 0);
-    ends_join(&thread);
-    assert_int_equal(d.result, WPIPE_EDISCONNECTED);
+    run_until_disconnected(&d, state, 1, drain_for_ever);
     ends_close(&d.ends);
 }
 
@@ -296,17 +295,24 @@ static void write_forever(void *argument)
 static void write_running_ends_by_own_disconnect(void **state)
 {
     struct draining d = { .result = 1 };
-    struct ends_thread thread;
-    struct ends_setup setup;
 
-    ends_setup_init(&setup, *state, WPIPE_MESSAGE);
-    setup.a_is_server = 1;
-    ends_open_setup(&d.ends, &setup);
-    ends_start(&thread, write_forever, &d);
-    ends_wait_asleep(&thread);
-    assert_int_equal(wpipe_disconnect(d.ends.a), 0);
-    ends_join(&thread);
-    assert_int_equal(d.result, WPIPE_EDISCONNECTED);
+    run_until_disconnected(&d, state, 1, write_forever);
+    ends_close(&d.ends);
+}
+
+static void read_forever(void *argument)
+{
+    struct draining *d = argument;
+    char byte;
+
+    d->result = (int)wpipe_read(d->ends.a, &byte, 1, WPIPE_FOREVER);
+}
+
+static void read_running_ends_by_own_disconnect(void **state)
+{
+    struct draining d = { .result = 1 };
+
+    run_until_disconnected(&d, state, 1, read_forever);
     ends_close(&d.ends);
 }
 
@@ -388,6 +394,7 @@ static const struct ends_case cases[] = {
     EACH(drain_running_server_disconnects),
     EACH(drain_running_ends_by_own_disconnect),
     EACH(write_running_ends_by_own_disconnect),
+    EACH(read_running_ends_by_own_disconnect),
     EACH(drain_after_disconnect_fails),
     EACH_SEEN(drain_running_is_woken),
     EACH_SEEN(drain_after_many_messages),

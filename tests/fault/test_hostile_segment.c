@@ -173,19 +173,42 @@ static size_t count_once_waited(const struct raw_peer *raw)
     return support_count_descriptors();
 }
 
-static void switch_to_what_is_no_segment_is_eproto(void **state)
+static void store_record(uint8_t *ring, uint64_t at, uint32_t flags,
+                         uint32_t size)
+{
+    const uint64_t word = (uint64_t)flags << 32 | size;
+
+    memcpy(ring + at, &word, sizeof word);
+    memset(ring + at + sizeof word, 'g', size);
+}
+
+/* A mark at 0, as it should be, and a record behind it where `ring` is. */
+static void mark(struct raw_peer *raw, uint8_t *ring)
+{
+    store_record(raw->ring, 0, WPIPE__RECORD_GROWN, 0);
+    if (ring)
+        store_record(ring, 8, 0, 16);
+    atomic_store(&raw->mine->head, 8 + 24);
+}
+
+/* As the segment of a first SWITCH, or of one that grows the ring at 8. */
+static void refuses_what_is_no_segment(int grows)
 {
     size_t mappings = support_count_mappings();
 
-    (void)state;
     for (size_t i = 0; i < 2 * sizeof makers / sizeof *makers; i++) {
         int fd = makers[i / 2]();
         struct raw_peer raw;
         size_t open;
 
-        raw_open_greeted(&raw, i % 2, WPIPE_SHARED_AUTO);
+        if (grows)
+            raw_open_shared_small(&raw, i % 2);
+        else
+            raw_open_greeted(&raw, i % 2, WPIPE_SHARED_AUTO);
         open = count_once_waited(&raw);
-        assert_true(raw_switch(&raw, fd, RING));
+        assert_true(raw_switch_at(&raw, fd, RING, grows ? 8 : 0));
+        if (grows)
+            mark(&raw, NULL);
         raw_expect_end(&raw, WPIPE_EPROTO);
         keeps_one_at_most(open);
         raw_close(&raw);
@@ -193,6 +216,12 @@ static void switch_to_what_is_no_segment_is_eproto(void **state)
         if (fd >= 0)
             close(fd);
     }
+}
+
+static void switch_to_what_is_no_segment_is_eproto(void **state)
+{
+    (void)state;
+    refuses_what_is_no_segment(0);
 }
 
 static void switch_of_other_ring_size_is_eproto(void **state)
@@ -257,24 +286,6 @@ static void switch_twice_is_eproto(void **state)
 
 /* ---- growth -------------------------------------------------------------- */
 
-static void store_record(uint8_t *ring, uint64_t at, uint32_t flags,
-                         uint32_t size)
-{
-    const uint64_t word = (uint64_t)flags << 32 | size;
-
-    memcpy(ring + at, &word, sizeof word);
-    memset(ring + at + sizeof word, 'g', size);
-}
-
-/* A mark at 0, as it should be, and a record behind it where `ring` is. */
-static void mark(struct raw_peer *raw, uint8_t *ring)
-{
-    store_record(raw->ring, 0, WPIPE__RECORD_GROWN, 0);
-    if (ring)
-        store_record(ring, 8, 0, 16);
-    atomic_store(&raw->mine->head, 8 + 24);
-}
-
 /* What the others below break. */
 static void growth_in_good_order_is_followed(void **state)
 {
@@ -305,25 +316,8 @@ static void growth_in_good_order_is_followed(void **state)
 
 static void growth_into_what_is_no_segment_is_eproto(void **state)
 {
-    size_t mappings = support_count_mappings();
-
     (void)state;
-    for (size_t i = 0; i < 2 * sizeof makers / sizeof *makers; i++) {
-        int fd = makers[i / 2]();
-        struct raw_peer raw;
-        size_t open;
-
-        raw_open_shared_small(&raw, i % 2);
-        open = count_once_waited(&raw);
-        assert_true(raw_switch_at(&raw, fd, RING, 8));
-        mark(&raw, NULL);
-        raw_expect_end(&raw, WPIPE_EPROTO);
-        keeps_one_at_most(open);
-        raw_close(&raw);
-        assert_int_equal(support_count_mappings(), mappings);
-        if (fd >= 0)
-            close(fd);
-    }
+    refuses_what_is_no_segment(1);
 }
 
 /* A mark, and no segment was sent. */
