@@ -34,6 +34,42 @@
     .run = crowd_run, .ours = PEER_WINDPIPE, .slice.bytes = 64, \
     .slice.placement = PLACE_NONE, .slice.clients = (many)
 
+/* Beside others who are busy. `word` is load_name's, `check` is spared. */
+#define LOADED_TRIP(load_kind, size, place)                        \
+    .run = loaded_run, .ours = PEER_WINDPIPE, .load = (load_kind), \
+    .slice.bytes = (size), .slice.traffic = TRAFFIC_ROUND_TRIP,    \
+    .slice.placement = PLACE_##place, .few = 1,                    \
+    .targets = { COST(SOCKET, 1.2), LATE(SOCKET, 2) }
+#define LOADED_WAY(load_kind, size, place)                         \
+    .run = loaded_run, .ours = PEER_WINDPIPE, .load = (load_kind), \
+    .slice.bytes = (size), .slice.traffic = TRAFFIC_ONE_WAY,       \
+    .slice.placement = PLACE_##place, .few = 1,                    \
+    .targets = { GAIN(SOCKET, 0.85) }
+#define LOADED_FAN(load_kind)                                             \
+    .run = loaded_run, .ours = PEER_WINDPIPE, .load = (load_kind),        \
+    .slice.bytes = 64, .slice.traffic = TRAFFIC_FAN,                      \
+    .slice.placement = PLACE_NONE, .slice.clients = 8, .slice.window = 1, \
+    .few = 1, .targets = { GAIN(SOCKET, 0.85), LATE(SOCKET, 2) }
+#define LOADED(word, kind)                                                    \
+    { .name = "loaded-" word "-rtt-64-split", LOADED_TRIP(kind, 64, SPLIT) }, \
+        { .name = "loaded-" word "-rtt-64-unpinned",                          \
+          LOADED_TRIP(kind, 64, NONE) },                                      \
+        { .name = "loaded-" word "-rtt-1k-split",                             \
+          LOADED_TRIP(kind, 1024, SPLIT) },                                   \
+        { .name = "loaded-" word "-rtt-1k-unpinned",                          \
+          LOADED_TRIP(kind, 1024, NONE) },                                    \
+        { .name = "loaded-" word "-oneway-64-split",                          \
+          LOADED_WAY(kind, 64, SPLIT) },                                      \
+        { .name = "loaded-" word "-oneway-64-unpinned",                       \
+          LOADED_WAY(kind, 64, NONE) },                                       \
+        { .name = "loaded-" word "-oneway-64k-split",                         \
+          LOADED_WAY(kind, 65536, SPLIT) },                                   \
+        { .name = "loaded-" word "-oneway-64k-unpinned",                      \
+          LOADED_WAY(kind, 65536, NONE) },                                    \
+    {                                                                         \
+        .name = "loaded-" word "-8-clients", LOADED_FAN(kind)                 \
+    }
+
 #define UNJUDGED .unjudged = 1
 #define GAIN(peer, least)                                             \
     {                                                                 \
@@ -42,6 +78,11 @@
 #define COST(peer, most)                                             \
     {                                                                \
         .against = PEER_##peer, .judge = JUDGE_COST, .limit = (most) \
+    }
+#define LATE(peer, most)                                              \
+    {                                                                 \
+        .against = PEER_##peer, .judge = JUDGE_COST, .limit = (most), \
+        .field = FIELD_99                                             \
     }
 #define SHOWN(peer)            \
     {                          \
@@ -188,6 +229,10 @@ const struct bench_case bench_cases[] = {
       BROADCAST(64),
       .slice.spin_us = NO_SPIN,
       UNJUDGED },
+    LOADED("2+2", LOAD_2_2),
+    LOADED("4+8", LOAD_4_8),
+    LOADED("8+8", LOAD_8_8),
+    LOADED("storm", LOAD_STORM),
     { .name = "crowd-100", CROWD(100), UNJUDGED },
     { .name = "crowd-1k", CROWD(1000), UNJUDGED },
     { .name = "crowd-10k", CROWD(10000), .targets = { SHOWN(SOCKET) } },

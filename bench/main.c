@@ -16,7 +16,7 @@
 #define CHECK_SECONDS 45
 #define ATTEMPTS      3
 #define NAMES_MAX     32
-#define CASES_MOST    64
+#define CASES_MOST    128
 
 struct choice {
     int check;
@@ -197,7 +197,7 @@ static void cases_list(void)
     for (int i = 0; i < bench_case_count; i++) {
         const struct bench_case *one = &bench_cases[i];
 
-        printf("%-27s %s\n", one->name, one->unjudged ? "" : "target");
+        printf("%-32s %s\n", one->name, one->unjudged ? "" : "target");
     }
     puts("");
     for (enum peer_id id = PEER_NONE; id < PEERS; id++)
@@ -268,7 +268,7 @@ static int cases_try(const struct choice *choice, const struct bench *bench,
             continue;
         if (one->slice.placement == PLACE_SPLIT && bench->places.count < 2) {
             if (attempt == 0)
-                printf("%-27s skipped, one processor only\n", one->name);
+                printf("%-32s skipped, one processor only\n", one->name);
             continue;
         }
         if (attempt > 0 && (trial_met(&trials[i]) || clock_now_ns() > until))
@@ -327,14 +327,16 @@ static int bench_open(struct bench *bench, const struct choice *choice,
         .directory = scratch,
         .seconds = choice->check ? 0.1 : 0.15,
         .rounds = 5,
+        .loaded_seconds = 0.8,
+        .loaded_rounds = 3,
         .complete = !choice->check,
         .against = choice->against,
         .start_ns = clock_now_ns(),
     };
     if (choice->seconds > 0)
-        bench->seconds = choice->seconds;
+        bench->seconds = bench->loaded_seconds = choice->seconds;
     if (choice->rounds > 0)
-        bench->rounds = choice->rounds;
+        bench->rounds = bench->loaded_rounds = choice->rounds;
     if (choice->clients > 0)
         bench->clients = (uint32_t)choice->clients;
     places_find(&bench->places);
