@@ -64,7 +64,6 @@ struct bench_case {
     struct target targets[TARGETS_MOST]; /* all zero after the last */
     int few;      /* only the peers that targets name, always */
     int unjudged; /* no target of its own: not in --check */
-    int spared;   /* has one, but is in --check only when it is asked for */
 };
 
 extern const struct bench_case bench_cases[];
@@ -91,6 +90,10 @@ void kill_run(const struct bench *bench, const struct bench_case *self,
               struct outcome *outcome);
 void restart_run(const struct bench *bench, const struct bench_case *self,
                  struct outcome *outcome);
+
+/* Is this in --check when nobody names cases? It has targets, and is one of few
+ * of its kind: there are more loaded ones than there is time. */
+int case_in_check(const struct bench_case *self);
 
 /* Is this peer wanted in this case, and there? */
 int case_has_peer(const struct bench *bench, const struct bench_case *self,

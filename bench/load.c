@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,15 @@ static const struct load_size {
 const char *load_name(enum load_kind kind)
 {
     return sizes[kind].name;
+}
+
+enum load_kind load_find(const char *name)
+{
+    enum load_kind kind = LOAD_NONE;
+
+    while (kind < LOADS && strcmp(sizes[kind].name, name) != 0)
+        kind++;
+    return kind;
 }
 
 static void turn_for_ever(void)

@@ -28,6 +28,9 @@ struct load_crew {
 /* The word used in names and figures: "none", "4+8", "storm". */
 const char *load_name(enum load_kind kind);
 
+/* The kind that is called so; LOADS: there is none. */
+enum load_kind load_find(const char *name);
+
 /*
  * Start the helpers and wait until all are at work. They end with the driver,
  * whatever happens to it, and after `seconds` by themselves. 0 or -1.

@@ -8,13 +8,15 @@
 
 int row_met(const struct row *row)
 {
+    double doubt = row->doubt > 1 ? row->doubt : 1;
+
     if (row->failed)
         return 0;
     switch (row->judge) {
     case JUDGE_GAIN:
-        return row->ratio >= row->limit;
+        return row->ratio * doubt >= row->limit;
     case JUDGE_COST:
-        return row->ratio > 0 && row->ratio <= row->limit;
+        return row->ratio > 0 && row->ratio / doubt <= row->limit;
     case JUDGE_MOST:
         return row->ours <= row->limit;
     case JUDGE_LEAST:
@@ -89,7 +91,7 @@ void table_head(FILE *file)
 
 void table_row(FILE *file, const struct row *row, const char *name_before)
 {
-    char ours[24], theirs[24], ratio[32], target[40], note[64] = "";
+    char ours[24], theirs[24], ratio[32], target[40], note[80] = "";
     char against[40] = "-";
     int again = strcmp(row->name, name_before) == 0;
 

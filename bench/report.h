@@ -43,8 +43,9 @@ struct row {
     enum judge judge;
     double limit;
     double stretch; /* a limit that would be nice, or 0 */
+    double doubt;   /* by how many times the ratio may be luck; 0: not asked */
     double line_ns; /* of a cache line between the two ends; 0: one core */
-    char note[64];  /* the last column instead of that */
+    char note[80];  /* the last column instead of that */
     int failed;     /* it could not be measured */
 };
 
