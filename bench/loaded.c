@@ -18,7 +18,7 @@
 /* So many round trips of each library, though each takes milliseconds; but a
  * slice takes at most so long. */
 #define TRIPS_LEAST     300
-#define LONGEST_SECONDS 2.0
+#define LONGEST_SECONDS 1.5
 
 /* No doubt is larger than this: a collapse is never excused by luck. */
 #define DOUBT_MOST 3.0

@@ -16,7 +16,7 @@
 /* At least so many messages before anything counts: links warm up by them. */
 #define WARM_MESSAGES 200
 /* And where one may take milliseconds: ours have moved to shared memory. */
-#define WARM_FEW 20
+#define WARM_FEW 17
 
 /* Shared by the driver and the two ends. */
 struct board {
