@@ -62,7 +62,6 @@ struct wpipe__loop {
     struct wpipe__budget budget;
     struct wpipe__budget *purse; /* that one, or another loop's */
     uint64_t timer;      /* when the owner has something to do; never: ~0 */
-    unsigned waiters;    /* threads that wait, or follow */
     unsigned since_poll; /* messages since the sockets were asked */
     uint16_t round;      /* grows whenever they are, amid messages */
     int core;            /* where it was last seen; its peers were told */

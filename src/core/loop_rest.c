@@ -8,9 +8,10 @@
 
 enum {
     TAGS = 64,
-    GLANCE_AT = 32,  /* messages between two looks at the sockets */
-    CORES_ASKED = 8, /* hot connections asked for their core */
-    LATE_ROUNDS = 8  /* looks at sockets that go on after the end */
+    GLANCE_AT = 32,    /* messages between two looks at the sockets */
+    SHARE_ROUNDS = 32, /* such looks between two offers of the core */
+    CORES_ASKED = 8,   /* hot connections asked for their core */
+    LATE_ROUNDS = 8    /* looks at sockets that go on after the end */
 };
 
 /* ---- asking the sockets ------------------------------------------------- */
@@ -94,12 +95,23 @@ static void tell_core(struct wpipe__loop *loop)
     }
 }
 
+/* There is no end to what comes; those who send it may be on our core. */
+static void share_core(struct wpipe__loop *loop)
+{
+    wpipe__loop_unlock(loop);
+    wpipe__spin_share(&loop->spin);
+    wpipe__loop_lock(loop);
+}
+
 void wpipe__loop_glance(struct wpipe__loop *loop)
 {
     if (loop->since_poll < GLANCE_AT)
         return;
     tell_core(loop);
     loop->round++;
+    if (loop->spin_ns > 0 && loop->hot_count > 1 &&
+        loop->round % SHARE_ROUNDS == 0)
+        share_core(loop);
     (void)ask_sockets(loop, NULL, 0);
 }
 
@@ -210,7 +222,7 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
 static void note_wakes(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     if (!rest->noted)
-        rest->wakes = wpipe__room_wakes(&loop->room, loop->waiters > 0);
+        rest->wakes = wpipe__room_wakes(&loop->room);
     rest->noted = 1;
 }
 
@@ -238,7 +250,6 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
     }
     note_wakes(loop, rest);
     loop->waiting = 1;
-    loop->waiters++;
     while (loop->driving) {
         uint32_t turn = wpipe__room_turn(&loop->room);
 
@@ -257,7 +268,6 @@ void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
     loop->awake = 0;
     loop->driving = 0;
     loop->waiting = 0;
-    loop->waiters--;
     wpipe__room_tell(&loop->room); /* one of them drives now */
     if (loop->watched && (more || loop->hot_count > 0))
         wpipe__room_ring(&loop->room);
@@ -294,12 +304,10 @@ int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
         return WPIPE_ETIMEDOUT;
     if (loop->stopped || wpipe__loop_woken(loop, rest))
         return WPIPE_EWOKEN;
-    loop->waiters++;
     if (loop->driving || loop->waiting)
         r = sleep_as_follower(loop, turn, wpipe__timer_deadline(&rest->timer));
     else
         r = drive(loop, rest);
-    loop->waiters--;
     return r;
 }
 

@@ -158,8 +158,8 @@ static int wait_awake(struct wait *w)
     if (link->spin_ns == 0)
         return 0;
     how = how_to_spin(w);
-    while (r == 0 && wpipe__spin_more(&spin, record, link->spin_ns, w->deadline,
-                                      how))
+    while (r == 0 &&
+           wpipe__spin_more(&spin, record, link->spin_ns, w->deadline, how))
         r = look(w);
     if (r != 0)
         wpipe__spin_paid(&spin, record);
@@ -287,11 +287,12 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
                      struct wpipe__timer *timer)
 {
     struct wpipe__waiting *waiting = &link->waiting;
-    struct wait w = { .link = link, .mask = mask, .ready = ready, .user = user };
+    struct wait w = {
+        .link = link, .mask = mask, .ready = ready, .user = user
+    };
     int r;
 
-    w.wakes = wpipe__room_wakes(&waiting->room,
-                                atomic_load(&waiting->waiters) > 0);
+    w.wakes = wpipe__room_wakes(&waiting->room);
     r = look(&w);
     if (r != 0)
         return r;
