@@ -77,7 +77,9 @@ struct wpipe__loop {
     uint8_t watched; /* the poller was given to a foreign loop */
     uint8_t stopped;
     uint8_t told; /* a socket has told of something since we last listened */
-    uint8_t woken;
+    _Atomic int woken;      /* a wake that found nobody waiting */
+    _Atomic unsigned wakes; /* so far */
+    _Atomic unsigned stays; /* calls that wait now: wpipe__loop_stay */
     _Atomic int nudged;
     _Atomic int spinning;
     _Atomic int contenders; /* threads that want the lock of a spinner */
@@ -194,7 +196,27 @@ void wpipe__loop_glance(struct wpipe__loop *loop);
  */
 int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest);
 
-/* Make the next wait, or a running one, return 0. */
+/* One call that may have to wait, and the wakes it has seen. Begin with all
+ * zero. */
+struct wpipe__stay {
+    unsigned wakes;
+    uint8_t begun;
+    uint8_t woken;
+};
+
+/* The call is about to wait: wakes from now on are for it. Later times do
+ * nothing. */
+void wpipe__loop_stay(struct wpipe__loop *loop, struct wpipe__stay *stay);
+/* Is it to end: by a wake since it began to wait, by one that found nobody, or
+ * because the loop is stopped? */
+int wpipe__loop_woken(struct wpipe__loop *loop, struct wpipe__stay *stay);
+/* The call ends. A wake that it has not seen goes to the next one. */
+void wpipe__loop_part(struct wpipe__loop *loop, struct wpipe__stay *stay);
+
+/* The words of a wake: end all who wait, or else the next one. Any thread, no
+ * lock needed. */
+void wpipe__loop_note_wake(struct wpipe__loop *loop);
+/* The same, and end the sleep. */
 void wpipe__loop_wake(struct wpipe__loop *loop);
 
 /* The poller, for a foreign event loop: armed when nothing is there. */

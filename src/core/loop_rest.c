@@ -427,7 +427,7 @@ void wpipe__loop_wake(struct wpipe__loop *loop)
 {
     if (wpipe__loop_use(loop) < 0)
         return;
-    loop->woken = 1;
+    wpipe__loop_note_wake(loop);
     wpipe__loop_attend(loop);
     wpipe__loop_unlock(loop);
 }

@@ -325,6 +325,7 @@ int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
 {
     struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
     struct wpipe__loop *loop = &lane->loop;
+    struct wpipe__stay stay = { 0 };
     int r = wpipe__loop_enter(loop);
 
     if (r < 0)
@@ -337,15 +338,15 @@ int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
             r = WPIPE_ESTATE;
             break;
         }
-        if (loop->woken) {
-            loop->woken = 0;
+        if (wpipe__loop_woken(loop, &stay))
             break;
-        }
         r = find_event(lane, ret_event);
         if (r == 1)
             break;
+        wpipe__loop_stay(loop, &stay);
         r = wpipe__loop_rest(loop, &rest, r == 2);
     } while (r == 0);
+    wpipe__loop_part(loop, &stay);
     wpipe__loop_exit(loop, r == 1);
     return r;
 }

@@ -61,6 +61,7 @@ int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
 {
     struct wpipe__post post = { .data = data, .size = size };
     struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
+    struct wpipe__stay stay = { 0 };
     struct wpipe__lane *lane;
     int r;
 
@@ -70,10 +71,14 @@ int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
     if (r < 0)
         return r;
     while ((r = send_now(lane, to, &post, 0)) == WPIPE_EAGAIN) {
-        r = wpipe__loop_follow(&lane->loop, &rest);
+        wpipe__loop_stay(&lane->loop, &stay);
+        r = wpipe__loop_woken(&lane->loop, &stay)
+                ? WPIPE_EWOKEN
+                : wpipe__loop_follow(&lane->loop, &rest);
         if (r < 0)
             break;
     }
+    wpipe__loop_part(&lane->loop, &stay);
     wpipe__loop_unlock(&lane->loop);
     return r;
 }

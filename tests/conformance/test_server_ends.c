@@ -7,7 +7,11 @@
 
 #include <unistd.h>
 
-enum { CLOSE = 1, KICK, KILL };
+enum {
+    CLOSE = 1,
+    KICK,
+    KILL
+};
 
 /* ---- a client that reads nothing ----------------------------------------- */
 
@@ -167,9 +171,93 @@ static void client_end_ends_send_wait_beside_wait(void **state)
     end_all(state, 2);
 }
 
+/* ---- wake and stop ------------------------------------------------------- */
+
+static void end_by(void **state, void (*end)(wpipe_server *server), int threads)
+{
+    wpipe_options options = service_options(state);
+    struct waiter sender = { 0 };
+    struct waiter taker = { 0 };
+    static const uint8_t filling[1000];
+    struct helper helper;
+    wpipe_server *server;
+    wpipe_id id;
+
+    options.queue_limit = 20000;
+    server = service_open(state, &options);
+    id = deaf_begin(state, server, &helper, 0);
+    if (threads == 2)
+        waiter_begin(&taker, server, id, in_wait);
+    waiter_begin(&sender, server, id, in_send_wait);
+    end(server);
+    assert_int_equal(waiter_end(&sender), WPIPE_EWOKEN);
+    if (threads == 2)
+        assert_int_equal(waiter_end(&taker), 0);
+    assert_int_equal(wpipe_server_send_wait(server, id, filling, 1000, 10),
+                     end == wpipe_server_stop ? WPIPE_EWOKEN : WPIPE_ETIMEDOUT);
+    event_send(helper.fd, 1);
+    assert_int_equal(helper_join(&helper), 0);
+    wpipe_server_close(server);
+}
+
+static void wake_ends_send_wait(void **state)
+{
+    end_by(state, wpipe_server_wake, 1);
+    end_by(state, wpipe_server_wake, 2);
+}
+
+static void stop_ends_send_wait(void **state)
+{
+    end_by(state, wpipe_server_stop, 1);
+    end_by(state, wpipe_server_stop, 2);
+}
+
+static void remember_client(wpipe_server *server, const wpipe_event *event,
+                            void *user)
+{
+    _Atomic wpipe_id *ids = user;
+
+    (void)server;
+    ids[ids[0] != 0] = event->from;
+}
+
+/* The clients of all threads are told of a wake. */
+static void wake_ends_send_wait_of_each_thread(void **state)
+{
+    wpipe_options options = service_options(state);
+    wpipe_handlers handlers = { .size = sizeof handlers,
+                                .connected = remember_client };
+    _Atomic wpipe_id ids[2] = { 0, 0 };
+    struct waiter senders[2] = { { .result = 0 }, { .result = 0 } };
+    wpipe_client *clients[2];
+    wpipe_server *server;
+
+    options.queue_limit = 20000;
+    options.threads = 2;
+    server = service_open(state, &options);
+    assert_int_equal(wpipe_server_start(server, &handlers, ids), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            wpipe_client_open(&clients[i], wpipe_server_name(server), NULL), 0);
+        while (ids[i] == 0)
+            usleep(100);
+    }
+    for (int i = 0; i < 2; i++)
+        waiter_begin(&senders[i], server, ids[i], in_send_wait);
+    wpipe_server_wake(server);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(waiter_end(&senders[i]), WPIPE_EWOKEN);
+    for (int i = 0; i < 2; i++)
+        wpipe_client_close(clients[i]);
+    wpipe_server_close(server);
+}
+
 static const struct service_case cases[] = {
     EACH(client_end_ends_send_wait),
     EACH(client_end_ends_send_wait_beside_wait),
+    EACH(wake_ends_send_wait),
+    EACH(stop_ends_send_wait),
+    ONCE(wake_ends_send_wait_of_each_thread),
 };
 
 SERVICE_MAIN(cases)
