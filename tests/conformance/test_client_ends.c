@@ -254,6 +254,105 @@ static void end_ends_call_beside_send_wait(void **state)
     end_all(state, in_call, in_send_wait);
 }
 
+/* ---- wakes --------------------------------------------------------------- */
+
+/* One wake ends `run`, and `beside`, which returns `expected`. */
+static void wake_it(void **state, wait_function *run, wait_function *beside,
+                    int expected)
+{
+    struct waiter main = { 0 };
+    struct waiter other = { 0 };
+    struct deaf deaf;
+    wpipe_client *client = deaf_begin(state, &deaf, 0);
+
+    fill_queue(client);
+    if (beside != NULL)
+        waiter_begin(&other, client, beside);
+    waiter_begin(&main, client, run);
+    wpipe_client_wake(client);
+    assert_int_equal(waiter_end(&main), WPIPE_EWOKEN);
+    if (beside != NULL)
+        assert_int_equal(waiter_end(&other), expected);
+    client_expect_none(client); /* nothing is left of it */
+    wpipe_client_close(client);
+    deaf_end(&deaf, CLOSE);
+    deaf_done(&deaf, CLOSE);
+}
+
+static void wake_ends_send_wait(void **state)
+{
+    wake_it(state, in_send_wait, NULL, 0);
+    wake_it(state, in_send_wait, in_wait, 0);
+}
+
+static void wake_ends_drain(void **state)
+{
+    wake_it(state, in_drain, NULL, 0);
+    wake_it(state, in_drain, in_wait, 0);
+    wake_it(state, in_drain, in_send_wait, WPIPE_EWOKEN);
+}
+
+static void wake_ends_call(void **state)
+{
+    wake_it(state, in_call, NULL, 0);
+    wake_it(state, in_call, in_send_wait, WPIPE_EWOKEN);
+}
+
+/* A wake that finds nobody ends the next one that has to wait, and only it. */
+static void wake_kept_for_next(void **state)
+{
+    static const uint8_t data[1000];
+    struct deaf deaf;
+    wpipe_client *client = deaf_begin(state, &deaf, 0);
+    wpipe_event e;
+
+    wpipe_client_wake(client);
+    wpipe_client_wake(client);
+    assert_int_equal(wpipe_client_drain(client, WPIPE_FOREVER), 0);
+    fill_queue(client);
+    assert_int_equal(
+        wpipe_client_send_wait(client, data, sizeof data, WPIPE_FOREVER),
+        WPIPE_EWOKEN);
+    assert_int_equal(wpipe_client_send_wait(client, data, sizeof data, 10),
+                     WPIPE_ETIMEDOUT);
+    wpipe_client_wake(client);
+    assert_int_equal(wpipe_client_drain(client, WPIPE_FOREVER), WPIPE_EWOKEN);
+    assert_int_equal(wpipe_client_drain(client, 10), WPIPE_ETIMEDOUT);
+    wpipe_client_wake(client);
+    assert_int_equal(wpipe_client_call(client, "x", 1, &e, WPIPE_FOREVER),
+                     WPIPE_EWOKEN);
+    wpipe_client_wake(client);
+    assert_int_equal(wpipe_client_wait(client, &e, WPIPE_FOREVER), 0);
+    client_expect_none(client);
+    wpipe_client_close(client);
+    deaf_end(&deaf, CLOSE);
+    deaf_done(&deaf, CLOSE);
+}
+
+/* No wait loses a wake that comes while it is about to begin or to end. */
+static void wake_never_lost(void **state)
+{
+    wpipe_server *server = service_open(state, NULL);
+    struct waiter w = { 0 };
+    wpipe_event e;
+    wpipe_id id;
+
+    w.client = service_join(state, server, NULL, &id);
+    for (int i = 0; i < 300; i++) {
+        service_start(&w.thread, in_wait, &w);
+        if (i % 3 == 0)
+            server_send_text(server, id, "x"); /* ends it as well */
+        if (i % 2 == 0)
+            usleep(50);
+        wpipe_client_wake(w.client);
+        assert_int_equal(waiter_end(&w), 0);
+    }
+    while (wpipe_client_wait(w.client, &e, 0) == 1)
+        ;
+    wpipe_client_close(w.client);
+    wpipe_server_close(server);
+}
+
 static const struct service_case cases[] = {
     EACH(end_ends_send_wait),
     EACH(end_ends_send_wait_beside_wait),
@@ -262,6 +361,11 @@ static const struct service_case cases[] = {
     EACH(end_ends_drain_beside_send_wait),
     EACH(end_ends_call),
     EACH(end_ends_call_beside_send_wait),
+    EACH(wake_ends_send_wait),
+    EACH(wake_ends_drain),
+    EACH(wake_ends_call),
+    ONCE(wake_kept_for_next),
+    ONCE(wake_never_lost),
 };
 
 SERVICE_MAIN(cases)
