@@ -456,6 +456,102 @@ static void drain_tells_of_loss_once(void **state)
     wpipe_client_close(client);
 }
 
+/* ---- how often it is tried ----------------------------------------------- */
+
+/* When somebody was at the door. */
+struct tries {
+    int refuse;
+    int count;
+    int64_t at[64]; /* ms */
+};
+
+static int note_try(const wpipe_peer *peer, void *user)
+{
+    struct tries *t = user;
+
+    (void)peer;
+    assert_true(t->count < 64);
+    t->at[t->count++] = support_now_ms();
+    return t->refuse ? WPIPE_EACCES : 0;
+}
+
+static void *until_woken(void *argument)
+{
+    struct task *t = argument;
+    wpipe_event e;
+
+    while ((t->result = wpipe_client_wait(t->client, &e, WPIPE_FOREVER)) == 1)
+        ;
+    return NULL;
+}
+
+/* Refuse until there were so many more tries: how long that took. */
+static int64_t refuse_tries(wpipe_server *server, struct tries *t, int more)
+{
+    int64_t start = support_now_ms();
+    int until = t->count + more;
+
+    t->refuse = 1;
+    while (t->count < until)
+        (void)server_expect(server, WPIPE_EVENT_REFUSED);
+    t->refuse = 0;
+    return t->at[t->count - 1] - start;
+}
+
+/* Let it in for some time, and kick it: when that was. */
+static int64_t let_in(wpipe_server *server, int for_ms)
+{
+    wpipe_id id = server_expect(server, WPIPE_EVENT_CONNECTED).from;
+    int64_t kicked;
+    wpipe_event e;
+
+    if (for_ms > 0)
+        assert_int_equal(wpipe_server_wait(server, &e, for_ms),
+                         WPIPE_ETIMEDOUT);
+    kicked = support_now_ms();
+    assert_int_equal(wpipe_server_kick(server, id), 0);
+    (void)server_expect(server, WPIPE_EVENT_DISCONNECTED);
+    return kicked;
+}
+
+/* A try begins so long after it was heard that the one before had failed, and
+ * a busy machine only adds to that. */
+static void back_off_grows_and_begins_anew(void **state)
+{
+    static const int delays[] = { 0,   10,  20,   40,   80,  160,
+                                  320, 640, 1000, 1000, 1000 };
+    const char *name = support_unique_name();
+    wpipe_options options = service_options(state);
+    struct tries tries = { .refuse = 1 };
+    wpipe_server *server = NULL;
+    struct task task = { 0 };
+    int64_t kicked;
+
+    options.admit = note_try;
+    options.admit_user = &tries;
+    assert_int_equal(wpipe_server_open(&server, name, &options), 0);
+    options = service_options(state);
+    options.flags = WPIPE_RECONNECT | WPIPE_CONNECT_LATER;
+    assert_int_equal(wpipe_client_open(&task.client, name, &options), 0);
+    service_start(&task.thread, until_woken, &task);
+    (void)refuse_tries(server, &tries, 11);
+    for (int i = 1; i < 11; i++)
+        assert_true(tries.at[i] - tries.at[i - 1] >= delays[i - 1]);
+    /* it grows no further: it would be over five seconds */
+    assert_true(tries.at[10] - tries.at[9] < 4000);
+    (void)let_in(server, 1200);
+    /* that was a good one: it begins with no delay, not with a second each */
+    assert_true(refuse_tries(server, &tries, 4) < 3000);
+    kicked = let_in(server, 0);
+    /* that was not: the delay goes on growing */
+    (void)refuse_tries(server, &tries, 1);
+    assert_true(tries.at[tries.count - 1] - kicked >= 160);
+    wpipe_client_wake(task.client);
+    assert_int_equal(task_end(&task), 0);
+    wpipe_client_close(task.client);
+    wpipe_server_close(server);
+}
+
 static const struct service_case cases[] = {
     EACH(call_connects_again),
     ONCE(call_waits_for_first_connection),
@@ -468,6 +564,7 @@ static const struct service_case cases[] = {
     ONCE(first_connection_given_up),
     EACH(unread_messages_come_first),
     EACH(drain_tells_of_loss_once),
+    ONCE_SLOW(back_off_grows_and_begins_anew),
 };
 
 SERVICE_MAIN(cases)
