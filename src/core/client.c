@@ -234,7 +234,7 @@ static int is_drained(struct wpipe_client *c, uint64_t id)
     int r;
 
     if (conn == NULL || conn->id != id)
-        return c->lossy == id ? WPIPE_ENOTCONN : 0;
+        return c->lossy >= id ? WPIPE_ENOTCONN : 0; /* ids grow */
     if (!wpipe__outbox_empty(&conn->outbox))
         return conn->deaf ? WPIPE_ENOTCONN : WPIPE_EAGAIN;
     r = wpipe__loop_drained(&c->loop, conn);
@@ -278,7 +278,7 @@ static int drain_connection(struct sleeper *s, struct wpipe__conn *conn)
     if (conn != NULL && conn->id == id)
         wpipe__loop_drainer(&c->loop, conn, 0);
     if (r == WPIPE_ENOTCONN)
-        c->loss_told = id;
+        c->loss_told = wpipe__max_u64(id, c->lossy);
     return r;
 }
 

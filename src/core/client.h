@@ -58,6 +58,7 @@ struct wpipe_client {
     struct wpipe__list kept;      /* found by others than wait, for it */
     struct wpipe__kept *spare;    /* for the next of these */
     unsigned kept_ends;           /* DISCONNECTED among them */
+    uint64_t kept_writable; /* for whom there is a WRITABLE; one will do */
 };
 
 /* ---- client_connect.c: all locked --------------------------------------- */

@@ -27,6 +27,8 @@ static void drop(struct wpipe_client *c, struct wpipe__kept *kept)
     wpipe__list_remove(&kept->node);
     if (kept->event.type == WPIPE_EVENT_DISCONNECTED)
         c->kept_ends--;
+    if (kept->event.type == WPIPE_EVENT_WRITABLE)
+        c->kept_writable = 0;
     wpipe__budget_give(&c->loop.budget, kept->charge);
     wpipe__letter_done(&kept->letter);
     wpipe__free(kept);
@@ -73,6 +75,11 @@ void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event)
     int is_message = event->type == WPIPE_EVENT_MESSAGE;
     uint64_t charge = sizeof(*kept);
 
+    if (event->type == WPIPE_EVENT_WRITABLE) {
+        if (c->kept_writable == event->from)
+            return;
+        c->kept_writable = event->from;
+    }
     if (is_message)
         charge += wpipe__letter_size(&c->scratch);
     if (wpipe__budget_take(&c->loop.budget, charge) == 0) {

@@ -116,7 +116,26 @@ static void kept_events_charged_once(void **state)
     wpipe_client_close(c);
 }
 
+/* A program that calls and never waits does not gather them. */
+static void kept_writable_told_once(void **state)
+{
+    wpipe_client *c = open_client(0);
+    wpipe_event e;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        keep(c, WPIPE_EVENT_WRITABLE, 1);
+        keep(c, WPIPE_EVENT_WRITABLE, 1);
+        keep(c, WPIPE_EVENT_WRITABLE, 2);
+        expect(c, WPIPE_EVENT_WRITABLE, 1);
+        expect(c, WPIPE_EVENT_WRITABLE, 2);
+        assert_int_equal(wpipe_client_wait(c, &e, 0), WPIPE_ETIMEDOUT);
+    }
+    wpipe_client_close(c);
+}
+
 static const struct support_case cases[] = {
+    TEST(kept_writable_told_once),
     TEST(kept_events_come_in_order),
     TEST(kept_connections_bounded),
     TEST(kept_events_charged_once),
