@@ -23,7 +23,7 @@ static struct wpipe_client *client_of(struct wpipe__loop *loop)
     return wpipe__container_of(loop, struct wpipe_client, loop);
 }
 
-/* Who waits for a connection is to look again. */
+/* Who waits for a connection beside a call is to look again. */
 static void tell_followers(struct wpipe_client *c)
 {
     if (c->loop.followers > 0)
@@ -120,7 +120,6 @@ static void give_up(struct wpipe_client *c, int error)
     wpipe__client_stop_trying(c);
     c->failure = error == WPIPE_EAGAIN ? WPIPE_EBUSY : error;
     c->state = WPIPE__CLIENT_FAILED;
-    tell_followers(c);
     wpipe__loop_attend(&c->loop);
 }
 

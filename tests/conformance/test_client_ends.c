@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/base.h"
-
 /* What the server is told to do. */
 enum {
     STAY = 0, /* until it is told again */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/base.h"
+#include "core/client.h"
 
 /* ---- a server that comes and goes ---------------------------------------- */
 
@@ -20,7 +20,7 @@ struct host {
     wpipe_options options;
     _Atomic int calls;
     _Atomic int messages;
-    int mute; /* answers nothing */
+    int mute; /* says nothing */
 };
 
 static void *run_host(void *argument)
@@ -30,7 +30,8 @@ static void *run_host(void *argument)
 
     while (wpipe_server_wait(host->server, &e, WPIPE_FOREVER) == 1) {
         if (e.type == WPIPE_EVENT_CONNECTED) {
-            server_send_text(host->server, e.from, "welcome");
+            if (!host->mute)
+                server_send_text(host->server, e.from, "welcome");
         } else if (e.type == WPIPE_EVENT_MESSAGE && e.request == 0) {
             host->messages++;
         } else if (e.type == WPIPE_EVENT_MESSAGE) {
@@ -378,6 +379,30 @@ static wpipe_client *join_named(void **state, wpipe_server *server,
     return client;
 }
 
+/* A call that connects does so for a sender, too, though the server says no
+ * word and the call goes on waiting. */
+static void send_wait_connects_beside_call(void **state)
+{
+    const char *name = support_unique_name();
+    struct task call = { 0 };
+    struct task task = { 0 };
+    wpipe_options options = service_options(state);
+    wpipe_client *client = NULL;
+    wpipe_server *server;
+
+    options.flags = WPIPE_RECONNECT | WPIPE_CONNECT_LATER;
+    assert_int_equal(wpipe_client_open(&client, name, &options), 0);
+    task_begin(&call, client, in_call);
+    task_begin(&task, client, in_send_wait);
+    server = open_named(state, name);
+    (void)server_expect(server, WPIPE_EVENT_CONNECTED);
+    assert_int_equal(task_end(&task), 0);
+    wpipe_client_wake(client);
+    assert_int_equal(task_end(&call), WPIPE_EWOKEN);
+    wpipe_client_close(client);
+    wpipe_server_close(server);
+}
+
 /* What it had sent is told before anything of the next one. */
 static void unread_messages_come_first(void **state)
 {
@@ -427,6 +452,7 @@ static void drain_tells_of_loss_once(void **state)
         wpipe_server_close(server);
         assert_int_equal(wpipe_client_drain(client, SUPPORT_WAIT_MS),
                          WPIPE_ENOTCONN);
+        assert_int_equal(wpipe_client_drain(client, 0), WPIPE_ETIMEDOUT);
         server = open_named(state, name);
         task_begin(&task, client, in_send_wait); /* it connects */
         (void)server_expect(server, WPIPE_EVENT_CONNECTED);
@@ -453,6 +479,26 @@ static void drain_tells_of_loss_once(void **state)
     while (e.type != WPIPE_EVENT_DISCONNECTED || e.from != 5);
     assert_int_equal(e.lost_messages, 1);
     assert_int_equal(wpipe_client_drain(client, 0), WPIPE_ETIMEDOUT);
+    wpipe_client_close(client);
+}
+
+/* Nothing is due any more when there will be no other connection: a foreign
+ * loop would be called for nothing. */
+static void no_timer_when_over(void **state)
+{
+    struct host host;
+    wpipe_client *client;
+    wpipe_event e;
+
+    host_init(&host, state);
+    client = open_client(state, &host, WPIPE_CONNECT_LATER);
+    client_expect_none(client); /* its watch rests for a while when it is up */
+    host_begin(&host);
+    assert_int_equal(wpipe_client_call(client, "call", 4, &e, SUPPORT_WAIT_MS),
+                     1);
+    host_end(&host);
+    expect_life(client, 1);
+    assert_true(client->loop.timer == UINT64_MAX);
     wpipe_client_close(client);
 }
 
@@ -558,12 +604,14 @@ static const struct service_case cases[] = {
     EACH(call_lost_never_repeated),
     EACH(send_wait_connects),
     EACH(send_wait_connects_beside_wait),
+    EACH(send_wait_connects_beside_call),
     EACH(drain_connects),
     EACH(drain_connects_beside_wait),
     ONCE(wake_ends_waiting_for_server),
     ONCE(first_connection_given_up),
     EACH(unread_messages_come_first),
     EACH(drain_tells_of_loss_once),
+    ONCE(no_timer_when_over),
     ONCE_SLOW(back_off_grows_and_begins_anew),
 };
 
