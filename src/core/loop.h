@@ -70,7 +70,7 @@ struct wpipe__loop {
     uint8_t awake;       /* it stays awake */
     uint8_t watched;     /* the poller was given to a foreign loop */
     uint8_t stopped;
-    uint8_t signals;     /* a signal handler ends a wait */
+    uint8_t signals; /* a signal handler ends a wait */
     _Atomic int nudged;
     _Atomic int spinning;
     _Atomic int contenders; /* threads that want the lock of a spinner */
@@ -155,6 +155,7 @@ struct wpipe__rest {
     struct wpipe__spin spin;
     unsigned how;   /* to spin: WPIPE__SPIN_* */
     uint32_t wakes; /* noted when it began */
+    uint32_t turn;  /* and when it last looked */
     uint8_t noted;
     uint8_t late; /* rounds after the deadline */
 };

@@ -22,19 +22,19 @@ static int is_over(uint64_t deadline)
            (deadline != UINT64_MAX && wpipe__os_now() >= deadline);
 }
 
-/* Sleep in the poller until `until`, without the lock; `rest` is whose sleep
- * it is, NULL: nobody's, it only looks. How many are ready, or < 0. */
+/* Sleep in the poller until `until`, without the lock, unless there was news
+ * since the caller has looked; NULL: nobody sleeps, it only looks. How many
+ * are ready, or < 0. */
 static int poll_sockets(struct wpipe__loop *loop, uint64_t tags[TAGS],
                         const struct wpipe__rest *rest, uint64_t until)
 {
-    uint32_t turn = wpipe__room_turn(&loop->room);
     int sleeps = until != 0;
     int n;
 
     if (atomic_load(&loop->nudged) ||
         (rest != NULL && wpipe__room_woken(&loop->room, rest->wakes)))
-        until = 0; /* that was news before `turn` */
-    if (sleeps && !wpipe__room_fall_asleep(&loop->room, turn)) {
+        until = 0; /* these take no lock, and may be older than the look */
+    if (sleeps && !wpipe__room_fall_asleep(&loop->room, rest->turn)) {
         sleeps = 0;
         until = 0;
     }
@@ -194,6 +194,8 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
     uint64_t deadline;
     int n;
 
+    /* the caller has looked, and has held the lock since */
+    rest->turn = wpipe__room_turn(&loop->room);
     if (busy && loop->since_poll++ < GLANCE_AT)
         return 0;
     if (!busy && stay_awake(loop, rest))
@@ -300,10 +302,10 @@ int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
     int r;
 
     note_wakes(loop, rest);
-    if (rest->timer.timeout_ms == 0)
-        return WPIPE_ETIMEDOUT;
     if (loop->stopped || wpipe__loop_woken(loop, rest))
         return WPIPE_EWOKEN;
+    if (rest->timer.timeout_ms == 0)
+        return WPIPE_ETIMEDOUT;
     if (loop->driving || loop->waiting)
         r = sleep_as_follower(loop, turn, wpipe__timer_deadline(&rest->timer));
     else
