@@ -42,8 +42,7 @@ static struct wpipe__share share_of(struct wpipe__conn *conn,
 
 /* ---- messages ----------------------------------------------------------- */
 
-/* Bytes that the peer has not read, in the link and not yet in it. */
-static uint64_t unread_bytes(const struct wpipe__conn *conn)
+uint64_t wpipe__conn_unread(const struct wpipe__conn *conn)
 {
     return conn->link->transport->unread(conn->link) + conn->outbox.bytes;
 }
@@ -58,7 +57,7 @@ static void count_sent(struct wpipe__conn *conn, size_t size)
     if (conn->outbox.bytewise)
         return;
     if (!wpipe__tally_has_room(&conn->tally, size)) {
-        before = unread_bytes(conn);
+        before = wpipe__conn_unread(conn);
         before -= wpipe__min_u64(before, size);
         wpipe__tally_trim(&conn->tally, before);
     }
@@ -214,7 +213,8 @@ static void count_lost(struct wpipe__conn *conn)
         count_lost_by_asking(conn);
         return;
     }
-    conn->lost_bytes = drained == 1 ? conn->outbox.bytes : unread_bytes(conn);
+    conn->lost_bytes =
+        drained == 1 ? conn->outbox.bytes : wpipe__conn_unread(conn);
     if (conn->outbox.bytewise)
         return;
     messages = wpipe__tally_messages(&conn->tally, conn->lost_bytes);

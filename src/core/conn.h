@@ -46,7 +46,8 @@ struct wpipe__conn {
     uint64_t lost_bytes;
     uint64_t held;        /* of the budget */
     uint64_t leave_since; /* closing: since when */
-    uint64_t leave_by;    /* and until when it may read */
+    uint64_t leave_by;    /* and until when it is to have read something */
+    uint64_t leave_left;  /* of so many bytes */
     uint32_t uid;
     uint32_t drainers; /* threads that wait until it is drained */
     uint16_t burst;    /* messages since it had its turn */
@@ -86,6 +87,9 @@ int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
 /* May it have what its outbox wants: 1; 0. */
 int wpipe__conn_may_send(struct wpipe__conn *conn,
                          struct wpipe__budget *budget);
+
+/* Bytes that the peer has not read, in the link and not yet in it. */
+uint64_t wpipe__conn_unread(const struct wpipe__conn *conn);
 
 /* Is something that was accepted still in this process? */
 int wpipe__conn_keeps(const struct wpipe__conn *conn);

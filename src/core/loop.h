@@ -63,6 +63,7 @@ struct wpipe__loop {
     struct wpipe__list drains;  /* threads in wpipe__loop_drain */
     struct wpipe__list wanting; /* connections that wait for the budget */
     struct wpipe__list leaving; /* those that end when all is read */
+    int linger_ms;              /* how long one of them may read nothing */
     uint64_t leave_at; /* when to look at these; the owner's timer has it */
     struct wpipe__budget budget;
     struct wpipe__budget *purse; /* that one, or another loop's */

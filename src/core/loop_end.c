@@ -155,13 +155,31 @@ int wpipe__loop_disconnect(struct wpipe__loop *loop, struct wpipe__conn *conn,
         return 0;
     }
     wpipe__loop_set_aside(loop, conn);
+    loop->linger_ms = linger_ms;
     conn->leave_since = wpipe__os_now();
     conn->leave_by = wpipe__os_deadline(linger_ms);
+    conn->leave_left = wpipe__conn_unread(conn);
     loop->leave_at =
         wpipe__min_u64(loop->leave_at, look_at(conn, conn->leave_since));
     wpipe__loop_drainer(loop, conn, 1);
     wpipe__loop_heat(loop, conn);
     wpipe__loop_attend(loop);
+    return 0;
+}
+
+/* Its time is over, and it has read nothing in it. */
+static int has_stalled(const struct wpipe__loop *loop, struct wpipe__conn *conn,
+                       uint64_t now)
+{
+    uint64_t left;
+
+    if (now < conn->leave_by)
+        return 0;
+    left = wpipe__conn_unread(conn);
+    if (left >= conn->leave_left)
+        return 1;
+    conn->leave_left = left;
+    conn->leave_by = wpipe__os_deadline(loop->linger_ms);
     return 0;
 }
 
@@ -179,7 +197,7 @@ void wpipe__loop_see_off(struct wpipe__loop *loop)
 
         node = wpipe__list_next(&loop->leaving, node);
         (void)wpipe__conn_flush(conn, loop->purse);
-        if (now >= conn->leave_by ||
+        if (has_stalled(loop, conn, now) ||
             wpipe__loop_reached(loop, conn, WPIPE__UNTIL_READ) != 0)
             wpipe__loop_close(loop, conn);
         else
