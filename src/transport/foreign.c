@@ -535,6 +535,8 @@ static void foreign_leave(struct wpipe__link *link, uint32_t state)
         f->left = 1;
         if (state != WPIPE__STATE_DISCONNECTED && !atomic_load(&f->over))
             (void)wpipe__foreign_flush(f);
+        if (state == WPIPE__STATE_DROPPED && !atomic_load(&f->over))
+            wpipe__foreign_cut(f);
         if (f->kind == WPIPE__KIND_SOCKET)
             wpipe__os_shutdown(link->socket);
     }

@@ -45,11 +45,27 @@ int wpipe__foreign_flush(struct wpipe__foreign *f)
             return (int)n;
         }
         wpipe__buffer_drop(&f->pending, (size_t)n);
+        f->unbegun = 0;
         set_kept(f);
     }
     if (f->finish == 1)
         end_writing(f);
     return 1;
+}
+
+/* A few bytes of the message that nobody will get, if the end would be behind a
+ * whole one; the system makes room for them. A line that is cut may pass for a
+ * whole one, and bytes have no messages. */
+void wpipe__foreign_cut(struct wpipe__foreign *f)
+{
+    wpipe_piece piece = { NULL, 2 };
+
+    if (!f->unbegun || wpipe__foreign_kept(f) <= piece.size ||
+        f->framing == WPIPE_FRAMING_RAW || f->framing == WPIPE_FRAMING_LINES)
+        return;
+    piece.data = (void *)(uintptr_t)wpipe__buffer_front(&f->pending);
+    wpipe__os_more_send_buffer(f->link.socket);
+    (void)wpipe__os_stream_write(f->link.socket, f->kind, &piece, 1);
 }
 
 void wpipe__foreign_drop(struct wpipe__foreign *f)
@@ -237,6 +253,7 @@ int wpipe__foreign_put(struct wpipe__foreign *f,
             wpipe__foreign_break(f, r, NULL); /* half a record is on its way */
             return r;
         }
+        f->unbegun = sent == 0 && !f->in_message;
         f->last_size = parcel->record.size;
         f->last_after = o.behind;
     }
