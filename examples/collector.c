@@ -205,6 +205,14 @@ static pid_t run_producer(int id)
     return run("produce", text);
 }
 
+static unsigned seed;
+
+static unsigned dice(void)
+{
+    seed = seed * 1103515245u + 12345u;
+    return seed >> 8;
+}
+
 static int64_t now_ms(void)
 {
     struct timespec t;
@@ -246,11 +254,11 @@ static int check(int64_t seconds, int producers)
 
     for (int i = 0; i < producers; i++)
         pids[i] = run_producer(i);
-    srand((unsigned)getpid());
+    seed = (unsigned)getpid();
     for (; now_ms() < end; kills++) {
-        int who = rand() % producers;
+        int who = (int)(dice() % (unsigned)producers);
 
-        usleep((useconds_t)(20000 + rand() % 200000));
+        usleep((useconds_t)(20000 + dice() % 200000));
         if (kills % 3 == 0) {
             kill(server, SIGKILL);
             failed += has_failed(server);
@@ -298,8 +306,9 @@ int main(int argc, char **argv)
     if (strcmp(mode, "produce") == 0)
         return produce(argv[2], strtoull(argv[3], NULL, 10));
     if (strcmp(mode, "check") == 0)
-        return check_in(directory != NULL ? directory : "/tmp", atoll(argv[2]),
-                        atoi(argv[3]));
+        return check_in(directory != NULL ? directory : "/tmp",
+                        strtoll(argv[2], NULL, 10),
+                        (int)strtol(argv[3], NULL, 10));
     fputs("usage: collector serve NAME FILE | produce NAME ID |"
           " check SECONDS PRODUCERS\n",
           stderr);

@@ -55,7 +55,7 @@ enum wpipe_error {
     WPIPE_EOF = -13,           /* the peer closed or finished; all was read */
     WPIPE_EPIPE = -14,         /* the peer closed; it cannot read any more */
     WPIPE_EDIED = -15,         /* the peer died without closing */
-    WPIPE_EDISCONNECTED = -16, /* the server disconnected; unread is gone */
+    WPIPE_EDISCONNECTED = -16, /* the peer ended it; something for us is gone */
     WPIPE_EPROTO = -17,        /* the peer broke the protocol */
     WPIPE_EVERSION = -18,      /* the peer speaks another version */
     WPIPE_EABORTED = -19,      /* the peer withdrew the message being read */

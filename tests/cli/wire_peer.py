@@ -487,7 +487,8 @@ def ends_alone_when_it_breaks_the_rules(door):
 
 def main(door):
     tries = (moves_to_shared_memory, grows_a_small_ring, stays_on_its_socket,
-             sends_ahead_of_the_reader, drops_what_it_accepted, gets_replies_to_calls, asks_for_facts,
+             sends_ahead_of_the_reader, gets_replies_to_calls,
+             drops_what_it_accepted, asks_for_facts,
              is_refused_what_does_not_fit, ends_alone_when_it_breaks_the_rules)
     for one in tries:
         one(door)
