@@ -356,10 +356,13 @@ class Peer:
     def close(self, state=CLOSED):
         if self.out is not None:
             struct.pack_into("<I", self.out, ENDED, state)
-        if not self.shared() or self.moved is None:
-            self.credit()
-            self.frame(STATE, state)
-        self.socket.shutdown(socket.SHUT_RDWR)
+        try:
+            if not self.shared() or self.moved is None:
+                self.credit()
+                self.frame(STATE, state)
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            assert self.out is not None  # it has seen the word, and is gone
         self.socket.close()
 
 

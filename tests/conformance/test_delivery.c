@@ -98,6 +98,62 @@ static void server_close_without_linger_at_once(void **state)
     stalls(state, 0, WPIPE_LINGER_OFF);
 }
 
+struct board {
+    wpipe_id ids[2];
+    _Atomic int count;
+};
+
+static void note(wpipe_server *server, const wpipe_event *e, void *user)
+{
+    struct board *b = user;
+
+    (void)server;
+    b->ids[b->count] = e->from;
+    atomic_fetch_add(&b->count, 1);
+}
+
+static void *take_to_the_end(void *argument)
+{
+    wpipe_event e;
+
+    assert_int_equal(take_all(argument, &e), MANY);
+    assert_int_equal(e.reason, WPIPE_REASON_CLOSED);
+    return NULL;
+}
+
+/* Clients of two threads, and one thread that closes for both. */
+static void server_of_threads_close_hands_all_over(void **state)
+{
+    wpipe_handlers handlers = { .size = sizeof(handlers), .connected = note };
+    wpipe_options options = service_options(state);
+    struct service_thread threads[2];
+    struct board board = { .count = 0 };
+    struct two two[2] = { { 0 }, { 0 } };
+
+    options.threads = 2;
+    two[0].server = two[1].server = service_open(state, &options);
+    assert_int_equal(wpipe_server_start(two[0].server, &handlers, &board), 0);
+    for (int i = 0; i < 2; i++) {
+        int64_t end = support_now_ms() + SUPPORT_WAIT_MS;
+
+        assert_int_equal(wpipe_client_open(&two[i].client,
+                                           wpipe_server_name(two[0].server),
+                                           &options),
+                         0);
+        while (atomic_load(&board.count) <= i)
+            assert_true(support_now_ms() < end);
+        two[i].id = board.ids[i];
+        send_many(&two[i]);
+    }
+    for (int i = 0; i < 2; i++)
+        service_start(&threads[i], take_to_the_end, &two[i]);
+    wpipe_server_close(two[0].server);
+    for (int i = 0; i < 2; i++) {
+        service_finish(&threads[i]);
+        wpipe_client_close(two[i].client);
+    }
+}
+
 /* A wake or a stop of before is no reason to lose something. */
 static void close_after_stop_and_wake_lingers(void **state)
 {
@@ -311,6 +367,7 @@ static const struct service_case cases[] = {
     EACH(server_close_stalled_client_is_told),
     EACH(client_close_without_linger_at_once),
     EACH(server_close_without_linger_at_once),
+    EACH(server_of_threads_close_hands_all_over),
     EACH(close_after_stop_and_wake_lingers),
     EACH(server_close_stalled_stream_is_told),
     EACH(server_lingers_new_one_may_begin),
