@@ -360,6 +360,13 @@ int wpipe__os_need_send_buffer(wpipe__handle socket, uint32_t least,
     return *ret_bytes >= least ? 0 : WPIPE_ELIMIT;
 }
 
+void wpipe__os_more_send_buffer(wpipe__handle socket)
+{
+    const int bytes = (int)wpipe__os_send_buffer(socket); /* it is doubled */
+
+    (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 void wpipe__os_refuse_passing(wpipe__handle socket)
 {
 #ifdef SO_PASSRIGHTS

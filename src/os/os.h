@@ -287,6 +287,9 @@ int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer);
 /* Two connected ends (tests, anonymous pipes). */
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2]);
 
+/* Make the send buffer larger, if the system lets us. */
+void wpipe__os_more_send_buffer(wpipe__handle socket);
+
 /* Make the send buffer at least the system's usual one, for a socket that has
  * a smaller one, and tell what it is. WPIPE_ELIMIT when not even `least` bytes
  * can be had. */
