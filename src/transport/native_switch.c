@@ -152,8 +152,11 @@ int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
 static int decline(struct wpipe__native *n)
 {
     n->declined = 1;
+    n->willing = 0;
     wpipe__os_close(n->passed);
     n->passed = WPIPE__NO_HANDLE;
+    if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
+        return WPIPE_ENOTSUP;
     if (wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0)
         return atomic_load(&n->over);
     return 0;
