@@ -359,7 +359,7 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
     atomic_thread_fence(memory_order_seq_cst);
     /* or, when the peer leaves that out, makes it pass one now */
     if (atomic_load_explicit(&n->theirs->fenceless, memory_order_acquire) ||
-        (waits && n->theirs->features & WPIPE__FEATURE_BARRIER))
+        (waits && n->their_features & WPIPE__FEATURE_BARRIER))
         (void)wpipe__os_barrier();
     if (wpipe__in_shared(n))
         wpipe__native_ring_asleep(n);

@@ -54,6 +54,7 @@ struct wpipe__native {
     uint32_t send_buffer;         /* of the socket, as the kernel counts it */
     const struct wpipe__control *their_segment; /* also when not used */
     uint32_t their_ring;          /* its size there; 0: no segment came */
+    uint32_t their_features;      /* as it told when that came */
     struct wpipe__control *grown; /* ours with the larger ring, or NULL */
     const struct wpipe__control *their_grown; /* the peer's */
     uint64_t their_grown_at; /* first position in that; 0: it has not come */

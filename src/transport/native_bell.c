@@ -109,7 +109,7 @@ void wpipe__native_ring_writer(struct wpipe__native *n)
 {
     const unsigned mask = WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED;
 
-    if (!(n->mine->features & n->theirs->features & WPIPE__FEATURE_BARRIER)) {
+    if (!(n->mine->features & n->their_features & WPIPE__FEATURE_BARRIER)) {
         wpipe__native_ring(n, mask);
         return;
     }
@@ -141,7 +141,7 @@ void wpipe__native_ring_reader(struct wpipe__native *n)
         return;
     }
     if (++n->run == STREAMING_WRITER &&
-        (n->theirs->features & WPIPE__FEATURE_BARRIER) &&
+        (n->their_features & WPIPE__FEATURE_BARRIER) &&
         wpipe__os_has_barrier()) {
         n->fenceless = 1;
         atomic_store_explicit(&n->mine->fenceless, 1, memory_order_relaxed);
