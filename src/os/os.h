@@ -244,6 +244,10 @@ int64_t wpipe__os_socket_process(uint64_t number);
 int wpipe__os_lock_take(wpipe__handle directory, const char *name,
                         uint32_t mode, wpipe__handle *ret_lock,
                         int64_t *ret_pid);
+/* A number that the holder leaves in the file for his successor, and what the
+ * last one has left: 0 nothing. A full disk is no reason to fail. */
+void wpipe__os_lock_note(wpipe__handle lock, uint64_t note);
+uint64_t wpipe__os_lock_noted(wpipe__handle lock);
 /* Unlink the lock file while still holding it, then let go. */
 void wpipe__os_lock_release(wpipe__handle directory, const char *name,
                             wpipe__handle lock);
