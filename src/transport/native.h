@@ -135,6 +135,13 @@ int wpipe__native_end(struct wpipe__native *n, int writer);
 
 /* ---- native_pump.c: all with link.lock held ---- */
 
+/* Send these bytes; when the system is short of memory, again for a moment.
+ * As wpipe__os_send. Also without link.lock. */
+int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
+                           int count);
+/* What to break the link with when that was refused for good. */
+int wpipe__native_refusal(int64_t sent);
+
 /* Receive and act on what is there: 1 something came; 0; < 0 the end. */
 int wpipe__native_pump(struct wpipe__native *n);
 /* Send one frame with up to two pieces of body. 0, or < 0: link broken. */
