@@ -105,6 +105,11 @@ struct wpipe__ring_in {
     uint64_t head;  /* end of what is known to be written */
     uint32_t taken; /* payload bytes of the first record already taken */
 
+    /* The record at `tail`, taken apart, once that was done: its words lie in
+     * the peer's memory and are loaded once. */
+    int known;
+    struct wpipe__record first;
+
     uint64_t limit; /* size of the ring that it may grow to; as size: it does
                        not grow (any more) */
     /* Where records from `next_at` on lie, while there are older ones. */

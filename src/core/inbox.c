@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Gathering messages. What a peer may do wrong here is told in one place,
- * check_record: everything behind it may trust the order of the records.
+ * base/sequence.c: everything behind it may trust the order of the records.
  */
 #include "core/inbox.h"
 
@@ -65,24 +65,6 @@ static int letter_fill(struct wpipe__letter *letter,
 
 /* ---- records ------------------------------------------------------------ */
 
-/* 0 when this record may come now. */
-static int check_record(const struct wpipe__inbox *inbox,
-                        const struct wpipe__record *record, uint64_t limit)
-{
-    uint64_t size = wpipe__buffer_size(&inbox->parts) + record->size;
-    uint64_t total = (record->flags & WPIPE__RECORD_TOTAL) ? record->total : 0;
-
-    if (inbox->begun && (record->flags & (KINDS | WPIPE__RECORD_TOTAL)))
-        return WPIPE_EPROTO;
-    if ((record->flags & KINDS) && record->request == 0)
-        return WPIPE_EPROTO;
-    if (size > limit || total > limit)
-        return WPIPE_EMSGSIZE;
-    if (inbox->begun && inbox->total != 0 && size > inbox->total)
-        return WPIPE_EPROTO;
-    return 0;
-}
-
 static int add_part(struct wpipe__inbox *inbox,
                     const struct wpipe__share *share,
                     const struct wpipe__record *record)
@@ -96,12 +78,10 @@ static int add_part(struct wpipe__inbox *inbox,
         wpipe__share_give(share, record->size);
         return r;
     }
-    if (inbox->begun)
+    if (inbox->order.begun)
         return 0;
-    inbox->begun = 1;
     inbox->kind = record->flags & KINDS;
     inbox->request = record->request;
-    inbox->total = (record->flags & WPIPE__RECORD_TOTAL) ? record->total : 0;
     return 0;
 }
 
@@ -109,17 +89,12 @@ static int add_part(struct wpipe__inbox *inbox,
 static int finish(struct wpipe__inbox *inbox, const struct wpipe__share *share,
                   struct wpipe__letter *letter)
 {
-    uint64_t size = wpipe__buffer_size(&inbox->parts);
-
-    if (inbox->total != 0 && size != inbox->total)
-        return WPIPE_EPROTO;
-    wpipe__share_give(share, size);
+    wpipe__share_give(share, wpipe__buffer_size(&inbox->parts));
     wpipe__buffer_done(&letter->body);
     letter->body = inbox->parts;
     letter->kind = inbox->kind;
     letter->request = inbox->request;
     memset(&inbox->parts, 0, sizeof(inbox->parts));
-    inbox->begun = 0;
     return 1;
 }
 
@@ -128,7 +103,7 @@ void wpipe__inbox_done(struct wpipe__inbox *inbox,
 {
     wpipe__share_give(share, wpipe__buffer_size(&inbox->parts));
     wpipe__buffer_done(&inbox->parts);
-    inbox->begun = 0;
+    wpipe__sequence_clear(&inbox->order);
 }
 
 /* Copy one record: 1 when a message is whole, 0, < 0. The caller takes it. */
@@ -146,7 +121,7 @@ static int add_record(struct wpipe__inbox *inbox,
         letter->kind = 0;
         return r < 0 ? r : 1;
     }
-    if (!inbox->begun && !(record->flags & WPIPE__RECORD_MORE)) {
+    if (!inbox->order.begun && !(record->flags & WPIPE__RECORD_MORE)) {
         r = letter_fill(letter, record);
         return r < 0 ? r : 1;
     }
@@ -158,7 +133,9 @@ static int judge(const struct wpipe__inbox *inbox,
                  const struct wpipe__link *link,
                  const struct wpipe__record *record)
 {
-    return inbox->bytes ? 0 : check_record(inbox, record, link->terms.max_in);
+    return inbox->bytes ? 0
+                        : wpipe__sequence_judge(&inbox->order, record,
+                                                link->terms.max_in);
 }
 
 /* The common case: a plain message that fits where the last one was. 1; 0 when
@@ -189,7 +166,7 @@ int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
     int i;
     int r;
 
-    if (!inbox->begun && fetch(link, letter))
+    if (!inbox->order.begun && fetch(link, letter))
         return 1;
     for (i = 0; i < TURN_RECORDS; i++) {
         r = link->transport->look(link, &record);
@@ -207,7 +184,8 @@ int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
         if (r < 0)
             return r;
         link->transport->take(link, &record, record.size, 1);
-        if (r == 0 && inbox->begun && !(record.flags & WPIPE__RECORD_MORE))
+        if (!inbox->bytes &&
+            wpipe__sequence_take(&inbox->order, &record, record.size) && r == 0)
             r = finish(inbox, share, letter);
         if (r != 0)
             return r;

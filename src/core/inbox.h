@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/sequence.h"
 #include "core/budget.h"
 #include "transport/transport.h"
 
@@ -34,10 +35,9 @@ void wpipe__letter_done(struct wpipe__letter *letter);
 /* All zero is an empty inbox. */
 struct wpipe__inbox {
     struct wpipe__buffer parts; /* of the message that is not whole yet */
-    uint64_t total;             /* its size, as announced; 0 when it was not */
-    uint64_t request;
+    struct wpipe__sequence order;
+    uint64_t request; /* of the message begun */
     uint32_t kind;
-    uint8_t begun;
     uint8_t bytes; /* set by the owner: no messages, every record is one */
 };
 

@@ -36,6 +36,15 @@ static int need_buffer(struct wpipe__native *n)
     return r;
 }
 
+/* Can we tell that a segment of the peer's has its pages, or trust that it has?
+ * If not, reading it could take memory from us. */
+static int may_share(const struct wpipe__native *n)
+{
+    uint32_t uid = n->link.peer.uid;
+
+    return uid == wpipe__os_uid() || uid == 0 || wpipe__os_counts_pages();
+}
+
 /* Both greetings are here: the terms, seen from this end. 0; < 0: broken. */
 static int agree(struct wpipe__native *n)
 {
@@ -58,7 +67,8 @@ static int agree(struct wpipe__native *n)
     t->silent_peer = them->direction == WPIPE_IN;
     t->max_in = us->max_message;
     t->max_out = them->max_message;
-    n->willing = (us->flags & them->flags & WPIPE__GREET_SHARED) != 0;
+    n->willing =
+        (us->flags & them->flags & WPIPE__GREET_SHARED) != 0 && may_share(n);
     if (need_buffer(n) < 0)
         return WPIPE_ELIMIT;
     n->window =
@@ -357,7 +367,7 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
     atomic_thread_fence(memory_order_seq_cst);
     /* or, when the peer leaves that out, makes it pass one now */
     if (atomic_load_explicit(&n->theirs->fenceless, memory_order_acquire) ||
-        (waits && n->theirs->features & WPIPE__FEATURE_BARRIER))
+        (waits && n->their_features & WPIPE__FEATURE_BARRIER))
         (void)wpipe__os_barrier();
     if (wpipe__in_shared(n))
         wpipe__native_ring_asleep(n);

@@ -196,6 +196,7 @@ static void inbox_bad_order_refused(void **state)
     expect_refused(MORE | TOTAL, 7, 0, "678", WPIPE_EPROTO);
     expect_refused(MORE | TOTAL, 9, 0, "678", WPIPE_EPROTO);
     expect_refused(MORE | TOTAL, 7, MORE, "678", WPIPE_EPROTO);
+    expect_refused(MORE | TOTAL, 4, 0, "", WPIPE_EPROTO);
     /* the words of a first record in a later one */
     expect_refused(MORE, 0, MORE | TOTAL, "6", WPIPE_EPROTO);
     expect_refused(MORE, 0, REQUEST, "6", WPIPE_EPROTO);
