@@ -184,12 +184,17 @@ enum wpipe_flags {
     WPIPE_TRUST_PEER = 4, /* read_begin: ring memory also from another user */
     WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
-    WPIPE_CONNECT_LATER = 32 /* client_open: do not wait for the first
+    WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first
                                  connection; a CONNECTED event tells of it */
+    WPIPE_WAIT_SIGNALS = 64   /* a wait returns WPIPE_EWOKEN when a signal
+                               handler ran on its thread while it slept */
 };
 
 /* options.spin_us: no spinning at all. */
 #define WPIPE_SPIN_OFF (-1)
+
+/* options.linger_ms: a close does not wait for anybody. */
+#define WPIPE_LINGER_OFF (-2)
 
 /* The most that options.threads may be. */
 #define WPIPE_THREADS_MAX 64
@@ -241,6 +246,9 @@ typedef struct wpipe_options {
     char *error_text; /* buffer of the caller's: one sentence about a
                                failure, always terminated */
     size_t error_text_size;
+    int linger_ms; /* server, client: how long a close may take to hand over
+                      what send accepted: 0 = 1000 ms, WPIPE_LINGER_OFF = none,
+                      WPIPE_FOREVER, or milliseconds */
     uint64_t reserved[6]; /* zero */
 } wpipe_options;
 

@@ -186,6 +186,10 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
         r = 0;
         if (take_wake(client))
             break;
+        if (client->loop.closing) {
+            r = WPIPE_ENOTCONN;
+            break;
+        }
         r = next_event(client, ret_event);
         if (r == 1)
             break;
@@ -281,6 +285,8 @@ static int do_call(struct call *call, wpipe_event *ret_answer, int timeout_ms)
     for (;;) {
         if (take_wake(call->c))
             return WPIPE_EWOKEN;
+        if (call->c->loop.closing)
+            return WPIPE_ENOTCONN;
         r = send_request(call);
         if (r < 0)
             return r;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/ring.h"
+#include "core/loop_end.h"
 
 enum {
     BURST = 32, /* messages before the next connection has its turn */
@@ -36,6 +37,7 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     loop->purse = &loop->budget;
     wpipe__list_init(&loop->hot);
     wpipe__list_init(&loop->notices);
+    wpipe__list_init(&loop->drains);
     if (options->spin_us > 0)
         loop->spin_ns = (uint32_t)options->spin_us * 1000u;
     r = wpipe__mutex_init(&loop->lock);
@@ -239,6 +241,7 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
     stop_polling(loop, conn);
     cool(loop, conn);
     wpipe__conn_end(conn, loop->purse, state, reason, error);
+    wpipe__loop_drained_end(loop, conn);
     conn->tell &= (uint8_t)~WPIPE__TELL_WRITABLE;
     wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
     loop->owner->ended(loop, conn);
@@ -299,7 +302,7 @@ int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
     uint32_t turn;
     int r;
 
-    if (link == NULL || conn->deaf)
+    if (link == NULL || conn->deaf || loop->closing)
         return WPIPE_ENOTCONN;
     turn = turn_of(link);
     r = wpipe__conn_send(conn, loop->purse, post, wish);

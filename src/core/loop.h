@@ -57,6 +57,7 @@ struct wpipe__loop {
     struct wpipe__list hot;
     unsigned hot_count;
     struct wpipe__list notices;
+    struct wpipe__list drains; /* threads in wpipe__loop_drain */
     struct wpipe__budget budget;
     struct wpipe__budget *purse; /* that one, or another loop's */
     uint64_t timer;      /* when the owner has something to do; never: ~0 */
@@ -76,7 +77,8 @@ struct wpipe__loop {
     uint8_t flagged; /* the flag is set */
     uint8_t watched; /* the poller was given to a foreign loop */
     uint8_t stopped;
-    uint8_t told; /* a socket has told of something since we last listened */
+    uint8_t closing; /* nothing is accepted any more */
+    uint8_t told;    /* a socket has told of something since we last listened */
     uint8_t woken;
     _Atomic int nudged;
     _Atomic int spinning;

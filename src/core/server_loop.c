@@ -19,13 +19,15 @@ static struct wpipe__lane *lane_of(struct wpipe__loop *loop)
 /* Clients that come, go or say nothing change when we have to look again. */
 static void set_timer(struct wpipe_server *s)
 {
-    s->lanes[0].loop.timer = wpipe__acceptor_until(&s->acceptor);
+    s->lanes[0].loop.timer =
+        s->shut ? UINT64_MAX : wpipe__acceptor_until(&s->acceptor);
 }
 
 /* A seat is free. On the first lane, whose lock is the acceptor's. */
 static void seat(struct wpipe_server *s)
 {
-    wpipe__acceptor_seat(&s->acceptor, UINT32_MAX);
+    if (!s->shut)
+        wpipe__acceptor_seat(&s->acceptor, UINT32_MAX);
     set_timer(s);
 }
 
@@ -39,7 +41,8 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
         return;
     }
     if (tag == WPIPE__TAG_ACCEPTOR || tag == WPIPE__TAG_TIMER) {
-        wpipe__acceptor_turn(&lane->server->acceptor, UINT32_MAX);
+        if (!lane->server->shut)
+            wpipe__acceptor_turn(&lane->server->acceptor, UINT32_MAX);
         set_timer(lane->server);
         return;
     }
@@ -54,7 +57,7 @@ static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
     struct wpipe_server *s = lane->server;
 
     atomic_fetch_sub_explicit(&lane->connected, 1, memory_order_relaxed);
-    wpipe__seats_give(s->acceptor.seats, conn->uid);
+    wpipe__seats_give(s->seats, conn->uid);
     if (lane->number == 0)
         seat(s);
     else
@@ -331,7 +334,7 @@ int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
         return r;
     do {
         r = 0;
-        if (loop->stopped)
+        if (loop->stopped || loop->closing)
             break;
         if (!own && is_served(lane)) {
             r = WPIPE_ESTATE;
