@@ -17,8 +17,8 @@
 
 enum {
     AT_A_TIME = 4,
-    BOUND_MS = 1000 * SUPPORT_LIMIT_FACTOR,    /* how late an end may be told */
-    DEADLINE_MS = 300 * SUPPORT_LIMIT_FACTOR,  /* of waits that nothing ends */
+    BOUND_MS = 1000 * SUPPORT_LIMIT_FACTOR, /* how late an end may be told */
+    DEADLINE_MS = MATRIX_DEADLINE_MS,
     FAR_OFF_MS = 20000 * SUPPORT_LIMIT_FACTOR, /* of those that the fate ends */
     CELL_LIMIT_S = 12 * SUPPORT_LIMIT_FACTOR,  /* for one that hangs */
     EARLY_MS = 2                               /* clocks are rounded */
@@ -60,7 +60,7 @@ static void *run_attempt(void *argument)
 {
     struct attempt *a = argument;
     const uint64_t one = 1;
-    int timeout = a->right.when == AT_DEADLINE ? DEADLINE_MS : FAR_OFF_MS;
+    int timeout = a->right.code == WPIPE_ETIMEDOUT ? DEADLINE_MS : FAR_OFF_MS;
 
     a->from = support_now_ms();
     a->result = object_call(a->object, a->op, timeout, &a->event);
@@ -138,7 +138,8 @@ static void attempt_still_waits(const struct attempt *a)
 
 static bool needs_full(enum operation op)
 {
-    return op == OP_WRITE || op == OP_SEND_WAIT || op == OP_ZERO_COPY;
+    return op == OP_WRITE || op == OP_SEND_WAIT || op == OP_ZERO_COPY ||
+           op == OP_DISCONNECT;
 }
 
 static void prepare(struct object *o)
@@ -149,7 +150,7 @@ static void prepare(struct object *o)
 
     if (needs_full(op) || needs_full(other))
         object_fill(o);
-    else if (op == OP_DRAIN || other == OP_DRAIN || op == OP_DISCONNECT)
+    else if (op == OP_DRAIN || other == OP_DRAIN)
         object_send_some(o);
 }
 
@@ -174,7 +175,8 @@ static void check_afterwards(struct object *o, const struct attempt *a)
         r = object_call(o, o->cell.op, FAR_OFF_MS, &event);
         if (r != a->right.code)
             cell_fails(&o->cell, "told again it is %s", result_name(r));
-    } else if (!o->stream && o->cell.op != OP_READ && a->right.reason >= 0) {
+    } else if (!o->stream && o->cell.op != OP_READ && a->right.type == 0 &&
+               a->right.reason >= 0) {
         r = object_call(o, OP_READ, FAR_OFF_MS, &event);
         if (r != 1 || event.type != WPIPE_EVENT_DISCONNECTED ||
             event.reason != a->right.reason)

@@ -16,8 +16,6 @@
 #include <pthread.h>
 #include <windpipe.h>
 
-#include "matrix_shim.h"
-
 /* ---- the columns --------------------------------------------------------- */
 
 enum operation {
@@ -102,12 +100,15 @@ const char *matrix_left_out(const struct cell *cell);
 const char *matrix_call(enum operation op);
 void matrix_name(const struct cell *cell, char *text, size_t size);
 
+/* Of waits that nothing ends; also options.linger_ms. */
+#define MATRIX_DEADLINE_MS (300 * SUPPORT_LIMIT_FACTOR)
+
 /* ---- what is right ------------------------------------------------------- */
 
 enum when {
     AT_ONCE,     /* the call does not wait at all */
     AT_EVENT,    /* when the fate strikes */
-    AT_DEADLINE, /* when its own time is over */
+    AT_DEADLINE, /* when its time is over */
 };
 
 struct right {

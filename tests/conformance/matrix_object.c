@@ -297,6 +297,8 @@ static int64_t wait_for_handler(struct object *o, wpipe_event *ret_event,
 static int64_t call_server(struct object *o, enum operation op, int timeout_ms,
                            wpipe_event *ret_event)
 {
+    int r;
+
     switch (op) {
     case OP_READ:
         if (has_lanes(o))
@@ -308,7 +310,8 @@ static int64_t call_server(struct object *o, enum operation op, int timeout_ms,
     case OP_DRAIN:
         return wpipe_server_drain(o->server, o->id, timeout_ms);
     default:
-        return wpipe_server_disconnect(o->server, o->id);
+        r = wpipe_server_disconnect(o->server, o->id);
+        return r < 0 ? r : call_server(o, OP_READ, timeout_ms, ret_event);
     }
 }
 

@@ -58,6 +58,7 @@ wpipe_options matrix_options(const struct cell *cell)
     o.buffer_in = 65536;
     o.buffer_out = 65536;
     o.queue_limit = 65536;
+    o.linger_ms = MATRIX_DEADLINE_MS;
     o.foreign = is_foreign(cell) ? WPIPE_FOREIGN_ONLY : WPIPE_FOREIGN_DEFAULT;
     o.framing = cell->way == WAY_LE32 ? WPIPE_FRAMING_LE32 : WPIPE_FRAMING_RAW;
     return o;

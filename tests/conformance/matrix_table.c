@@ -154,6 +154,25 @@ static struct right stream_disconnect(const struct cell *c)
     return right;
 }
 
+/*
+ * wpipe_server_disconnect does not wait: the call here is that, and then a wait
+ * for the event. The queue is full and the client does not read, so the end
+ * comes with the fate, also by a kick, or else when options.linger_ms is over.
+ * Which reason the first has the header leaves open.
+ */
+static struct right server_disconnect(const struct cell *c, enum operation op)
+{
+    struct right right = by_event(WPIPE_EVENT_DISCONNECTED, -1);
+
+    if (op == OP_DRAIN)
+        right = at_end(WPIPE_ENOTCONN, -1);
+    if (c->fate == FATE_STOPPED || c->fate == FATE_HALF_CLOSED) {
+        right.when = AT_DEADLINE;
+        right.reason = op == OP_DRAIN ? -1 : WPIPE_REASON_CLOSED;
+    }
+    return right;
+}
+
 struct right matrix_right(const struct cell *c, enum operation op)
 {
     const struct end *end = end_of(c);
@@ -163,6 +182,8 @@ struct right matrix_right(const struct cell *c, enum operation op)
         return no_calls; /* byte streams have no ids of calls */
     if (op == OP_DISCONNECT && is_stream(c))
         return stream_disconnect(c);
+    if (c->op == OP_DISCONNECT)
+        return server_disconnect(c, op);
     if (c->fate == FATE_STOPPED)
         return at_deadline();
     if (c->fate == FATE_HALF_CLOSED)
@@ -179,6 +200,7 @@ enum operation matrix_companion(const struct cell *c)
 {
     if (c->op == OP_READ)
         return is_stream(c) ? OP_WRITE : OP_SEND_WAIT;
-    /* with a full queue a call could not even begin */
-    return c->op == OP_CALL ? OP_DRAIN : OP_READ;
+    /* with a full queue a call could not even begin; who disconnects a client
+     * waits for its event */
+    return c->op == OP_CALL || c->op == OP_DISCONNECT ? OP_DRAIN : OP_READ;
 }
