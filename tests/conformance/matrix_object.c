@@ -152,7 +152,17 @@ static void meet(struct object *o, struct meeting *m)
 
 /* ---- talking ------------------------------------------------------------- */
 
-/* As read of bytes: a write that does not wait. */
+static int64_t write_in_place(struct object *o, int timeout_ms)
+{
+    void *data;
+    int r = wpipe_write_begin(o->stream, FILL_SIZE, &data, timeout_ms);
+
+    if (r < 0)
+        return r;
+    memset(data, 0, FILL_SIZE);
+    return wpipe_write_commit(o->stream, FILL_SIZE, 0);
+}
+
 static int64_t send_now(struct object *o, const void *data, size_t size)
 {
     if (o->stream)
@@ -225,8 +235,9 @@ void object_fill(struct object *o)
     int64_t r;
 
     do
-        r = send_now(o, filling, sizeof filling);
-    while (r == 0 || r == FILL_SIZE || (r > 0 && o->cell.way == WAY_RAW));
+        r = o->cell.op == OP_ZERO_COPY ? write_in_place(o, 0)
+                                       : send_now(o, filling, FILL_SIZE);
+    while (r >= 0);
     if (r != (o->stream ? WPIPE_ETIMEDOUT : WPIPE_EAGAIN))
         fail_msg("filling gave %s", wpipe_error_name((int)r));
 }
@@ -240,8 +251,6 @@ void object_send_some(struct object *o)
 static int64_t call_stream(struct object *o, enum operation op, int timeout_ms)
 {
     uint8_t buf[FILL_SIZE];
-    void *data;
-    int r;
 
     switch (op) {
     case OP_READ:
@@ -254,11 +263,7 @@ static int64_t call_stream(struct object *o, enum operation op, int timeout_ms)
         return wpipe_transact(o->stream, "question", 8, buf, sizeof buf,
                               timeout_ms);
     case OP_ZERO_COPY:
-        r = wpipe_write_begin(o->stream, FILL_SIZE, &data, timeout_ms);
-        if (r < 0)
-            return r;
-        memset(data, 0, FILL_SIZE);
-        return wpipe_write_commit(o->stream, FILL_SIZE, 0);
+        return write_in_place(o, timeout_ms);
     default:
         return wpipe_disconnect(o->stream);
     }

@@ -283,6 +283,15 @@ static void meet_fate(struct peer *p)
     }
 }
 
+/* Quietly, when the cell has ended. */
+static void await_word(int events)
+{
+    uint32_t value;
+
+    if (recv(events, &value, sizeof value, 0) != sizeof value)
+        _exit(0);
+}
+
 static int be_peer(int events, void *argument)
 {
     const struct meeting *m = argument;
@@ -300,10 +309,10 @@ static int be_peer(int events, void *argument)
     for (int i = 0; i < matrix_extra(&m->cell); i++)
         say(&p);
     event_send(events, EVENT_IDLE);
-    event_expect(events, EVENT_STRIKE);
+    await_word(events);
     meet_fate(&p);
     event_send(events, EVENT_STRUCK);
-    (void)event_wait(events); /* until it is killed: its descriptors stay */
+    await_word(events); /* until it is killed: its descriptors stay */
     return 0;
 }
 
