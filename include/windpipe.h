@@ -171,8 +171,9 @@ WPIPE_API int wpipe_server_drain(wpipe_server *server, wpipe_id who,
 
 /*
  * End one client's connection in good order. Nothing more is sent to it or
- * taken from it; what is queued for it is handed over as it reads, for at most
- * options.linger_ms, and then it sees the end: WPIPE_EOF, or CLOSED. Its
+ * taken from it. It may read what was sent; when it has, or is gone, or has
+ * read nothing for options.linger_ms, it sees the end: WPIPE_EOF, or CLOSED;
+ * or, if something queued had to be thrown away, as in wpipe_server_close. Its
  * DISCONNECTED event (reason CLOSED, and what it had not read) follows.
  *
  * Returns 0. Errors: WPIPE_ENOTCONN (gone, or being ended), WPIPE_EINVAL.

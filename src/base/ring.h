@@ -38,8 +38,10 @@ _Static_assert(sizeof(_Atomic uint32_t) == 4, "shared layout");
 /* control.state */
 enum {
     WPIPE__STATE_OPEN = 0,
-    WPIPE__STATE_CLOSED = 1,      /* closed in good order */
-    WPIPE__STATE_DISCONNECTED = 2 /* closed, and unread data is void */
+    WPIPE__STATE_CLOSED = 1,       /* closed in good order */
+    WPIPE__STATE_DISCONNECTED = 2, /* closed, and unread data is void */
+    WPIPE__STATE_DROPPED = 3 /* closed, and after what is there something that
+                                was accepted for the peer was thrown away */
 };
 
 /* control.want: (epoch << 8) | mask of what the owner sleeps for */

@@ -57,6 +57,11 @@ static int take_options(struct wpipe_client *c, const char *name,
     return wpipe__connect_name(name, &c->options, c->name);
 }
 
+static void memory_freed(struct wpipe__budget *budget)
+{
+    wpipe__loop_nudge(wpipe__container_of(budget, struct wpipe__loop, budget));
+}
+
 int wpipe_client_open(wpipe_client **ret, const char *name,
                       const wpipe_options *options)
 {
@@ -88,6 +93,7 @@ int wpipe_client_open(wpipe_client **ret, const char *name,
                                wpipe__os_error_text());
         goto fail;
     }
+    c->loop.budget.freed = memory_freed;
     if (o.flags & WPIPE_CONNECT_LATER)
         connect_later(c);
     else
@@ -172,6 +178,7 @@ void wpipe_client_close(wpipe_client *client)
                   &lost);
     else if (client->loop.generation != 0)
         close_forked(client);
+    client->loop.budget.freed = NULL;
     wpipe__conn_free(client->conn, &client->loop.budget);
     wpipe__client_drop_kept(client);
     wpipe__letter_done(&client->letter);

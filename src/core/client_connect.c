@@ -309,6 +309,8 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
 {
     struct wpipe_client *c = client_of(loop);
 
+    if (tag == WPIPE__TAG_FLAG)
+        wpipe__loop_feed(loop);
     if (tag == WPIPE__TAG_GREETING) {
         go_on_greeting(c);
         go_on_hearing(c);

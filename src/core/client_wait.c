@@ -265,8 +265,9 @@ static int send_request(struct call *call)
     struct wpipe__conn *conn = call->c->conn;
     int r;
 
-    if (conn == NULL || conn->link == NULL || conn->id != call->id)
-        return WPIPE_ENOTCONN;
+    if (conn == NULL || conn->link == NULL || conn->id != call->id ||
+        conn->finished)
+        return WPIPE_ENOTCONN; /* nor will an answer come any more */
     if (call->sent)
         return 0;
     r = wpipe__loop_send(&call->c->loop, conn, &call->post, 0);

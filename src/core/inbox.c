@@ -19,31 +19,6 @@ enum {
 
 #define KINDS (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)
 
-int wpipe__budget_take(struct wpipe__budget *budget, uint64_t n)
-{
-    uint64_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
-
-    do
-        if (used > budget->limit || n > budget->limit - used)
-            return WPIPE_ENOMEM;
-    while (!atomic_compare_exchange_weak_explicit(
-        &budget->used, &used, used + n, memory_order_relaxed,
-        memory_order_relaxed));
-    return 0;
-}
-
-void wpipe__budget_give(struct wpipe__budget *budget, uint64_t n)
-{
-    uint64_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
-
-    if (n == 0)
-        return;
-    while (!atomic_compare_exchange_weak_explicit(
-        &budget->used, &used, used - wpipe__min_u64(n, used),
-        memory_order_relaxed, memory_order_relaxed))
-        ;
-}
-
 /* ---- letters ------------------------------------------------------------ */
 
 const void *wpipe__letter_data(const struct wpipe__letter *letter)
@@ -108,16 +83,17 @@ static int check_record(const struct wpipe__inbox *inbox,
     return 0;
 }
 
-static int add_part(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+static int add_part(struct wpipe__inbox *inbox,
+                    const struct wpipe__share *share,
                     const struct wpipe__record *record)
 {
-    int r = wpipe__budget_take(budget, record->size);
+    int r = wpipe__share_take(share, record->size);
 
     if (r < 0)
         return r;
     r = wpipe__buffer_append(&inbox->parts, record->data, record->size);
     if (r < 0) {
-        wpipe__budget_give(budget, record->size);
+        wpipe__share_give(share, record->size);
         return r;
     }
     if (inbox->begun)
@@ -130,14 +106,14 @@ static int add_part(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
 }
 
 /* The last fragment is in: hand the gathered bytes over as they lie. */
-static int finish(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+static int finish(struct wpipe__inbox *inbox, const struct wpipe__share *share,
                   struct wpipe__letter *letter)
 {
     uint64_t size = wpipe__buffer_size(&inbox->parts);
 
     if (inbox->total != 0 && size != inbox->total)
         return WPIPE_EPROTO;
-    wpipe__budget_give(budget, size);
+    wpipe__share_give(share, size);
     wpipe__buffer_done(&letter->body);
     letter->body = inbox->parts;
     letter->kind = inbox->kind;
@@ -147,15 +123,17 @@ static int finish(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
     return 1;
 }
 
-void wpipe__inbox_done(struct wpipe__inbox *inbox, struct wpipe__budget *budget)
+void wpipe__inbox_done(struct wpipe__inbox *inbox,
+                       const struct wpipe__share *share)
 {
-    wpipe__budget_give(budget, wpipe__buffer_size(&inbox->parts));
+    wpipe__share_give(share, wpipe__buffer_size(&inbox->parts));
     wpipe__buffer_done(&inbox->parts);
     inbox->begun = 0;
 }
 
 /* Copy one record: 1 when a message is whole, 0, < 0. The caller takes it. */
-static int add_record(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+static int add_record(struct wpipe__inbox *inbox,
+                      const struct wpipe__share *share,
                       const struct wpipe__record *record,
                       struct wpipe__letter *letter)
 {
@@ -172,7 +150,7 @@ static int add_record(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
         r = letter_fill(letter, record);
         return r < 0 ? r : 1;
     }
-    return add_part(inbox, budget, record);
+    return add_part(inbox, share, record);
 }
 
 /* Records of a byte pipe have no order to keep, and no limit but the ring. */
@@ -204,7 +182,7 @@ static int fetch(struct wpipe__link *link, struct wpipe__letter *letter)
 }
 
 int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
-                      struct wpipe__budget *budget,
+                      const struct wpipe__share *share,
                       struct wpipe__letter *letter)
 {
     struct wpipe__record record;
@@ -219,18 +197,18 @@ int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
             return r;
         if (record.flags & WPIPE__RECORD_ABORT) {
             /* withdrawn; when it was never begun nobody needs to know */
-            wpipe__inbox_done(inbox, budget);
+            wpipe__inbox_done(inbox, share);
             link->transport->take(link, &record, 0, 1);
             continue;
         }
         r = judge(inbox, link, &record);
         if (r == 0)
-            r = add_record(inbox, budget, &record, letter);
+            r = add_record(inbox, share, &record, letter);
         if (r < 0)
             return r;
         link->transport->take(link, &record, record.size, 1);
         if (r == 0 && inbox->begun && !(record.flags & WPIPE__RECORD_MORE))
-            r = finish(inbox, budget, letter);
+            r = finish(inbox, share, letter);
         if (r != 0)
             return r;
     }

@@ -122,7 +122,87 @@ void wpipe__loop_drained_end(struct wpipe__loop *loop,
 
 void wpipe__loop_close(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    wpipe__loop_end(loop, conn, WPIPE__STATE_CLOSED, WPIPE_REASON_CLOSED, 0);
+    if (conn->link == NULL)
+        return;
+    wpipe__loop_end(loop, conn,
+                    wpipe__conn_keeps(conn) ? WPIPE__STATE_DROPPED
+                                            : WPIPE__STATE_CLOSED,
+                    WPIPE_REASON_CLOSED, 0);
+}
+
+/* When to look at it again: what gives no sign is asked now and then, less
+ * often the longer it takes. */
+static uint64_t look_at(const struct wpipe__conn *conn, uint64_t now)
+{
+    struct wpipe__link *link = conn->link;
+    uint64_t since = now - wpipe__min_u64(now, conn->leave_since);
+    uint64_t soon = now + LOOK_MS * UINT64_C(1000000) + since / 8;
+
+    return link->transport->interest(link) & WPIPE__INTEREST_SOON
+               ? wpipe__min_u64(soon, conn->leave_by)
+               : conn->leave_by;
+}
+
+int wpipe__loop_disconnect(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                           int linger_ms)
+{
+    if (conn->link == NULL || conn->closing || loop->closing)
+        return WPIPE_ENOTCONN;
+    (void)wpipe__conn_flush(conn, loop->purse);
+    if (linger_ms == 0 ||
+        wpipe__loop_reached(loop, conn, WPIPE__UNTIL_READ) != 0) {
+        wpipe__loop_close(loop, conn);
+        return 0;
+    }
+    wpipe__loop_set_aside(loop, conn);
+    loop->linger_ms = linger_ms;
+    conn->leave_since = wpipe__os_now();
+    conn->leave_by = wpipe__os_deadline(linger_ms);
+    conn->leave_left = wpipe__conn_unread(conn);
+    loop->leave_at =
+        wpipe__min_u64(loop->leave_at, look_at(conn, conn->leave_since));
+    wpipe__loop_drainer(loop, conn, 1);
+    wpipe__loop_heat(loop, conn);
+    wpipe__loop_attend(loop);
+    return 0;
+}
+
+/* Its time is over, and it has read nothing in it. */
+static int has_stalled(const struct wpipe__loop *loop, struct wpipe__conn *conn,
+                       uint64_t now)
+{
+    uint64_t left;
+
+    if (now < conn->leave_by)
+        return 0;
+    left = wpipe__conn_unread(conn);
+    if (left >= conn->leave_left)
+        return 1;
+    conn->leave_left = left;
+    conn->leave_by = wpipe__os_deadline(loop->linger_ms);
+    return 0;
+}
+
+void wpipe__loop_see_off(struct wpipe__loop *loop)
+{
+    struct wpipe__list *node = wpipe__list_first(&loop->leaving);
+    uint64_t now = wpipe__os_now();
+
+    if (now < loop->leave_at)
+        return;
+    loop->leave_at = UINT64_MAX;
+    while (node != NULL) {
+        struct wpipe__conn *conn =
+            wpipe__container_of(node, struct wpipe__conn, aside);
+
+        node = wpipe__list_next(&loop->leaving, node);
+        (void)wpipe__conn_flush(conn, loop->purse);
+        if (has_stalled(loop, conn, now) ||
+            wpipe__loop_reached(loop, conn, WPIPE__UNTIL_READ) != 0)
+            wpipe__loop_close(loop, conn);
+        else
+            loop->leave_at = wpipe__min_u64(loop->leave_at, look_at(conn, now));
+    }
 }
 
 void wpipe__lost_add(wpipe_lost *lost, const struct wpipe__conn *conn)

@@ -28,6 +28,13 @@ int wpipe__loop_drain(struct wpipe__loop *loop, struct wpipe__conn *conn,
 void wpipe__loop_drained_end(struct wpipe__loop *loop,
                              const struct wpipe__conn *conn);
 
+/* Nothing more is accepted for it; it ends once all is read, or nothing is for
+ * `linger_ms`. 0; WPIPE_ENOTCONN. The owner sets its timer after this. */
+int wpipe__loop_disconnect(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                           int linger_ms);
+/* The owner's timer: loop.leave_at is over, maybe. */
+void wpipe__loop_see_off(struct wpipe__loop *loop);
+
 /* End it: CLOSED, or LOST if something that was accepted is still here. */
 void wpipe__loop_close(struct wpipe__loop *loop, struct wpipe__conn *conn);
 

@@ -42,6 +42,7 @@ static int open_lanes(struct wpipe_server *s)
         lane->number = i;
         r = wpipe__loop_init(&lane->loop, &wpipe__server_loop_owner,
                              &s->options);
+        lane->loop.budget.freed = wpipe__server_freed;
         lane->loop.purse = &s->lanes[0].loop.budget;
     }
     if (r < 0)
@@ -54,6 +55,7 @@ static void close_lanes(struct wpipe_server *s)
 {
     unsigned i;
 
+    s->lanes[0].loop.budget.freed = NULL; /* nobody waits for it any more */
     for (i = 0; i < s->lane_count; i++) {
         struct wpipe__lane *lane = &s->lanes[i];
         struct wpipe__conn *conn;

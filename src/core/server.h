@@ -87,6 +87,9 @@ int wpipe__server_end(struct wpipe_server *s, int timeout_ms,
 /* Is this one of the threads of wpipe_server_start? */
 int wpipe__server_own_thread(const struct wpipe_server *s);
 
+/* When the lane has something to do next may have changed. Locked. */
+void wpipe__lane_set_timer(struct wpipe__lane *lane);
+
 /* Clients of all lanes. */
 size_t wpipe__server_connected(const struct wpipe_server *s);
 
@@ -94,6 +97,9 @@ size_t wpipe__server_connected(const struct wpipe_server *s);
  * wpipe_server_start. */
 int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
                      int timeout_ms, int own);
+
+/* The budget's hook. */
+void wpipe__server_freed(struct wpipe__budget *budget);
 
 /* The hooks of the loop and of the acceptor. */
 extern const struct wpipe__loop_owner wpipe__server_loop_owner;

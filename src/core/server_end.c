@@ -72,12 +72,10 @@ int wpipe_server_disconnect(wpipe_server *server, wpipe_id who)
     if (r < 0)
         return r;
     conn = wpipe__lane_client(lane, who);
-    if (conn == NULL) {
-        r = WPIPE_ENOTCONN;
-    } else {
-        (void)wpipe__conn_flush(conn, lane->loop.purse);
-        wpipe__loop_close(&lane->loop, conn);
-    }
+    r = conn == NULL ? WPIPE_ENOTCONN
+                     : wpipe__loop_disconnect(&lane->loop, conn,
+                                              server->options.linger_ms);
+    wpipe__lane_set_timer(lane);
     wpipe__loop_unlock(&lane->loop);
     return r;
 }

@@ -36,6 +36,9 @@ struct wpipe__foreign {
     int in_message; /* we have put a part of one */
     int finish;     /* FIN: shut down once `pending` is gone */
     int left;
+    int reset;        /* the peer closed with something of ours unread */
+    size_t last_size; /* payload of the last put, and framing behind it */
+    size_t last_after;
     _Atomic int asks; /* somebody waits to be read: look now and then */
     uint8_t *scratch;
     struct wpipe__buffer pending;

@@ -80,6 +80,7 @@ struct outgoing {
     wpipe_piece pieces[PIECES_MAX + 2];
     int count;
     size_t size;
+    size_t behind; /* bytes of framing at the end */
     uint8_t before[WPIPE__FRAMING_OWN_HEADER];
     uint8_t after[WPIPE__FRAMING_OWN_HEADER];
 };
@@ -152,6 +153,7 @@ static int compose(struct wpipe__foreign *f, const struct wpipe__parcel *p,
         return WPIPE_ENOTSUP; /* calls have ids, byte streams have not */
     o->count = 0;
     o->size = 0;
+    o->behind = 0;
     if (!f->in_message) {
         if ((r->flags & (WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL)) ==
                 WPIPE__RECORD_MORE &&
@@ -176,8 +178,10 @@ static int compose(struct wpipe__foreign *f, const struct wpipe__parcel *p,
         return n;
     if (!(r->flags & WPIPE__RECORD_MORE)) {
         n = wpipe__framing_after(f->framing, o->after);
-        if (n > 0)
+        if (n > 0) {
             append_piece(o, o->after, (size_t)n);
+            o->behind = (size_t)n;
+        }
     }
     return 0;
 }
@@ -233,6 +237,8 @@ int wpipe__foreign_put(struct wpipe__foreign *f,
             wpipe__foreign_break(f, r, NULL); /* half a record is on its way */
             return r;
         }
+        f->last_size = parcel->record.size;
+        f->last_after = o.behind;
     }
     f->in_message = (parcel->record.flags & WPIPE__RECORD_MORE) != 0;
     return 1;

@@ -326,6 +326,14 @@ static int native_gone(struct wpipe__link *link)
     return wpipe__native_end(wpipe__native(link), 1);
 }
 
+static int native_dropped(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    return atomic_load_explicit(&n->theirs->state, memory_order_acquire) ==
+           WPIPE__STATE_DROPPED;
+}
+
 static unsigned native_interest(struct wpipe__link *link)
 {
     (void)link;
@@ -422,7 +430,7 @@ static void native_leave(struct wpipe__link *link, uint32_t state)
     n->left = 1;
     /* who closes frees next; the peer knows, and our copies in forked children
      * do not matter to it */
-    if (!gone && !(told && state == WPIPE__STATE_CLOSED))
+    if (!gone && !(told && state != WPIPE__STATE_DISCONNECTED))
         wpipe__os_shutdown(link->socket);
     wpipe__link_notify(link);
     wpipe__mutex_unlock(&link->lock);
@@ -475,6 +483,7 @@ static const struct wpipe__transport native_transport = {
     .drained = wpipe__native_drained,
     .unread = native_unread,
     .gone = native_gone,
+    .dropped = native_dropped,
     .interest = native_interest,
     .pump = native_pump,
     .woke = wpipe__native_woke,

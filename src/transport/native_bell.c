@@ -29,6 +29,8 @@ int wpipe__native_end(struct wpipe__native *n, int writer)
         return WPIPE_EDISCONNECTED;
     if (state == WPIPE__STATE_CLOSED)
         return writer ? WPIPE_EPIPE : WPIPE_EOF;
+    if (state == WPIPE__STATE_DROPPED)
+        return writer ? WPIPE_EPIPE : WPIPE_EDISCONNECTED;
     if (state != WPIPE__STATE_OPEN) {
         /* a word that there is not; whatever it says next, it has lied */
         atomic_compare_exchange_strong(&n->over, &over, WPIPE_EPROTO);

@@ -278,7 +278,7 @@ static void nothing_may_follow_fin(void **state)
 
 static void state_that_is_none_is_eproto(void **state)
 {
-    static const uint64_t values[] = { 0, 3, 256, UINT64_MAX };
+    static const uint64_t values[] = { 0, 4, 256, UINT64_MAX };
 
     (void)state;
     for (int i = 0; i < 8; i++) {

@@ -60,7 +60,7 @@ static void tail_that_cannot_be_is_eproto(void **state)
 
 static void state_word_that_is_none_is_eproto(void **state)
 {
-    static const uint32_t lies[] = { 3, 4, 255, UINT32_MAX };
+    static const uint32_t lies[] = { 4, 5, 255, UINT32_MAX };
 
     (void)state;
     for (size_t i = 0; i < 8; i++) {
