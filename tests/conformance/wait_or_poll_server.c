@@ -76,9 +76,11 @@ static void call(wpipe_client *client)
     assert_int_equal(answer.size, 4);
 }
 
-/* It does not read until the server cannot send any more. */
+/* It does not read until the server cannot send any more. Nothing is queued by
+ * then, as no call would move it on meanwhile. */
 static void be_pushed(struct run *run, wpipe_client *client)
 {
+    assert_int_equal(wpipe_client_drain(client, SUPPORT_WAIT_MS), 0);
     send_text(client, "push");
     run_await(run);
     read_until(client, WPIPE_EVENT_MESSAGE, "done");
