@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The row of the table of ends for a transaction without an answer: see matrix.h.
+ * The row of the table of ends for a transaction without an answer: see
+ * matrix.h.
  */
 #include "matrix.h"
 

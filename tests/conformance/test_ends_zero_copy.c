@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The row of the table of ends for write_begin with a full buffer: see matrix.h.
+ * The row of the table of ends for write_begin with a full buffer: see
+ * matrix.h.
  */
 #include "matrix.h"
 
