@@ -13,7 +13,7 @@
 
 enum {
     SEEDS = 40,
-    BUDGET_MS = 12000 * SUPPORT_LIMIT_FACTOR
+    BUDGET_MS = 6000 * SUPPORT_LIMIT_FACTOR
 };
 
 uint64_t run_random(struct run *run, uint64_t below)
@@ -90,6 +90,10 @@ static void run_once(struct run *run, void (*what)(struct run *), uint64_t seed,
            polls ? "polled" : "waited");
     what(run);
     printf("\n");
+    for (int i = 0; i < run->dead; i++) {
+        wpipe_client_close(run->dead_clients[i]);
+        wpipe_stream_close(run->dead_streams[i]);
+    }
     close(run->signal);
 }
 

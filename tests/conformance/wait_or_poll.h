@@ -30,6 +30,9 @@ struct run {
     int connected;
     int disconnected;
     wpipe_id ids[CONNECTIONS_MAX];
+    wpipe_client *dead_clients[CONNECTIONS_MAX];
+    wpipe_stream *dead_streams[CONNECTIONS_MAX];
+    int dead;
     char traces[CONNECTIONS_MAX][TRACE_SIZE];
 };
 
@@ -51,8 +54,9 @@ void run_server(struct run *run);
 void run_client(struct run *run);
 void run_stream(struct run *run);
 
-/* A death: the socket is gone without a word. */
-void run_kill_client(wpipe_client *client);
-void run_kill_stream(wpipe_stream *stream);
+/* A death: the socket is gone without a word. The rest of the object stays
+ * until the run is over: its close would be such a word. */
+void run_kill_client(struct run *run, wpipe_client *client);
+void run_kill_stream(struct run *run, wpipe_stream *stream);
 
 #endif

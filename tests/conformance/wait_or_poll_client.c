@@ -51,7 +51,7 @@ static unsigned talk_and_end(struct run *run, wpipe_stream *stream,
     if (end == 3)
         assert_int_equal(wpipe_disconnect(stream), 0);
     if (end == 1)
-        run_kill_stream(stream);
+        run_kill_stream(run, stream);
     else
         wpipe_stream_close(stream);
     return end;

@@ -19,16 +19,16 @@ enum {
     PUSHED = 4000
 };
 
-void run_kill_client(wpipe_client *client)
+void run_kill_client(struct run *run, wpipe_client *client)
 {
     assert_int_equal(shutdown(client->conn->link->socket, SHUT_RDWR), 0);
-    wpipe_client_close(client);
+    run->dead_clients[run->dead++] = client;
 }
 
-void run_kill_stream(wpipe_stream *stream)
+void run_kill_stream(struct run *run, wpipe_stream *stream)
 {
     assert_int_equal(shutdown(stream->link->socket, SHUT_RDWR), 0);
-    wpipe_stream_close(stream);
+    run->dead_streams[run->dead++] = stream;
 }
 
 static wpipe_options random_options(struct run *run)
@@ -136,7 +136,7 @@ static wpipe_client *client_step(struct run *run, wpipe_client *client,
         return NULL;
     case 6:
         assert_int_equal(wpipe_client_drain(client, SUPPORT_WAIT_MS), 0);
-        run_kill_client(client);
+        run_kill_client(run, client);
         return NULL;
     default:
         wpipe_client_close(client);
