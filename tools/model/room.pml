@@ -98,7 +98,9 @@ inline harvest()
 #ifdef DEATH_FOR_LEADER
         alone = dead;
 #else
+#ifndef DEATH_NOT_KEPT
         hung_up = dead;
+#endif
 #endif
         news = 1
     :: else
@@ -202,24 +204,31 @@ proctype waiter(byte i)
             waiters++;
             users = users | (1 << i);
 #ifdef LATE_BASE
-            base = wakes;
+            base = told;
 #endif
             leave()
         };
 round:
+#ifndef TURN_NOTED_LATE
         stale[i] = 0; /* note the turn */
+#endif
         atomic { enter(); publish(); leave() };
         /* ARMED */
+#ifndef NO_SECOND_LOOK
         if
         :: ready(i) || alone -> goto out
         :: else
         fi;
+#endif
         woken();
         if
         :: seen -> goto out
         :: expired[i] -> goto out
         :: else
         fi;
+#ifdef TURN_NOTED_LATE
+        stale[i] = 0;
+#endif
         atomic {
             enter();
 #ifndef LATE_FLAG
@@ -244,7 +253,14 @@ round:
         /* LEADING */
 end_lead:
         bell || dead || flag || expired[i];
-        atomic { enter(); leading = 0; leaders--; flag = 0 };
+        atomic {
+            enter();
+            leading = 0;
+#if !defined(FLAG_KEPT) && !defined(FLAG_CLEARED_LATE)
+            flag = 0;
+#endif
+            leaders--
+        };
         atomic {
 #ifdef LEADER_TIMES_OUT_SILENTLY
             if
@@ -268,6 +284,9 @@ end_lead:
 #endif
             leave()
         };
+#ifdef FLAG_CLEARED_LATE
+        flag = 0;
+#endif
         goto round;
 follow: /* FOLLOWING */
         atomic {
