@@ -13,20 +13,21 @@ enum {
     /* Others had the core for so long: a spin or yield has cost more than a
      * sleep would have. */
     LOST_NS = 1000000,
-    ASK_NS = 20000,   /* of spinning, before it asks who wants the core */
-    ASK_WAITS = 128,  /* waits that end at once, before it asks */
-    CROWD_WAITS = 16, /* the same where others wait awake, too */
-    TAKEN_NS = 1500,  /* a yield that took this long: another ran */
+    ASK_NS = 20000,      /* of spinning, before it asks who wants the core */
+    CROWD_ASK_NS = 2000, /* the same where others wait awake, too */
+    ASK_WAITS = 128,     /* waits that end at once, before it asks */
+    CROWD_WAITS = 16,    /* the same where others wait awake, too */
+    TAKEN_NS = 1500,     /* a yield that took this long: another ran */
 
     YIELDS = 2,
     CROWD_YIELDS = 64,
     YIELDING_NS = 10000000, /* all yields of one wait: what only the socket
                                tells, such as a death, is not seen meanwhile */
 
-    VAIN_MOST = 16,  /* waits skipped after awaking to no purpose */
-    LOST_LEAST = 64, /* and after losing the core */
+    VAIN_MOST = 16,         /* waits skipped after awaking to no purpose */
+    LOST_NS_A_WAIT = 16000, /* and one for so much time lost */
     LOST_MOST = 1 << 16,
-    LOST_FACTOR = 8
+    LOST_FACTOR = 4 /* times what was skipped for the last loss */
 };
 
 static uint32_t load(_Atomic uint32_t *word)
@@ -41,15 +42,17 @@ static void store(_Atomic uint32_t *word, uint32_t value)
 
 /* ---- what it was worth -------------------------------------------------- */
 
-/* It cost more than it can have been worth: skip more waits each time. */
-static int lost(struct wpipe__spin *s, struct wpipe__spin_record *record)
+/* Others had the core for `ns`: skip as many waits as make up for that, and
+ * more each time. */
+static int lost(struct wpipe__spin *s, struct wpipe__spin_record *record,
+                uint64_t ns)
 {
-    uint32_t next = load(&record->next);
+    uint64_t skip = wpipe__max_u64(ns / LOST_NS_A_WAIT,
+                                   (uint64_t)load(&record->next) * LOST_FACTOR);
 
-    next = next < LOST_LEAST ? LOST_LEAST : next * LOST_FACTOR;
-    next = next < LOST_MOST ? next : LOST_MOST;
-    store(&record->next, next);
-    store(&record->skip, next);
+    skip = wpipe__min_u64(skip, LOST_MOST);
+    store(&record->next, (uint32_t)skip);
+    store(&record->skip, (uint32_t)skip);
     s->stage = WPIPE__SPIN_OVER;
     return 0;
 }
@@ -95,7 +98,7 @@ static int yield(struct wpipe__spin *s, struct wpipe__spin_record *record)
     s->last = wpipe__os_now();
     taken = s->last - before;
     if (taken > LOST_NS)
-        return lost(s, record);
+        return lost(s, record, taken);
     store(&record->crowded, taken > TAKEN_NS);
     if (taken > TAKEN_NS && s->yields < CROWD_YIELDS / 2)
         begin_yielding(s, 1); /* those are ours: a look each turn */
@@ -135,7 +138,7 @@ static int spins(struct wpipe__spin *s, struct wpipe__spin_record *record,
         return 1;
     s->last = wpipe__os_now();
     if (s->last - before > LOST_NS)
-        return lost(s, record);
+        return lost(s, record, s->last - before);
     if (s->last >= s->end)
         return in_vain(s, record);
     if (s->last < s->ask)
@@ -176,7 +179,7 @@ static int begin(struct wpipe__spin *s, struct wpipe__spin_record *record,
     s->stage = WPIPE__SPIN_SPINS;
     s->last = wpipe__os_now();
     s->end = wpipe__min_u64(s->last + spin_ns, deadline);
-    s->ask = s->last + ASK_NS;
+    s->ask = s->last + (load(&record->crowded) ? CROWD_ASK_NS : ASK_NS);
     if (s->shares)
         return yield(s, record);
     if (how & WPIPE__SPIN_SAME_CORE)
