@@ -168,7 +168,8 @@ static int receive(struct wpipe__foreign *f, struct place *place)
     if (f->ended || f->link.terms.direction == WPIPE_OUT ||
         atomic_load(&f->unread) >= f->limit)
         return 0;
-    got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, sizeof bytes);
+    got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, sizeof bytes,
+                                &f->link.passing);
     f->dry = got < (int64_t)sizeof bytes;
     if (got == WPIPE_EAGAIN)
         return 0;
@@ -181,7 +182,8 @@ static int receive(struct wpipe__foreign *f, struct place *place)
         r = decode(f, bytes, (size_t)got, place);
     }
     if (r < 0)
-        wpipe__foreign_break(f, r, NULL);
+        wpipe__foreign_break(
+            f, r, got == WPIPE_EPROTO ? "it passed a descriptor" : NULL);
     return r < 0 ? r : 1;
 }
 
@@ -580,7 +582,9 @@ int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,
     f->kind = wpipe__os_kind(handle);
     set_up(f, options);
     f->link.peer.size = sizeof f->link.peer;
+    f->link.passing = WPIPE__PASSES_NOTHING;
     if (f->kind == WPIPE__KIND_SOCKET) {
+        f->link.passing = wpipe__os_refuse_passing(handle);
         (void)wpipe__os_peer(handle, 0, &f->link.peer);
         if (options->direction == WPIPE_IN)
             wpipe__os_shutdown_write(handle);
@@ -591,6 +595,6 @@ int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,
     return 0;
 fail:
     wpipe__free(f);
-    wpipe__os_close(handle);
+    wpipe__os_close_unknown(handle, wpipe__os_generation());
     return r;
 }

@@ -152,8 +152,9 @@ int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
 static int decline(struct wpipe__native *n)
 {
     n->declined = 1;
-    wpipe__os_close(n->passed);
+    wpipe__os_discard(n->passed);
     n->passed = WPIPE__NO_HANDLE;
+    wpipe__native_refuse_passing(n);
     if (wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0)
         return atomic_load(&n->over);
     return 0;
@@ -190,7 +191,7 @@ int wpipe__native_on_switch(struct wpipe__native *n,
     n->their_ring = offer.ring_size;
     n->theirs = words;
     if (!wpipe__native_expects_segment(n))
-        wpipe__os_refuse_passing(n->link.socket);
+        wpipe__native_refuse_passing(n);
     if (n->offered)
         return move(n);
     r = wpipe__native_offer(n);
@@ -224,6 +225,7 @@ int wpipe__native_on_stay(struct wpipe__native *n)
     if (n->their_ring)
         return WPIPE_EPROTO; /* it has offered, and moved for all we know */
     n->willing = 0;
+    wpipe__native_refuse_passing(n);
     if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
         wpipe__native_break(n, WPIPE_ENOTSUP);
     if (!n->offered)

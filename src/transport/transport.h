@@ -188,6 +188,7 @@ struct wpipe__room {
 struct wpipe__link {
     const struct wpipe__transport *transport;
     wpipe__handle socket; /* what to poll; readable: call pump */
+    int passing;          /* WPIPE__PASS*: what can be in its queue */
     uint32_t generation;  /* wpipe__os_generation when it was made */
     int polled; /* a poller calls pump whenever the socket is readable, so a
                    look need not ask a socket that was found empty */

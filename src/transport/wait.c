@@ -37,6 +37,7 @@ int wpipe__link_init(struct wpipe__link *link,
 
     link->transport = transport;
     link->socket = socket;
+    link->passing = WPIPE__PASSES;
     link->generation = wpipe__os_generation();
     link->room.flag = WPIPE__NO_HANDLE;
     link->room.watch = WPIPE__NO_HANDLE;
@@ -51,11 +52,15 @@ int wpipe__link_init(struct wpipe__link *link,
 
 void wpipe__link_done(struct wpipe__link *link)
 {
+    const int own = link->generation == wpipe__os_generation();
+
     wpipe__os_close(link->room.flag);
-    wpipe__os_close(link->socket);
+    /* a copy in a forked child is not the last one */
+    wpipe__os_close_socket(link->socket,
+                           own ? link->passing : WPIPE__PASSES_NOTHING);
     link->room.flag = WPIPE__NO_HANDLE;
     link->socket = WPIPE__NO_HANDLE;
-    if (link->generation != wpipe__os_generation())
+    if (!own)
         return; /* a forked child: threads of its parent may hold these */
     wpipe__condition_done(&link->room.condition);
     wpipe__mutex_done(&link->lock);

@@ -182,6 +182,9 @@ int64_t support_now_ns(void);
 
 /* What this process holds now. */
 size_t support_count_descriptors(void);
+/* Until no more than `most` are open: what a peer passed is closed by a thread
+ * of which nothing tells. False after SUPPORT_WAIT_MS. */
+bool support_wait_descriptors(size_t most);
 size_t support_count_threads(void);
 size_t support_count_mappings(void);
 
