@@ -194,9 +194,14 @@ static int holds_bytes_only(int socket)
  * lock that they hold. */
 static int is_harmless(int socket, int passing)
 {
+    int queued = 0;
+
     if (passing == WPIPE__PASSES_NOTHING)
         return 1;
-    if (passing == WPIPE__PASSES && !wpipe__os_set_passing(socket, 0))
+    if (passing == WPIPE__PASSES_DUE && ioctl(socket, SIOCINQ, &queued) == 0 &&
+        queued == 0)
+        return 1; /* he will not hurry to add something */
+    if (passing != WPIPE__PASSED_BEFORE && !wpipe__os_set_passing(socket, 0))
         shutdown(socket, SHUT_RDWR);
     return holds_bytes_only(socket);
 }

@@ -341,7 +341,8 @@ int64_t wpipe__os_nap(wpipe__handle socket, void *buf, size_t size,
 enum {
     WPIPE__PASSES_NOTHING = 0, /* descriptors are and were refused */
     WPIPE__PASSED_BEFORE = 1,  /* they are; some may have come before that */
-    WPIPE__PASSES = 2          /* they may come, wanted or not */
+    WPIPE__PASSES = 2,         /* they may come, and nobody wants them */
+    WPIPE__PASSES_DUE = 3      /* they may; from one who means no harm */
 };
 
 /* Let the kernel take descriptors for this socket, or not (SO_PASSRIGHTS, Linux

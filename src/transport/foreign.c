@@ -586,6 +586,7 @@ int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,
     if (f->kind == WPIPE__KIND_SOCKET) {
         f->link.passing = wpipe__os_refuse_passing(handle);
         (void)wpipe__os_peer(handle, 0, &f->link.peer);
+        f->link.own_user = f->link.peer.uid == wpipe__os_uid();
         if (options->direction == WPIPE_IN)
             wpipe__os_shutdown_write(handle);
         if (options->direction == WPIPE_OUT)

@@ -561,15 +561,19 @@ fail:
  * a descriptor for it, unless the options trust him. */
 static int meet(struct wpipe__native *n, const wpipe_options *options)
 {
-    int r = wpipe__os_peer(n->link.socket, 0, &n->link.peer);
+    struct wpipe__link *link = &n->link;
+    int r = wpipe__os_peer(link->socket, 0, &link->peer);
 
     if (r < 0)
         return r;
-    n->trusted = (options->flags & WPIPE_TRUST_PEER) != 0 ||
-                 n->link.peer.uid == wpipe__os_uid();
-    if (!n->trusted) {
+    link->own_user = link->peer.uid == wpipe__os_uid();
+    n->trusted = (options->flags & WPIPE_TRUST_PEER) != 0 || link->own_user ||
+                 link->peer.uid == 0;
+    if (n->trusted) {
+        link->passing = WPIPE__PASSES_DUE;
+    } else {
         n->ours.flags &= ~(uint32_t)(WPIPE__GREET_SHARED | WPIPE__GREET_NOW);
-        n->link.passing = wpipe__os_refuse_passing(n->link.socket);
+        link->passing = wpipe__os_refuse_passing(link->socket);
     }
     return 0;
 }
@@ -578,6 +582,9 @@ int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
                        int wait, int query, struct wpipe__link **ret_link)
 {
     struct wpipe__native *n = NULL;
+    /* else it is our own user's or root's, and there is time for that when
+     * the server has got our hello */
+    const int first = (options->flags & WPIPE_CHECK_UID) != 0;
     int r = make(socket, options, &n);
 
     if (r < 0)
@@ -588,10 +595,13 @@ int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
     if (wait)
         n->ours.flags |= WPIPE__GREET_WAIT;
     wpipe__mutex_lock(&n->link.lock);
-    r = meet(n, options);
+    if (first)
+        r = meet(n, options);
     if (r == 0)
         r = send_greeting(n, WPIPE__FRAME_HELLO, &n->ours);
-    if (r == 0)             /* the server has time meanwhile */
+    if (r == 0 && !first)
+        r = meet(n, options);
+    if (r == 0)
         r = need_buffer(n); /* it may write before the verdict */
     wpipe__mutex_unlock(&n->link.lock);
     if (r < 0) {

@@ -340,7 +340,7 @@ static int passed_is_due(struct wpipe__native *n)
 
 void wpipe__native_refuse_passing(struct wpipe__native *n)
 {
-    if (n->link.passing == WPIPE__PASSES &&
+    if (n->link.passing == WPIPE__PASSES_DUE &&
         wpipe__os_set_passing(n->link.socket, 0))
         n->link.passing = WPIPE__PASSED_BEFORE;
 }

@@ -197,6 +197,7 @@ struct wpipe__link {
     struct wpipe__room room;
     struct wpipe__terms terms;
     wpipe_peer peer; /* uid, gid, pid; no names */
+    int own_user;    /* its uid is ours */
 };
 
 /* Set up and take down the common part. */

@@ -188,6 +188,14 @@ bool support_wait_descriptors(size_t most);
 size_t support_count_threads(void);
 size_t support_count_mappings(void);
 
+/*
+ * A TCP socket whose last close waits for a second: it has something to send to
+ * one who does not read. *ret_other is that one; closing it ends the wait.
+ */
+int support_open_lingering(int *ret_other);
+/* Nobody has waited for one of those since `begun` (support_now_ms). */
+void support_expect_no_linger(int64_t begun);
+
 /* From now on no descriptor can be opened, until the returned limit is given
  * back. */
 struct rlimit support_use_up_descriptors(void);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -398,44 +397,6 @@ static void descriptors_beyond_the_table_are_noticed(void **state)
 
 /* ---- what closing waits for ---------------------------------------------- */
 
-#define LINGER_S 1
-
-/* A TCP socket whose last close takes LINGER_S: it has something to send to
- * one who reads nothing. *ret_other is that one. */
-static int open_lingering(int *ret_other)
-{
-    const struct linger linger = { .l_onoff = 1, .l_linger = LINGER_S };
-    struct sockaddr_in address = { .sin_family = AF_INET };
-    socklen_t size = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_true(listener >= 0 && fd >= 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size),
-                     0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, size), 0);
-    *ret_other = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(*ret_other >= 0);
-    close(listener);
-    while (send(fd, some_bytes, sizeof(some_bytes), MSG_DONTWAIT) > 0)
-        ;
-    assert_int_equal(
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
-    return fd;
-}
-
-/* Less than half of what the close takes. */
-static void expect_soon(int64_t begun)
-{
-    int64_t took = support_now_ms() - begun;
-
-    if (took >= LINGER_S * 1000 / 2)
-        fail_msg("it took %lld ms", (long long)took);
-}
-
 static void descriptor_that_lingers_is_closed_elsewhere(void **state)
 {
     const int count = *(const int *)*state;
@@ -447,7 +408,7 @@ static void descriptor_that_lingers_is_closed_elsewhere(void **state)
     int fd;
 
     open_pair(pair);
-    fd = open_lingering(&other);
+    fd = support_open_lingering(&other);
     before = support_count_descriptors() - 1;
     assert_int_equal(send_many(pair[0], fd, count), 1);
     close(fd); /* not the last one */
@@ -455,7 +416,7 @@ static void descriptor_that_lingers_is_closed_elsewhere(void **state)
     assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 9, &passed),
                      count == 1 ? 1 : WPIPE_EPROTO);
     wpipe__os_discard(passed);
-    expect_soon(begun);
+    support_expect_no_linger(begun);
     assert_true(support_wait_descriptors(before));
     close(other);
     close_pair(pair);
@@ -467,7 +428,7 @@ static void descriptors_behind_one_that_lingers_are_closed(void **state)
     size_t before = support_count_descriptors();
     int64_t begun;
     int other;
-    int fd = open_lingering(&other);
+    int fd = support_open_lingering(&other);
     int i;
 
     (void)state;
@@ -476,7 +437,7 @@ static void descriptors_behind_one_that_lingers_are_closed(void **state)
     for (i = 0; i < ROUNDS; i++)
         wpipe__os_discard(open_null());
     assert_true(support_wait_descriptors(before + 2));
-    expect_soon(begun);
+    support_expect_no_linger(begun);
     close(other);
     assert_true(support_wait_descriptors(before));
 }
@@ -492,7 +453,7 @@ static void socket_with_one_that_lingers_is_closed_elsewhere(void **state)
     int fd;
 
     open_pair(pair);
-    fd = open_lingering(&other);
+    fd = support_open_lingering(&other);
     assert_int_equal(send_bytes(pair[0], 3, WPIPE__NO_HANDLE), 3);
     assert_int_equal(send_many(pair[0], fd, 1), 1);
     close(fd);
@@ -503,7 +464,7 @@ static void socket_with_one_that_lingers_is_closed_elsewhere(void **state)
     wpipe__os_close_socket(pair[1], passing);
     /* and the other end knows at once */
     assert_int_equal(send_bytes(pair[0], 1, WPIPE__NO_HANDLE), WPIPE_EPIPE);
-    expect_soon(begun);
+    support_expect_no_linger(begun);
     wpipe__os_close(pair[0]);
     close(other);
 }
@@ -582,7 +543,7 @@ static void descriptor_out_of_band_is_seen(void **state)
 
     (void)state;
     open_pair(pair);
-    fd = open_lingering(&other);
+    fd = support_open_lingering(&other);
     if (send_out_of_band(pair[0], fd) < 0) {
         close(other);
         close(fd);
@@ -594,7 +555,7 @@ static void descriptor_out_of_band_is_seen(void **state)
     begun = support_now_ms();
     assert_int_equal(receive_plain(pair[1], &passing), WPIPE_EPROTO);
     wpipe__os_close_socket(pair[1], passing);
-    expect_soon(begun);
+    support_expect_no_linger(begun);
     close(other);
     wpipe__os_close(pair[0]);
 }
