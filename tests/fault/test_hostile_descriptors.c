@@ -60,7 +60,7 @@ static void forget_refusing(void)
         support_skip("no filters of system calls here");
 }
 
-/* ---- somebody else -------------------------------------------------------- */
+/* ---- somebody else ------------------------------------------------------- */
 
 /* A connection with another user, from both ends. */
 struct meeting {
@@ -145,7 +145,7 @@ static bool pass_lingering(const struct raw_peer *raw, const void *bytes,
     return passed;
 }
 
-/* ---- in the native link --------------------------------------------------- */
+/* ---- in the native link -------------------------------------------------- */
 
 /* `passed` before or after the victim takes the socket over. */
 static void stranger_passes_with_his_hello(void **state)
@@ -283,7 +283,7 @@ static void stranger_who_is_trusted_may_share(void **state)
     close(raw.fd);
 }
 
-/* ---- at a foreign door ---------------------------------------------------- */
+/* ---- at a foreign door --------------------------------------------------- */
 
 static void stranger_passes_at_a_foreign_door(void **state)
 {
@@ -339,7 +339,7 @@ static void stranger_passes_at_a_door_that_closes(void **state)
     close(directory);
 }
 
-/* ---- our own user, while a segment is due --------------------------------- */
+/* ---- our own user, while a segment is due -------------------------------- */
 
 static void own_user_passes_no_segment(void **state)
 {
