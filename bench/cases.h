@@ -6,6 +6,7 @@
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
 
+#include "load.h"
 #include "report.h"
 #include "slice.h"
 
@@ -16,9 +17,11 @@ struct bench {
     FILE *json;            /* NULL: not wanted */
     double seconds;        /* of one slice */
     int rounds;            /* of slices, for each case */
-    int complete;          /* all peers, not only those that targets name */
-    unsigned against;      /* if not 0: one bit for each peer that is wanted */
-    uint32_t clients;      /* if not 0: where there are many */
+    double loaded_seconds; /* the same two beside others who are busy */
+    int loaded_rounds;
+    int complete;     /* all peers, not only those that targets name */
+    unsigned against; /* if not 0: one bit for each peer that is wanted */
+    uint32_t clients; /* if not 0: where there are many */
     uint64_t start_ns;
 };
 
@@ -36,6 +39,7 @@ enum field {
     FIELD_CPU,      /* processor time per message */
     FIELD_FAIRNESS, /* of a fan */
     FIELD_WORST,    /* the headline in the worst round, not in the middle */
+    FIELD_99,       /* the time that 99 of 100 round trips do not exceed */
     FIELD_LINES     /* the headline beside a library that is not here, whose
                        time is given in times of a cache line: see cases.c */
 };
@@ -54,7 +58,8 @@ struct bench_case {
     /* Measures and fills rows; a failure is a row too. */
     void (*run)(const struct bench *bench, const struct bench_case *self,
                 struct outcome *outcome);
-    struct slice slice; /* its seconds come from the bench */
+    struct slice slice;  /* its seconds come from the bench */
+    enum load_kind load; /* who is busy beside it: loaded_run only */
     enum peer_id ours;
     struct target targets[TARGETS_MOST]; /* all zero after the last */
     int few;      /* only the peers that targets name, always */
@@ -72,6 +77,10 @@ extern const int bench_case_count;
 void pair_run(const struct bench *bench, const struct bench_case *self,
               struct outcome *outcome);
 
+/* loaded.c: ours and another in turn, beside busy processes. */
+void loaded_run(const struct bench *bench, const struct bench_case *self,
+                struct outcome *outcome);
+
 /* crowd.c: thousands of clients of one server. */
 void crowd_run(const struct bench *bench, const struct bench_case *self,
                struct outcome *outcome);
@@ -81,6 +90,10 @@ void kill_run(const struct bench *bench, const struct bench_case *self,
               struct outcome *outcome);
 void restart_run(const struct bench *bench, const struct bench_case *self,
                  struct outcome *outcome);
+
+/* Is this in --check when nobody names cases? It has targets, and is one of few
+ * of its kind: there are more loaded ones than there is time. */
+int case_in_check(const struct bench_case *self);
 
 /* Is this peer wanted in this case, and there? */
 int case_has_peer(const struct bench *bench, const struct bench_case *self,

@@ -17,13 +17,15 @@
 struct fan_client {
     _Alignas(128) _Atomic uint64_t echoes;
     char transport[16];
+    struct histogram trips;
 };
 
 struct fan_board {
     struct crowd crowd;
-    struct gate warm;  /* clients that have had an echo */
-    struct gate start; /* opened by the driver when all are */
-    struct gate done;  /* clients that have seen the end */
+    struct gate warm;   /* clients that have had an echo */
+    struct gate start;  /* opened by the driver when all are */
+    struct gate done;   /* clients that have seen the end */
+    _Atomic int counts; /* warming up is over */
     _Atomic int stop;
     struct fan_client clients[FAN_MOST];
 };
@@ -60,13 +62,35 @@ static int fan_take(const struct fan_job *job, void *end)
     return 0;
 }
 
+/* Until the driver says stop: an echo comes, the next message goes. */
+static int fan_go_on(const struct fan_job *job, void *end, const void *message,
+                     struct fan_client *me)
+{
+    const struct slice *slice = job->slice;
+    int timed = slice->trips > 0 && slice->window == 1;
+    uint64_t count = 0, last = clock_now_ns(), now;
+
+    while (!atomic_load_explicit(&job->board->stop, memory_order_relaxed)) {
+        if (job->peer->send(end, message, slice->bytes) < 0 ||
+            fan_take(job, end) < 0)
+            return -1;
+        atomic_store_explicit(&me->echoes, ++count, memory_order_relaxed);
+        if (!timed)
+            continue;
+        now = clock_now_ns();
+        if (atomic_load_explicit(&job->board->counts, memory_order_relaxed))
+            histogram_add(&me->trips, now - last);
+        last = now;
+    }
+    return 0;
+}
+
 static int fan_talk(const struct fan_job *job, void *end, const void *message)
 {
     struct fan_board *board = job->board;
     struct fan_client *me = &board->clients[job->setup.index];
     const struct peer *peer = job->peer;
     size_t bytes = job->slice->bytes;
-    uint64_t count = 0;
 
     if (peer->send(end, message, bytes) < 0 || fan_take(job, end) < 0)
         return -1;
@@ -76,11 +100,8 @@ static int fan_talk(const struct fan_job *job, void *end, const void *message)
     for (uint32_t i = 1; i < job->slice->window; i++)
         if (peer->send(end, message, bytes) < 0)
             return -1;
-    while (!atomic_load_explicit(&board->stop, memory_order_relaxed)) {
-        if (peer->send(end, message, bytes) < 0 || fan_take(job, end) < 0)
-            return -1;
-        atomic_store_explicit(&me->echoes, ++count, memory_order_relaxed);
-    }
+    if (fan_go_on(job, end, message, me) < 0)
+        return -1;
     snprintf(me->transport, sizeof(me->transport), "%s",
              end_transport(peer, end));
     gate_add(&board->done, 1);
@@ -132,7 +153,9 @@ static void fan_result(const struct fan_job *job,
         least = one < least ? one : least;
         most = one > most ? one : most;
     }
-    *ret_result = (struct slice_result){ .rate = 0 };
+    *ret_result = (struct slice_result){ .trips = ret_result->trips };
+    for (uint32_t i = 0; ret_result->trips && i < job->slice->clients; i++)
+        histogram_merge(ret_result->trips, &job->board->clients[i].trips);
     ret_result->rate = (double)all * 1e9 / (double)(after->ns - before->ns);
     if (all > 0) {
         ret_result->fairness = (double)least / (double)most;
@@ -163,6 +186,7 @@ static int fan_drive(const struct fan_job *job, struct crew *crew,
     gate_add(&board->start, 1);
     pass(job->slice->seconds / 5);
     fan_sample(job, crew, &before);
+    atomic_store(&board->counts, 1);
     pass(job->slice->seconds);
     fan_sample(job, crew, &after);
     atomic_store(&board->stop, 1);

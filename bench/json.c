@@ -41,6 +41,7 @@ void figure_write(FILE *file, const struct figure *figure)
     string_write(file, "transport", figure->transport);
     string_write(file, "placement", figure->placement);
     string_write(file, "spin", figure->spin);
+    string_write(file, "load", figure->load);
     fprintf(file, "\"bytes\":%zu,", figure->bytes);
     number_write(file, "value", figure->value);
     string_write(file, "unit", figure->unit);

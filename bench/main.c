@@ -13,16 +13,18 @@
 #include "cases.h"
 
 /* --check repeats nothing after so many seconds. */
-#define CHECK_SECONDS 45
+#define CHECK_SECONDS 160
 #define ATTEMPTS      3
 #define NAMES_MAX     32
-#define CASES_MOST    64
+#define CASES_MOST    128
 
 struct choice {
     int check;
     int list;
     const char *json;
-    const char *pin; /* NULL: all placements */
+    const char *pin;     /* NULL: all placements */
+    enum load_kind load; /* LOADS: all */
+    double bytes;        /* 0: all */
     const char *names[NAMES_MAX];
     int name_count;
     unsigned against;
@@ -36,15 +38,21 @@ static const char usage_text[] =
     "\n"
     "Measure windpipe beside what one could use instead, on this machine.\n"
     "\n"
-    "  --check         only what has a target, in under a minute; exit 1 if\n"
-    "                  a target is missed three times in a row\n"
+    "  --check         only what has a target, and a few of the loaded cases,\n"
+    "                  in two or three minutes; exit 1 if a target is missed\n"
+    "                  three times in a row\n"
     "  --case NAME     only this case; may be repeated; NAME may be the\n"
     "                  beginning of several (rtt, oneway-64)\n"
     "  --pin MODE      only cases with the ends on two processors (split),\n"
     "                  on one (same), or where the scheduler likes (none)\n"
+    "  --load LOAD     only cases beside such a load: none; busy loops in our\n"
+    "                  session + in sessions of their own: 2+2, 4+8, 8+8;\n"
+    "                  storm: processes that start short ones\n"
+    "  --bytes N       only cases with messages of this size\n"
     "  --against NAME  only beside this library; may be repeated\n"
     "  --json FILE     also write one JSON object per figure; - is stdout\n"
-    "  --seconds S     length of one slice (0.15; with --check 0.1)\n"
+    "  --seconds S     length of one slice (0.15; with --check 0.1; beside a\n"
+    "                  load 0.3)\n"
     "  --rounds N      slices of each library per case (5)\n"
     "  --clients N     clients, where there are many\n"
     "  --list          name the cases, and the libraries\n"
@@ -84,6 +92,15 @@ static int pin_parse(const char *text, const char **ret_pin)
     return -1;
 }
 
+static int load_parse(const char *text, enum load_kind *ret_load)
+{
+    *ret_load = load_find(text);
+    if (*ret_load < LOADS)
+        return 0;
+    complain("--load takes none, 2+2, 4+8, 8+8 or storm");
+    return -1;
+}
+
 static int against_parse(struct choice *choice, const char *name)
 {
     for (enum peer_id id = PEER_NONE; id < PEERS; id++) {
@@ -106,6 +123,10 @@ static int option_value(struct choice *choice, const char *option,
         choice->json = value;
     } else if (strcmp(option, "--pin") == 0) {
         r = pin_parse(value, &choice->pin);
+    } else if (strcmp(option, "--load") == 0) {
+        r = load_parse(value, &choice->load);
+    } else if (strcmp(option, "--bytes") == 0) {
+        r = number_parse(value, 1, 1 << 20, &choice->bytes);
     } else if (strcmp(option, "--against") == 0) {
         r = against_parse(choice, value);
     } else if (strcmp(option, "--case") == 0) {
@@ -168,8 +189,12 @@ static int case_wanted(const struct choice *choice,
     if (choice->pin &&
         strcmp(choice->pin, placement_name(one->slice.placement)))
         return 0;
+    if (choice->load < LOADS && one->load != choice->load)
+        return 0;
+    if (choice->bytes > 0 && (double)one->slice.bytes != choice->bytes)
+        return 0;
     if (choice->name_count == 0)
-        return 1;
+        return !choice->check || choice->load < LOADS || case_in_check(one);
     for (int i = 0; i < choice->name_count; i++)
         if (case_named(one, choice->names[i]))
             return 1;
@@ -197,7 +222,7 @@ static void cases_list(void)
     for (int i = 0; i < bench_case_count; i++) {
         const struct bench_case *one = &bench_cases[i];
 
-        printf("%-27s %s\n", one->name, one->unjudged ? "" : "target");
+        printf("%-32s %s\n", one->name, one->unjudged ? "" : "target");
     }
     puts("");
     for (enum peer_id id = PEER_NONE; id < PEERS; id++)
@@ -212,6 +237,9 @@ static void absent_list(const struct choice *choice)
         if (peer_missing(id) && choice->against == 0)
             printf("skipped: %s is not installed (%s)\n", peer_missing(id),
                    peer_package(id));
+    if (!load_by_session())
+        puts("no groups: this kernel does not schedule by session, so that all "
+             "busy loops are alike");
 }
 
 /* What is known of a case after one or more attempts. */
@@ -268,7 +296,7 @@ static int cases_try(const struct choice *choice, const struct bench *bench,
             continue;
         if (one->slice.placement == PLACE_SPLIT && bench->places.count < 2) {
             if (attempt == 0)
-                printf("%-27s skipped, one processor only\n", one->name);
+                printf("%-32s skipped, one processor only\n", one->name);
             continue;
         }
         if (attempt > 0 && (trial_met(&trials[i]) || clock_now_ns() > until))
@@ -327,14 +355,16 @@ static int bench_open(struct bench *bench, const struct choice *choice,
         .directory = scratch,
         .seconds = choice->check ? 0.1 : 0.15,
         .rounds = 5,
+        .loaded_seconds = 0.3,
+        .loaded_rounds = 5,
         .complete = !choice->check,
         .against = choice->against,
         .start_ns = clock_now_ns(),
     };
     if (choice->seconds > 0)
-        bench->seconds = choice->seconds;
+        bench->seconds = bench->loaded_seconds = choice->seconds;
     if (choice->rounds > 0)
-        bench->rounds = choice->rounds;
+        bench->rounds = bench->loaded_rounds = choice->rounds;
     if (choice->clients > 0)
         bench->clients = (uint32_t)choice->clients;
     places_find(&bench->places);
@@ -355,7 +385,7 @@ static int bench_open(struct bench *bench, const struct choice *choice,
 
 int main(int argc, char **argv)
 {
-    struct choice choice = { .check = 0 };
+    struct choice choice = { .load = LOADS };
     struct load before, after;
     struct bench bench;
     char scratch[128];

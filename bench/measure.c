@@ -262,6 +262,15 @@ void histogram_add(struct histogram *histogram, uint64_t ns)
         slot = HISTOGRAM_SLOTS - 1;
     histogram->slots[slot]++;
     histogram->count++;
+    histogram->sum_ns += ns;
+}
+
+void histogram_merge(struct histogram *histogram, const struct histogram *from)
+{
+    for (size_t slot = 0; slot < HISTOGRAM_SLOTS; slot++)
+        histogram->slots[slot] += from->slots[slot];
+    histogram->count += from->count;
+    histogram->sum_ns += from->sum_ns;
 }
 
 /* The middle of the values that share a slot. */

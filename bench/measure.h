@@ -31,6 +31,7 @@ struct load {
 #define HISTOGRAM_SLOTS 4096
 struct histogram {
     uint64_t count;
+    uint64_t sum_ns;
     uint32_t slots[HISTOGRAM_SLOTS];
 };
 
@@ -83,6 +84,9 @@ double shared_kib(void);
 uint64_t process_cpu_ns(int pid);
 
 void histogram_add(struct histogram *histogram, uint64_t ns);
+
+/* Add all that `from` has. */
+void histogram_merge(struct histogram *histogram, const struct histogram *from);
 
 /* The value that `share` (0 to 1) of all values do not exceed. */
 double histogram_percentile(const struct histogram *histogram, double share);

@@ -219,11 +219,17 @@ int crew_wait(struct crew *crew, double seconds)
     return crew->failed ? -1 : 0;
 }
 
-void crew_end(struct crew *crew)
+int crew_end(struct crew *crew)
 {
-    for (int i = crew->count; i-- > 0;)
+    int ended = 0;
+
+    crew_look(crew);
+    for (int i = crew->count; i-- > 0;) {
+        ended += crew->pids[i] < 0;
         crew_kill(crew, i);
+    }
     crew->count = 0;
+    return ended;
 }
 
 /* ---- the run as a whole ------------------------------------------------- */

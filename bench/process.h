@@ -57,8 +57,9 @@ int crew_wait(struct crew *crew, double seconds);
 int crew_gate_wait(struct crew *crew, struct gate *gate, uint32_t value,
                    double seconds);
 
-/* Kill and reap all, the last one first: servers come before clients. */
-void crew_end(struct crew *crew);
+/* Kill and reap all, the last one first: servers come before clients. How many
+ * had ended by themselves. */
+int crew_end(struct crew *crew);
 
 /* Make Ctrl-C end the run in good order. */
 void interrupt_catch(void);

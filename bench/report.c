@@ -8,13 +8,15 @@
 
 int row_met(const struct row *row)
 {
+    double doubt = row->doubt > 1 ? row->doubt : 1;
+
     if (row->failed)
         return 0;
     switch (row->judge) {
     case JUDGE_GAIN:
-        return row->ratio >= row->limit;
+        return row->ratio * doubt >= row->limit;
     case JUDGE_COST:
-        return row->ratio > 0 && row->ratio <= row->limit;
+        return row->ratio > 0 && row->ratio / doubt <= row->limit;
     case JUDGE_MOST:
         return row->ours <= row->limit;
     case JUDGE_LEAST:
@@ -83,13 +85,13 @@ static const char *verdict(const struct row *row)
 
 void table_head(FILE *file)
 {
-    fprintf(file, "%-27s %8s %-9s %-18s %8s %8s  %-14s\n", "case", "ours", "",
+    fprintf(file, "%-32s %8s %-9s %-18s %8s %8s  %-14s\n", "case", "ours", "",
             "against", "theirs", "ratio", "target");
 }
 
 void table_row(FILE *file, const struct row *row, const char *name_before)
 {
-    char ours[24], theirs[24], ratio[32], target[40], line[32] = "";
+    char ours[24], theirs[24], ratio[32], target[40], note[80] = "";
     char against[40] = "-";
     int again = strcmp(row->name, name_before) == 0;
 
@@ -101,11 +103,13 @@ void table_row(FILE *file, const struct row *row, const char *name_before)
     if (row->against)
         snprintf(against, sizeof(against), "%s%s", row->best ? "best: " : "",
                  row->against);
-    if (row->line_ns > 0 && !again)
-        snprintf(line, sizeof(line), "line %.0f ns", row->line_ns);
-    fprintf(file, "%-27s %8s %-9s %-18s %8s %8s  %-14s %-6s %s\n",
+    if (row->note[0])
+        snprintf(note, sizeof(note), "%s", row->note);
+    else if (row->line_ns > 0 && !again)
+        snprintf(note, sizeof(note), "line %.0f ns", row->line_ns);
+    fprintf(file, "%-32s %8s %-9s %-18s %8s %8s  %-14s %-6s %s\n",
             again ? "" : row->name, again ? "" : ours,
             again || row->failed ? "" : row->unit, against, theirs, ratio,
-            target, verdict(row), line);
+            target, verdict(row), note);
     fflush(file);
 }

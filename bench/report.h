@@ -16,6 +16,7 @@ struct figure {
     const char *transport;
     const char *placement;
     const char *spin;
+    const char *load; /* who was busy beside it */
     size_t bytes;
     double value;
     const char *unit;
@@ -42,7 +43,9 @@ struct row {
     enum judge judge;
     double limit;
     double stretch; /* a limit that would be nice, or 0 */
+    double doubt;   /* by how many times the ratio may be luck; 0: not asked */
     double line_ns; /* of a cache line between the two ends; 0: one core */
+    char note[80];  /* the last column instead of that */
     int failed;     /* it could not be measured */
 };
 

@@ -35,6 +35,11 @@ struct slice {
     uint32_t clients; /* of a fan or a broadcast */
     uint32_t window;  /* and messages in flight for each of them */
     uint32_t work_us; /* what the receiver does with each message */
+    /* Where round trips may take milliseconds: a slice goes on until it has
+     * so many, but for `longest` seconds at most, and takes each one's time
+     * also in a fan of one in flight. 0: not so. */
+    uint32_t trips;
+    double longest;
 };
 
 /* The percentiles that are kept of round trips. */
@@ -50,6 +55,7 @@ struct slice_result {
     double cpu_ns;   /* of all processes per message */
     double fairness; /* of a fan: the slowest client's share of the fastest */
     char transport[16];
+    struct histogram *trips; /* the caller's, or NULL: round trips are added */
 };
 
 /* The words used in names and figures. */

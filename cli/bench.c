@@ -168,7 +168,20 @@ static void print_bars(const struct test *test, const double took[LINKS])
     }
 }
 
-static void print_json(const struct test *test, const double took[LINKS])
+/* As --spin takes it. */
+static void print_spin(const struct options *options)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", options->spin_us);
+    json_text(stdout, "spin",
+              options->spin_us == 0  ? "default"
+              : options->spin_us < 0 ? "off"
+                                     : number);
+}
+
+static void print_json(const struct options *options, const struct test *test,
+                       const double took[LINKS])
 {
     json_begin(stdout);
     json_text(stdout, "case", test->name);
@@ -185,6 +198,7 @@ static void print_json(const struct test *test, const double took[LINKS])
     }
     json_real(stdout, "times", took[LINK_UNIX] / took[LINK_WINDPIPE]);
     json_number(stdout, "rounds", ROUNDS);
+    print_spin(options);
     json_end(stdout);
 }
 
@@ -194,7 +208,7 @@ static int print(const struct options *options, const struct test *test,
     char ours[32], theirs[32];
 
     if (options->json)
-        print_json(test, took);
+        print_json(options, test, took);
     else if (options->picture)
         print_bars(test, took);
     else

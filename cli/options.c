@@ -21,6 +21,7 @@ enum kind {
     KIND_NUMBER, /* uint32_t, at least 1 */
     KIND_SIZE,   /* uint64_t, at least 1 */
     KIND_TEXT,   /* const char * */
+    KIND_SPIN,   /* int: microseconds, off or default */
     KIND_CHOICE, /* int: which word of `choices` */
     KIND_ACCESS  /* access and group */
 };
@@ -84,6 +85,8 @@ static const struct row rows[] = {
       "only names, without asking the servers" },
     { "seconds", 0, BIT_BENCH, KIND_TIME, IN(seconds_ms), 0, "SECS", NULL,
       "how long to measure in all (default 6)" },
+    { "spin", 0, BIT_BENCH, KIND_SPIN, IN(spin_us), 0, "US", NULL,
+      "how long both ends spin before they sleep: 1 to 10000, off, default" },
     { "picture", 0, BIT_BENCH, KIND_FLAG, IN(picture), 0, NULL, NULL,
       "bars instead of a table" },
     { "raw", 0, BIT_SEND | BIT_RECV | BIT_CALL | BIT_CONNECT, KIND_FLAG,
@@ -117,6 +120,7 @@ static const struct row rows[] = {
 };
 
 enum {
+    SPIN_MOST_US = 10000, /* the library's limit */
     ROWS = sizeof(rows) / sizeof(rows[0]),
     FIRST_ROW = 1000
 };
@@ -130,6 +134,8 @@ struct unit {
 static const struct unit times[] = { { "", 1000 },     { "s", 1000 },
                                      { "ms", 1 },      { "m", 60000 },
                                      { "h", 3600000 }, { NULL, 0 } };
+
+static const struct unit micros[] = { { "", 1 }, { "us", 1 }, { NULL, 0 } };
 
 static const struct unit sizes[] = { { "", 1 },        { "B", 1 },
                                      { "K", 1 << 10 }, { "KiB", 1 << 10 },
@@ -183,6 +189,25 @@ static int read_choice(const char *choices, const char *word)
             return -1;
         choices = end + 1;
     }
+}
+
+static bool read_spin(const char *word, int *ret)
+{
+    uint64_t number = 0;
+
+    if (strcmp(word, "default") == 0) {
+        *ret = 0;
+        return true;
+    }
+    if (strcmp(word, "off") == 0) {
+        *ret = WPIPE_SPIN_OFF;
+        return true;
+    }
+    if (strchr(word, '.') != NULL ||
+        !read_number(word, micros, SPIN_MOST_US, &number) || number == 0)
+        return false;
+    *ret = (int)number;
+    return true;
 }
 
 static bool read_access(struct options *ret, const char *word)
@@ -247,6 +272,8 @@ static bool take(struct options *ret, const struct row *row, const char *text)
     case KIND_TEXT:
         *(const char **)(void *)field = text;
         return true;
+    case KIND_SPIN:
+        return read_spin(text, (int *)(void *)field);
     case KIND_CHOICE:
         choice = read_choice(row->choices, text);
         *(int *)(void *)field = choice;

@@ -60,6 +60,7 @@ struct options {
     int wait_ms;    /* -w; WPIPE_FOREVER when not given */
     int quit_ms;    /* -q; WPIPE_FOREVER when not given */
     int seconds_ms; /* bench --seconds */
+    int spin_us;    /* bench --spin; as wpipe_options.spin_us */
     int type;       /* WPIPE_MESSAGE or WPIPE_BYTE */
     int access;
     int access_given; /* 0 when --access was not on the command line */

@@ -50,6 +50,7 @@ void options_fill(wpipe_options *ret, const struct options *options)
         .framing = foreign_framing(options),
         .second_pipe = options->second,
         .slow_reader = options->slow,
+        .spin_us = options->spin_us,
         .max_clients = options->clients,
         .max_message = options->message,
         .buffer_in = options->buffer > UINT32_MAX ? UINT32_MAX

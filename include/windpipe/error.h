@@ -187,8 +187,10 @@ enum wpipe_flags {
                              read_begin gives it as it is */
     WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
-    WPIPE_CONNECT_LATER = 32 /* client_open: do not wait for the first
+    WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first
                                  connection; a CONNECTED event tells of it */
+    WPIPE_WAIT_SIGNALS = 64   /* a wait ends with WPIPE_EWOKEN when a signal
+                               handler ran on its thread while it slept */
 };
 
 /* options.spin_us: no spinning at all. */

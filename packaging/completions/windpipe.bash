@@ -36,7 +36,7 @@ _windpipe_options() {
     ls) echo "--wait --all --names --json" ;;
     info | wait) echo "--wait --json" ;;
     relay) echo "$talking $foreign $naming --byte --quit --hex --allow-remote" ;;
-    bench) echo "--seconds --picture --shared --json" ;;
+    bench) echo "--seconds --spin --picture --shared --json" ;;
     esac
     echo "--verbose --help"
 }
@@ -46,7 +46,7 @@ _windpipe_takes() {
     case $2 in
     -w | --wait | -q | --quit | -e | --exec | -n | --count | --seconds | \
         --max-message | --max-clients | --buffer | --shared | --slow | --framing | \
-        --second-pipe | --access) return 0 ;;
+        --second-pipe | --spin | --access) return 0 ;;
     --topic) [[ $1 == send || $1 == call ]] ;;
     *) return 1 ;;
     esac
@@ -84,6 +84,7 @@ _windpipe() {
     --framing) _windpipe_words "$current" \
         "raw le32 be32 lines headers type-le32" ;;
     --second-pipe) _windpipe_words "$current" "none h-pipes wrapper" ;;
+    --spin) _windpipe_words "$current" "off default" ;;
     --shared) _windpipe_words "$current" "auto now never required" ;;
     --slow) _windpipe_words "$current" "drop skip" ;;
     --access) _windpipe_words "$current" "user group anyone" ;;

@@ -20,7 +20,8 @@
 
 #define ALL_FLAGS                                                    \
     (WPIPE_FIRST_INSTANCE | WPIPE_CONNECT_EARLY | WPIPE_TRUST_PEER | \
-     WPIPE_RECONNECT | WPIPE_CHECK_UID | WPIPE_CONNECT_LATER)
+     WPIPE_RECONNECT | WPIPE_CHECK_UID | WPIPE_CONNECT_LATER |       \
+     WPIPE_WAIT_SIGNALS)
 
 /* Where each field lies: what a smaller, older struct has not is default. */
 #define FIELD(name)                                                       \

@@ -330,8 +330,10 @@ static int wait_hello(struct wpipe__link *link, int timeout_ms)
         if (r != 0)
             return r < 0 ? r : 0;
         r = wpipe__os_wait(&link->socket, 1, deadline);
-        if (r <= 0)
-            return r < 0 ? r : WPIPE_ETIMEDOUT;
+        if (r == 0)
+            return WPIPE_ETIMEDOUT;
+        if (r < 0 && (r != WPIPE_EWOKEN || link->signals))
+            return r;
     }
 }
 

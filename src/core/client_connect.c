@@ -25,7 +25,7 @@ static struct wpipe_client *client_of(struct wpipe__loop *loop)
 
 static void set_timer(struct wpipe_client *c)
 {
-    c->loop.timer = wpipe__min_u64(c->retry_at, c->give_up);
+    wpipe__loop_set_timer(&c->loop, wpipe__min_u64(c->retry_at, c->give_up));
 }
 
 /* ---- the knock ---------------------------------------------------------- */

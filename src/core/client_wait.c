@@ -125,15 +125,6 @@ static int find_event(struct wpipe_client *c, wpipe_event *ret_event)
     return r;
 }
 
-/* 1 when a wake was due. */
-static int take_wake(struct wpipe_client *c)
-{
-    int woken = c->loop.woken;
-
-    c->loop.woken = 0;
-    return woken;
-}
-
 /* ---- wait --------------------------------------------------------------- */
 
 static int next_kept(struct wpipe_client *c, wpipe_event *ret_event)
@@ -179,12 +170,12 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
 
     if (client == NULL || ret_event == NULL)
         return WPIPE_EINVAL;
-    r = wpipe__loop_enter(&client->loop);
+    r = wpipe__loop_enter(&client->loop, &rest);
     if (r < 0)
         return r;
     do {
         r = 0;
-        if (take_wake(client))
+        if (wpipe__loop_woken(&client->loop, &rest))
             break;
         r = next_event(client, ret_event);
         if (r == 1)
@@ -194,7 +185,7 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
         else
             r = wpipe__loop_rest(&client->loop, &rest, r == 2);
     } while (r == 0);
-    wpipe__loop_exit(&client->loop, r == 1);
+    wpipe__loop_exit(&client->loop, &rest, r == 1);
     return r;
 }
 
@@ -272,14 +263,14 @@ static int send_request(struct call *call)
     return r;
 }
 
-static int do_call(struct call *call, wpipe_event *ret_answer, int timeout_ms)
+static int do_call(struct call *call, wpipe_event *ret_answer,
+                   struct wpipe__rest *rest)
 {
-    struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
     wpipe_event event;
     int r;
 
     for (;;) {
-        if (take_wake(call->c))
+        if (wpipe__loop_woken(&call->c->loop, rest))
             return WPIPE_EWOKEN;
         r = send_request(call);
         if (r < 0)
@@ -289,8 +280,7 @@ static int do_call(struct call *call, wpipe_event *ret_answer, int timeout_ms)
             *ret_answer = event;
             return 1;
         }
-        r = r == 0 ? wpipe__loop_rest(&call->c->loop, &rest, 0)
-                   : wpipe__loop_rest(&call->c->loop, &rest, 1);
+        r = wpipe__loop_rest(&call->c->loop, rest, r != 0);
         if (r < 0)
             return r;
     }
@@ -299,12 +289,13 @@ static int do_call(struct call *call, wpipe_event *ret_answer, int timeout_ms)
 int wpipe_client_call(wpipe_client *client, const void *request, size_t size,
                       wpipe_event *ret_answer, int timeout_ms)
 {
+    struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
     struct call call = { .c = client };
     int r;
 
     if (client == NULL || ret_answer == NULL || (request == NULL && size > 0))
         return WPIPE_EINVAL;
-    r = wpipe__loop_enter(&client->loop);
+    r = wpipe__loop_enter(&client->loop, &rest);
     if (r < 0)
         return r;
     r = WPIPE_ENOTCONN;
@@ -316,9 +307,10 @@ int wpipe_client_call(wpipe_client *client, const void *request, size_t size,
         call.post.kind = WPIPE__RECORD_REQUEST;
         call.post.request = ++client->last_request;
         r = call.spare == NULL ? WPIPE_ENOMEM
-                               : do_call(&call, ret_answer, timeout_ms);
+                               : do_call(&call, ret_answer, &rest);
         wpipe__free(call.spare);
     }
-    wpipe__loop_exit(&client->loop, !wpipe__list_empty(&client->kept));
+    wpipe__loop_exit(&client->loop, &rest,
+                     !wpipe__list_empty(&client->kept));
     return r;
 }

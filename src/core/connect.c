@@ -17,7 +17,6 @@
 #include "core/stream.h"
 #include "transport/door.h"
 #include "transport/door_foreign.h"
-#include "transport/moment.h"
 
 enum {
     ASK_MS = 20 /* for how many clients a full server has */
@@ -45,6 +44,8 @@ static int wait_socket(const struct attempt *a, wpipe__handle socket)
     wpipe__handle handles[2] = { socket, a->wake };
     int r = wpipe__os_wait(handles, 2, a->deadline);
 
+    if (r == WPIPE_EWOKEN && !(a->options->flags & WPIPE_WAIT_SIGNALS))
+        return 0;
     if (r < 0)
         return r;
     if (r & 2)
@@ -55,11 +56,8 @@ static int wait_socket(const struct attempt *a, wpipe__handle socket)
 /* Wait for the verdict. 0; < 0, with a->last telling more of ETIMEDOUT. */
 static int wait_greeting(struct attempt *a, struct wpipe__link *link)
 {
-    static struct wpipe__habit habit;
-    struct wpipe__moment moment = { .habit = &habit,
-                                    .pid = link->peer.pid,
-                                    .spin_ns = link->spin_ns,
-                                    .until = a->deadline };
+    static struct wpipe__spin_record record;
+    struct wpipe__spin spin = { 0 };
     int r;
 
     for (;;) {
@@ -67,11 +65,11 @@ static int wait_greeting(struct attempt *a, struct wpipe__link *link)
         if (r < 0)
             return r;
         if (r == WPIPE__GREET_DONE) {
-            wpipe__moment_paid(&moment);
+            wpipe__spin_paid(&spin, &record);
             return 0;
         }
         if (a->deadline != 0 && r == WPIPE__GREET_PENDING &&
-            wpipe__moment_more(&moment))
+            wpipe__spin_more(&spin, &record, link->spin_ns, a->deadline, 0))
             continue;
         /* once it said that it is full, that is what is in the way */
         if (r == WPIPE__GREET_QUEUED)
@@ -208,6 +206,7 @@ static void listen_up(struct attempt *a)
         wpipe__knock_open(a->knock);
     else
         wpipe__knock_listen(a->knock);
+    a->knock->signals = (a->options->flags & WPIPE_WAIT_SIGNALS) != 0;
     a->listening = 1;
     a->silent =
         !a->query && wpipe__connect_watch(a->name, a->options, a->knock);

@@ -8,7 +8,6 @@
 #include <windpipe.h>
 
 #include "base/memory.h"
-#include "transport/moment.h"
 
 enum {
     QUEUE = 1024 /* guests told to wait for a seat */
@@ -189,20 +188,6 @@ void wpipe__guest_pump(struct wpipe__acceptor *a, struct wpipe__guest *guest)
     look(a, guest);
 }
 
-/* Most say hello right behind their connect. One that has not is about to, and
- * maybe on our core: to let it costs less than to poll for it. */
-static void look_early(struct wpipe__acceptor *a, struct wpipe__guest *guest)
-{
-    uint64_t id = guest->id;
-
-    look(a, guest);
-    if (a->options.spin_us == 0 || wpipe__table_find(&a->guests, id) == NULL ||
-        guest->where != WPIPE__GUEST_SILENT)
-        return;
-    wpipe__moment_yield();
-    look(a, guest);
-}
-
 int wpipe__guest_add(struct wpipe__acceptor *a, struct wpipe__link *link)
 {
     struct wpipe__guest *guest = wpipe__alloc(sizeof(*guest));
@@ -223,7 +208,7 @@ int wpipe__guest_add(struct wpipe__acceptor *a, struct wpipe__link *link)
     id = guest->id;
     guest->deadline = wpipe__os_deadline(a->options.handshake_ms);
     wpipe__list_append(&a->silent, &guest->node);
-    look_early(a, guest);
+    look(a, guest);
     wpipe__guest_seat_all(a);
     if (wpipe__table_find(&a->guests, id) == NULL)
         return 0; /* let in, or gone */

@@ -34,7 +34,7 @@ static int wait_facts(struct wpipe__link *link, uint64_t deadline,
         r = wpipe__os_wait(&link->socket, 1, deadline);
         if (r == 0)
             return WPIPE_ETIMEDOUT;
-        if (r < 0)
+        if (r < 0 && r != WPIPE_EWOKEN)
             return r;
     }
     /* it went away without a word: as if it had not been there */

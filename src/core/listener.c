@@ -12,7 +12,6 @@
 #include "core/acceptor.h"
 #include "core/facts.h"
 #include "core/stream.h"
-#include "transport/moment.h"
 
 enum {
     TAG_WAKE = 1,
@@ -30,7 +29,7 @@ struct wpipe_listener {
     wpipe__handle wake;
     _Atomic int woken;  /* wake is set, or about to be */
     wpipe__handle seat; /* a seat is free again; also: look at the lobby */
-    struct wpipe__habit habit;
+    struct wpipe__spin_record spin;
     struct wpipe__link *link; /* just let in */
 };
 
@@ -185,27 +184,25 @@ static int is_woken(struct wpipe_listener *l)
     return atomic_exchange(&l->woken, 0) && wpipe__os_flag_clear(l->wake);
 }
 
-/* What is to be done; waits for it, a moment awake and then asleep. */
+/* What is to be done; waits for it, awake for a while and then asleep. */
 static int ask_poller(struct wpipe_listener *l, uint64_t deadline,
                       uint64_t tags[TAGS])
 {
-    uint64_t until = wpipe__acceptor_until(&l->acceptor);
-    struct wpipe__moment moment = {
-        .habit = &l->habit,
-        .spin_ns = deadline == 0 ? 0 : (uint32_t)l->options.spin_us * 1000u,
-        .until = deadline,
-    };
-    int n;
+    uint32_t spin_ns =
+        deadline == 0 ? 0 : (uint32_t)l->options.spin_us * 1000u;
+    struct wpipe__spin spin = { 0 };
+    int n = 0;
 
-    while (wpipe__moment_more(&moment)) {
+    while (n == 0 &&
+           wpipe__spin_more(&spin, &l->spin, spin_ns, deadline, 0))
         n = wpipe__os_poller_wait(l->poller, tags, TAGS, 0);
-        if (n == 0)
-            continue;
-        wpipe__moment_paid(&moment);
+    if (n > 0)
+        wpipe__spin_paid(&spin, &l->spin);
+    if (n != 0)
         return n;
-    }
-    return wpipe__os_poller_wait(l->poller, tags, TAGS,
-                                 wpipe__min_u64(deadline, until));
+    return wpipe__os_poller_wait(
+        l->poller, tags, TAGS,
+        wpipe__min_u64(deadline, wpipe__acceptor_until(&l->acceptor)));
 }
 
 /* Sleep until something is to be done: 0 or more. WPIPE_EWOKEN;
@@ -218,6 +215,8 @@ static int sleep_once(struct wpipe_listener *l, uint64_t deadline)
     int i;
 
     n = ask_poller(l, deadline, tags);
+    if (n == WPIPE_EWOKEN && !(l->options.flags & WPIPE_WAIT_SIGNALS))
+        return 0;
     if (n < 0)
         return n;
     for (i = 0; i < n; i++) {

@@ -29,7 +29,9 @@ int wpipe__loop_init(struct wpipe__loop *loop,
 
     memset(loop, 0, sizeof(*loop));
     loop->poller = WPIPE__NO_HANDLE;
-    loop->flag = WPIPE__NO_HANDLE;
+    loop->alarm = WPIPE__NO_HANDLE;
+    wpipe__room_init(&loop->room);
+    loop->signals = (options->flags & WPIPE_WAIT_SIGNALS) != 0;
     loop->timer = UINT64_MAX;
     loop->owner = owner;
     loop->budget.limit = options->memory_limit;
@@ -41,19 +43,15 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     r = wpipe__mutex_init(&loop->lock);
     if (r < 0)
         return r;
-    r = wpipe__condition_init(&loop->changed);
-    if (r < 0) {
-        wpipe__mutex_done(&loop->lock);
-        return r;
-    }
     loop->generation = wpipe__os_generation(); /* from here on: half made */
     r = wpipe__os_poller_open(&loop->poller);
     if (r < 0)
         goto fail;
-    r = wpipe__os_flag_open(&loop->flag);
+    r = wpipe__room_need_flag(&loop->room);
     if (r < 0)
         goto fail;
-    r = wpipe__os_poller_add(loop->poller, loop->flag, WPIPE__TAG_FLAG);
+    r = wpipe__os_poller_add(loop->poller, atomic_load(&loop->room.flag),
+                             WPIPE__TAG_FLAG);
     if (r < 0)
         goto fail;
     return 0;
@@ -68,13 +66,12 @@ void wpipe__loop_done(struct wpipe__loop *loop)
     if (loop->generation == 0)
         return;
     wpipe__os_close(loop->poller);
-    wpipe__os_close(loop->flag);
+    wpipe__os_close(loop->alarm);
+    wpipe__room_done(&loop->room);
     loop->poller = WPIPE__NO_HANDLE;
-    loop->flag = WPIPE__NO_HANDLE;
-    if (loop->generation == wpipe__os_generation()) {
-        wpipe__condition_done(&loop->changed);
+    loop->alarm = WPIPE__NO_HANDLE;
+    if (loop->generation == wpipe__os_generation())
         wpipe__mutex_done(&loop->lock);
-    }
     loop->generation = 0;
 }
 
@@ -105,32 +102,21 @@ int wpipe__loop_use(struct wpipe__loop *loop)
     return 0;
 }
 
-static void set_flag(struct wpipe__loop *loop)
-{
-    if (loop->flagged)
-        return;
-    loop->flagged = 1;
-    wpipe__os_flag_set(loop->flag);
-}
-
 void wpipe__loop_attend(struct wpipe__loop *loop)
 {
-    if (loop->asleep || loop->watched)
-        set_flag(loop);
+    wpipe__room_news(&loop->room);
 }
 
 void wpipe__loop_nudge(struct wpipe__loop *loop)
 {
-    /* pairs with the exchange in dispatch, behind its clearing of the flag:
-     * either that one sees this, or the flag is set again */
+    /* pairs with the exchange in dispatch, before which the room was told */
     if (atomic_exchange(&loop->nudged, 1) == 0)
-        wpipe__os_flag_set(loop->flag);
+        wpipe__room_news(&loop->room);
 }
 
 static void tell_followers(struct wpipe__loop *loop)
 {
-    if (loop->followers > 0)
-        wpipe__condition_wake_all(&loop->changed);
+    wpipe__room_tell(&loop->room);
 }
 
 /* ---- connections -------------------------------------------------------- */
@@ -213,8 +199,6 @@ void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (conn->link == NULL)
         return;
     t = conn->link->transport;
-    if (t->woke != NULL)
-        t->woke(conn->link);
     if (t->pump(conn->link) < 0)
         stop_polling(loop, conn); /* it would be readable for ever */
     watch(loop, conn);
@@ -251,7 +235,7 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
  * far the peer has read, and then the poller does not tell of it. */
 static uint32_t turn_of(struct wpipe__link *link)
 {
-    return atomic_load_explicit(&link->room.turn, memory_order_relaxed);
+    return atomic_load_explicit(&link->waiting.room.turn, memory_order_relaxed);
 }
 
 /* The errors that are about the message, not about the connection. */

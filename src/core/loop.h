@@ -34,6 +34,7 @@
 #define WPIPE__TAG_KNOCK    WPIPE__TAG(3)
 #define WPIPE__TAG_GREETING WPIPE__TAG(4)
 #define WPIPE__TAG_TIMER    WPIPE__TAG(5) /* loop.timer is over */
+#define WPIPE__TAG_ALARM    WPIPE__TAG(6)
 
 struct wpipe__loop;
 
@@ -49,35 +50,28 @@ struct wpipe__loop_owner {
 struct wpipe__loop {
     const struct wpipe__loop_owner *owner;
     struct wpipe__mutex lock;
-    struct wpipe__condition changed; /* for followers: look again */
+    struct wpipe__room room; /* its flag is in the poller */
     wpipe__handle poller;
-    wpipe__handle flag; /* in the poller: ends a sleep */
+    wpipe__handle alarm; /* in a watched poller: readable at `timer` */
     uint32_t generation;
-    uint32_t spin_ns; /* 0: neither spin nor yield */
+    uint32_t spin_ns; /* 0: never stay awake */
+    struct wpipe__spin_record spin;
     struct wpipe__list hot;
     unsigned hot_count;
     struct wpipe__list notices;
     struct wpipe__budget budget;
     struct wpipe__budget *purse; /* that one, or another loop's */
     uint64_t timer;      /* when the owner has something to do; never: ~0 */
-    unsigned followers;  /* threads waiting for `changed` */
+    unsigned waiters;    /* threads that wait, or follow */
     unsigned since_poll; /* messages since the sockets were asked */
     uint16_t round;      /* grows whenever they are, amid messages */
-    unsigned vain;       /* waits to leave out after the next vain listening */
-    unsigned deaf;       /* waits that do not listen, left */
-    unsigned no_yield;   /* rests to go before yielding is tried again */
-    uint64_t left_at;    /* when it left a core */
     int core;            /* where it was last seen; its peers were told */
-    unsigned crowded;    /* rests to go that do not spin for long */
     uint8_t waiting;     /* a thread is between enter and exit */
-    uint8_t driving;
-    uint8_t asleep;  /* it sleeps in the poller */
-    uint8_t awake;   /* it waits awake: wpipe__awake_enter */
-    uint8_t flagged; /* the flag is set */
-    uint8_t watched; /* the poller was given to a foreign loop */
+    uint8_t driving;     /* a thread sleeps in the poller for all, or may */
+    uint8_t awake;       /* it stays awake */
+    uint8_t watched;     /* the poller was given to a foreign loop */
     uint8_t stopped;
-    uint8_t told; /* a socket has told of something since we last listened */
-    uint8_t woken;
+    uint8_t signals;     /* a signal handler ends a wait */
     _Atomic int nudged;
     _Atomic int spinning;
     _Atomic int contenders; /* threads that want the lock of a spinner */
@@ -156,31 +150,31 @@ int wpipe__loop_settle(struct wpipe__loop *loop);
 
 /* ---- waiting ------------------------------------------------------------ */
 
-/* How far one wait is on its way to sleep; begin with { .timer = { timeout_ms,
- * 0 } }. */
+/* One wait on its way to sleep; begin with { .timer = { timeout_ms, 0 } }. */
 struct wpipe__rest {
     struct wpipe__timer timer;
-    uint64_t spin_end;
-    uint64_t ask_at; /* while spinning: do others want the core? */
-    unsigned looks;
-    uint8_t stage;
-    uint8_t yields; /* left */
-    uint8_t crowded;
-    uint8_t hot;  /* 1 memory can show what comes, 2 from another core */
+    struct wpipe__spin spin;
+    unsigned how;   /* to spin: WPIPE__SPIN_* */
+    uint32_t wakes; /* noted when it began */
+    uint8_t noted;
     uint8_t late; /* rounds after the deadline */
 };
 
 /* Begin to wait for events: locks. WPIPE_ESTATE when another thread does, or
  * in a forked child; then nothing is locked. */
-int wpipe__loop_enter(struct wpipe__loop *loop);
+int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest);
 /* The end of it. `more`: there may be another event right away. */
-void wpipe__loop_exit(struct wpipe__loop *loop, int more);
+void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                      int more);
+/* 1 when a wake is to end this wait. */
+int wpipe__loop_woken(struct wpipe__loop *loop, const struct wpipe__rest *rest);
 
 /*
  * Nothing was found: one step towards sleep, or sleep. The caller looks again
  * after each. With `busy` there is more to look at, and it
  * only asks the sockets now and then. Returns 0; WPIPE_ETIMEDOUT when the
- * deadline was over before and everything was asked once; WPIPE_ESYSTEM.
+ * deadline was over before and everything was asked once; WPIPE_EWOKEN (a
+ * signal handler ran, and that is to end it); WPIPE_ESYSTEM.
  */
 int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
                      int busy);
@@ -190,12 +184,17 @@ void wpipe__loop_glance(struct wpipe__loop *loop);
 
 /*
  * Wait until something moved that concerns a sender; drive the loop when
- * nobody does. Returns 0 (look again), WPIPE_ETIMEDOUT, WPIPE_ESYSTEM.
+ * nobody does. Returns 0 (look again), WPIPE_ETIMEDOUT, WPIPE_EWOKEN (woken,
+ * stopped, or a signal handler), WPIPE_ESYSTEM.
  */
 int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest);
 
-/* Make the next wait, or a running one, return 0. */
+/* End all waits that have begun, or else the next one. Safe in a signal
+ * handler. */
 void wpipe__loop_wake(struct wpipe__loop *loop);
+
+/* When the owner has something to do: readable for a foreign loop, too. */
+void wpipe__loop_set_timer(struct wpipe__loop *loop, uint64_t when);
 
 /* The poller, for a foreign event loop: armed when nothing is there. */
 intptr_t wpipe__loop_handle(struct wpipe__loop *loop);

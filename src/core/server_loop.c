@@ -19,7 +19,8 @@ static struct wpipe__lane *lane_of(struct wpipe__loop *loop)
 /* Clients that come, go or say nothing change when we have to look again. */
 static void set_timer(struct wpipe_server *s)
 {
-    s->lanes[0].loop.timer = wpipe__acceptor_until(&s->acceptor);
+    wpipe__loop_set_timer(&s->lanes[0].loop,
+                          wpipe__acceptor_until(&s->acceptor));
 }
 
 /* A seat is free. On the first lane, whose lock is the acceptor's. */
@@ -325,7 +326,7 @@ int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
 {
     struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
     struct wpipe__loop *loop = &lane->loop;
-    int r = wpipe__loop_enter(loop);
+    int r = wpipe__loop_enter(loop, &rest);
 
     if (r < 0)
         return r;
@@ -337,16 +338,14 @@ int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
             r = WPIPE_ESTATE;
             break;
         }
-        if (loop->woken) {
-            loop->woken = 0;
+        if (wpipe__loop_woken(loop, &rest))
             break;
-        }
         r = find_event(lane, ret_event);
         if (r == 1)
             break;
         r = wpipe__loop_rest(loop, &rest, r == 2);
     } while (r == 0);
-    wpipe__loop_exit(loop, r == 1);
+    wpipe__loop_exit(loop, &rest, r == 1);
     return r;
 }
 

@@ -123,9 +123,11 @@ static void wait_for_joiner(struct wpipe_server *s)
     struct wpipe__loop *loop = &s->lanes[0].loop;
 
     while (s->thread_state == WPIPE__THREAD_JOINING) {
-        loop->followers++;
-        (void)wpipe__condition_wait(&loop->changed, &loop->lock, UINT64_MAX);
-        loop->followers--;
+        uint32_t turn = wpipe__room_turn(&loop->room);
+
+        wpipe__loop_unlock(loop);
+        (void)wpipe__room_follow(&loop->room, turn, UINT64_MAX);
+        wpipe__loop_lock(loop);
     }
 }
 
@@ -166,6 +168,6 @@ void wpipe_server_stop(wpipe_server *server)
     join_threads(server);
     wpipe__loop_lock(loop);
     server->thread_state = WPIPE__THREAD_NONE;
-    wpipe__condition_wake_all(&loop->changed);
+    wpipe__room_tell(&loop->room);
     wpipe__loop_unlock(loop);
 }

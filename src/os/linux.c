@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting on Linux: for a few handles (poll), for many (epoll), for a flag
- * set by another thread (eventfd) and for a name to appear (inotify). All of
+ * Waiting on Linux: for a word of memory (futex), a few handles (poll), many
+ * (epoll), a flag set by another thread (eventfd), a time (timerfd) and a name
+ * to appear (inotify). All of
  * it is level-triggered: what was not dealt with is reported again.
  */
 #include "os/os.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/posix.h"
@@ -73,6 +78,41 @@ void wpipe__os_watch_drain(wpipe__handle watch)
     }
 }
 
+/* ---- a word of memory --------------------------------------------------- */
+
+static struct timespec time_of(uint64_t deadline)
+{
+    const uint64_t second = 1000000000;
+
+    return (struct timespec){ .tv_sec = (time_t)(deadline / second),
+                              .tv_nsec = (long)(deadline % second) };
+}
+
+int wpipe__os_word_wait(_Atomic uint32_t *word, uint32_t value,
+                        uint64_t deadline)
+{
+    struct timespec until = time_of(deadline);
+
+    if (deadline == 0)
+        return WPIPE_ETIMEDOUT;
+    /* FUTEX_WAIT takes a span of time; this one a clock, CLOCK_MONOTONIC */
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value,
+                deadline == UINT64_MAX ? NULL : &until, NULL,
+                FUTEX_BITSET_MATCH_ANY) == 0)
+        return 0;
+    if (errno == ETIMEDOUT)
+        return WPIPE_ETIMEDOUT;
+    return errno == EINTR ? WPIPE_EWOKEN : 0;
+}
+
+void wpipe__os_word_wake(_Atomic uint32_t *word)
+{
+    int number = errno;
+
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
+    errno = number;
+}
+
 /* ---- a few handles ------------------------------------------------------ */
 
 static int ready_bits(const struct pollfd *fds, int count)
@@ -85,6 +125,11 @@ static int ready_bits(const struct pollfd *fds, int count)
             bits |= 1 << i;
     }
     return bits;
+}
+
+static int poll_failed(const char *what)
+{
+    return errno == EINTR ? WPIPE_EWOKEN : wpipe__os_fail(what, errno);
 }
 
 int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
@@ -106,10 +151,10 @@ int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
         n = poll(fds, (nfds_t)count, left);
         if (n > 0)
             return ready_bits(fds, count);
-        if (n < 0 && errno != EINTR)
-            return wpipe__os_fail("poll", errno);
-        /* Once more after a signal, and while a deadline that is further
-         * away than poll can wait is not over. */
+        if (n < 0)
+            return poll_failed("poll");
+        /* Once more while a deadline that is further away than poll can wait
+         * is not over. */
     } while (left != 0);
     return 0;
 }
@@ -137,8 +182,8 @@ int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
         n = poll(fds, 2, left);
         if (n > 0)
             return ready_bits(fds, 2);
-        if (n < 0 && errno != EINTR)
-            return wpipe__os_fail("poll", errno);
+        if (n < 0)
+            return poll_failed("poll");
     } while (left != 0 && !soon);
     return 0;
 }
@@ -158,12 +203,14 @@ int wpipe__os_flag_open(wpipe__handle *ret_flag)
 void wpipe__os_flag_set(wpipe__handle flag)
 {
     const uint64_t one = 1;
+    int number = errno; /* of the code that a signal handler interrupts */
     ssize_t n;
 
     do
         n = write(flag, &one, sizeof(one));
     while (n < 0 && errno == EINTR);
     /* EAGAIN: it counted to 2^64 - 2, so it is set. */
+    errno = number;
 }
 
 int wpipe__os_flag_clear(wpipe__handle flag)
@@ -181,6 +228,27 @@ int wpipe__os_flag_clear(wpipe__handle flag)
 int wpipe__os_reserve(wpipe__handle *ret_handle)
 {
     return wpipe__os_flag_open(ret_handle);
+}
+
+/* ---- timers ------------------------------------------------------------- */
+
+int wpipe__os_timer_open(wpipe__handle *ret_timer)
+{
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+    if (fd < 0)
+        return wpipe__os_fail("timerfd_create", errno);
+    *ret_timer = fd;
+    return 0;
+}
+
+void wpipe__os_timer_set(wpipe__handle timer, uint64_t when)
+{
+    struct itimerspec spec = { .it_value = { 0, 0 } };
+
+    if (when != UINT64_MAX)
+        spec.it_value = time_of(when > 0 ? when : 1); /* 0 would be never */
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
 /* ---- many handles ------------------------------------------------------- */
@@ -239,10 +307,10 @@ int wpipe__os_poller_wait(wpipe__handle poller, uint64_t *ret_tags, int room,
     do {
         left = wpipe__os_left_ms(deadline);
         n = epoll_wait(poller, events, room, left);
-        if (n < 0 && errno != EINTR)
-            return wpipe__os_fail("epoll_wait", errno);
-    } while (n <= 0 && left != 0);
+        if (n < 0)
+            return poll_failed("epoll_wait");
+    } while (n == 0 && left != 0);
     for (i = 0; i < n; i++)
         ret_tags[i] = events[i].data.u64;
-    return n < 0 ? 0 : n;
+    return n;
 }

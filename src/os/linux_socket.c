@@ -646,25 +646,3 @@ int64_t wpipe__os_receive_plain(wpipe__handle socket, void *buf, size_t size,
         *passing = WPIPE__PASSES_NOTHING; /* all that came before is taken */
     return WPIPE_EAGAIN;
 }
-
-/* ---- napping ------------------------------------------------------------- */
-
-int wpipe__os_nap_prepare(wpipe__handle socket, int ms)
-{
-    struct timeval time = { 0, (suseconds_t)ms * 1000 };
-    int flags = fcntl(socket, F_GETFL);
-
-    if (flags < 0 ||
-        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)) < 0 ||
-        fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) < 0)
-        return wpipe__os_fail("fcntl", errno);
-    return 0;
-}
-
-int64_t wpipe__os_nap(wpipe__handle socket, void *buf, size_t size,
-                      wpipe__handle *ret_passed)
-{
-    int64_t r = receive_once(socket, buf, size, 0, ret_passed);
-
-    return r == INTERRUPTED ? WPIPE_EAGAIN : r;
-}

@@ -7,13 +7,14 @@
  *
  * Rules for every implementation: descriptors are close-on-exec from birth
  * and non-blocking; no signal is ever raised (SIGPIPE, SIGXFSZ); EINTR is
- * never seen by the caller; nothing changes the process (umask, signal
+ * seen by the caller of a wait alone (WPIPE_EWOKEN); nothing changes the process (umask, signal
  * handlers, working directory, environment).
  */
 #ifndef WPIPE_OS_OS_H
 #define WPIPE_OS_OS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,9 +56,6 @@ int wpipe__os_left_ms(uint64_t deadline);
 struct wpipe__mutex {
     pthread_mutex_t system;
 };
-struct wpipe__condition {
-    pthread_cond_t system;
-};
 struct wpipe__thread {
     pthread_t system;
     int running;
@@ -67,13 +65,6 @@ int wpipe__mutex_init(struct wpipe__mutex *m);
 void wpipe__mutex_done(struct wpipe__mutex *m);
 void wpipe__mutex_lock(struct wpipe__mutex *m);
 void wpipe__mutex_unlock(struct wpipe__mutex *m);
-int wpipe__condition_init(struct wpipe__condition *c);
-void wpipe__condition_done(struct wpipe__condition *c);
-/* Waits until woken or `deadline`; WPIPE_ETIMEDOUT when it is over. May
- * return early without a reason. */
-int wpipe__condition_wait(struct wpipe__condition *c, struct wpipe__mutex *m,
-                          uint64_t deadline);
-void wpipe__condition_wake_all(struct wpipe__condition *c);
 /* The thread runs with all signals blocked. */
 int wpipe__thread_start(struct wpipe__thread *t, void *(*run)(void *),
                         void *user);
@@ -112,9 +103,6 @@ void wpipe__os_user(uint32_t uid, char *buf, size_t size);
 /* How many cores this thread may run on, and the one it is on. */
 int wpipe__os_cores(void);
 int wpipe__os_core(void);
-/* Go on on another core, if this thread may run on one; where it may run stays
- * as it is. 1, or 0 when that cannot be. Costs some 10 us. */
-int wpipe__os_leave_core(void);
 /* 1 when this thread and that process (0: whatever it is) have one core
  * between them, so that only one of them can run. */
 int wpipe__os_one_core(int64_t pid);
@@ -326,17 +314,6 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
 int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
                           wpipe__handle *ret_passed);
 
-/*
- * A nap: a receive that waits, for `ms` (less than 1000) at the most, or as
- * short as the system can. Whoever sleeps so is woken, on Linux, also when the
- * peer takes what we sent, and so is on its way before the answer comes; but by
- * no other thread. prepare once; all other calls go on without waiting. nap is
- * as receive.
- */
-int wpipe__os_nap_prepare(wpipe__handle socket, int ms);
-int64_t wpipe__os_nap(wpipe__handle socket, void *buf, size_t size,
-                      wpipe__handle *ret_passed);
-
 /* What may lie in the queue of a socket, besides bytes. */
 enum {
     WPIPE__PASSES_NOTHING = 0, /* descriptors are and were refused */
@@ -456,7 +433,19 @@ int wpipe__os_spawn(const char *path, char *const *arguments,
  * WPIPE_ETIMEDOUT; WPIPE_EINVAL (not a child of ours). */
 int wpipe__os_reap(int64_t pid, uint64_t deadline);
 
-/* ---- waiting (linux.c) -------------------------------------------------- */
+/* ---- waiting (linux.c) --------------------------------------------------
+ *
+ * All four waits (wait, wait_for, poller_wait, word_wait) return WPIPE_EWOKEN
+ * when a signal handler ran while they slept: whether that ends the caller's
+ * wait is the caller's decision.
+ */
+
+/* Sleep while *word is `value`, until `deadline`. 0: woken, changed, or no
+ * reason at all; WPIPE_ETIMEDOUT. One process only. */
+int wpipe__os_word_wait(_Atomic uint32_t *word, uint32_t value,
+                        uint64_t deadline);
+/* Wake all who sleep on it. Safe in a signal handler. */
+void wpipe__os_word_wake(_Atomic uint32_t *word);
 
 /* Waits until one of up to 4 handles is readable (or hung up). Bit i of the
  * result is handle i; 0 when `deadline` is over. Negative handles are left
@@ -476,11 +465,17 @@ enum {
 int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
                        wpipe__handle flag, uint64_t deadline);
 
-/* A flag that can be waited for: set from any thread. */
+/* A flag that can be waited for: set from any thread, and in a signal
+ * handler. */
 int wpipe__os_flag_open(wpipe__handle *ret_flag);
 void wpipe__os_flag_set(wpipe__handle flag);
 /* 1 if it was set; it is clear afterwards. */
 int wpipe__os_flag_clear(wpipe__handle flag);
+
+/* A timer: a handle that is readable from `when` on (a clock of
+ * wpipe__os_now), until it is set again; UINT64_MAX: never. */
+int wpipe__os_timer_open(wpipe__handle *ret_timer);
+void wpipe__os_timer_set(wpipe__handle timer, uint64_t when);
 
 /*
  * Many handles at once. A poller is itself a handle that is readable while

@@ -135,7 +135,7 @@ int wpipe__os_left_ms(uint64_t deadline)
     return left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* ---- mutex and condition ------------------------------------------------ */
+/* ---- mutexes ------------------------------------------------------------ */
 
 int wpipe__mutex_init(struct wpipe__mutex *m)
 {
@@ -157,49 +157,6 @@ void wpipe__mutex_lock(struct wpipe__mutex *m)
 void wpipe__mutex_unlock(struct wpipe__mutex *m)
 {
     pthread_mutex_unlock(&m->system);
-}
-
-int wpipe__condition_init(struct wpipe__condition *c)
-{
-    pthread_condattr_t attributes;
-    int number;
-
-    number = pthread_condattr_init(&attributes);
-    if (number)
-        return wpipe__os_fail("pthread_condattr_init", number);
-    number = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (!number)
-        number = pthread_cond_init(&c->system, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return number ? wpipe__os_fail("pthread_cond_init", number) : 0;
-}
-
-void wpipe__condition_done(struct wpipe__condition *c)
-{
-    pthread_cond_destroy(&c->system);
-}
-
-int wpipe__condition_wait(struct wpipe__condition *c, struct wpipe__mutex *m,
-                          uint64_t deadline)
-{
-    struct timespec until;
-
-    if (deadline == 0)
-        return WPIPE_ETIMEDOUT;
-    if (deadline == UINT64_MAX) {
-        pthread_cond_wait(&c->system, &m->system);
-        return 0;
-    }
-    until.tv_sec = (time_t)(deadline / SECOND);
-    until.tv_nsec = (long)(deadline % SECOND);
-    if (pthread_cond_timedwait(&c->system, &m->system, &until) == ETIMEDOUT)
-        return WPIPE_ETIMEDOUT;
-    return 0;
-}
-
-void wpipe__condition_wake_all(struct wpipe__condition *c)
-{
-    pthread_cond_broadcast(&c->system);
 }
 
 /* ---- threads ------------------------------------------------------------ */

@@ -311,31 +311,6 @@ int wpipe__os_core(void)
     return n < 0 ? 0 : n;
 }
 
-/* The scheduler moves a thread when its set of cores no longer has the one
- * that it is on; then the set is put back, unless somebody else has set it
- * meanwhile. A filter of system calls may end the process for this one: under
- * any filter it is not tried. */
-int wpipe__os_leave_core(void)
-{
-    cpu_set_t all;
-    cpu_set_t others;
-    cpu_set_t now;
-    int core = sched_getcpu();
-
-    if (core < 0 || core >= CPU_SETSIZE || prctl(PR_GET_SECCOMP) != 0 ||
-        sched_getaffinity(0, sizeof(all), &all) < 0)
-        return 0;
-    others = all;
-    CPU_CLR((size_t)core, &others);
-    if (CPU_COUNT(&others) == 0 ||
-        sched_setaffinity(0, sizeof(others), &others) < 0)
-        return 0;
-    if (sched_getaffinity(0, sizeof(now), &now) == 0 &&
-        CPU_EQUAL(&now, &others))
-        (void)sched_setaffinity(0, sizeof(all), &all);
-    return 1;
-}
-
 /* ---- fork --------------------------------------------------------------- */
 
 /*

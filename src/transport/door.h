@@ -117,6 +117,7 @@ struct wpipe__knock {
     int numbers[2];      /* the directories of the two places in it */
     int blind;           /* a place that we cannot watch */
     int delay_ms;        /* the last back-off */
+    int signals; /* a signal handler ends wpipe__knock_wait */
 };
 
 #define WPIPE__KNOCK_NULL                                \
@@ -141,7 +142,8 @@ uint64_t wpipe__knock_until(struct wpipe__knock *k, int why);
  * Wait until it is worth to dial again, then listen.
  *
  * Returns 0. Errors: WPIPE_ETIMEDOUT; WPIPE_EWOKEN when `wake` (may be
- * WPIPE__NO_HANDLE) is readable: the caller clears it.
+ * WPIPE__NO_HANDLE) is readable (the caller clears it), or a signal handler
+ * ran and that is to end it.
  */
 int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
                       wpipe__handle wake);

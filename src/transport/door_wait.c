@@ -142,6 +142,8 @@ int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
     handles[0] = k->watch;
     handles[1] = wake;
     r = wpipe__os_wait(handles, 2, wpipe__min_u64(deadline, until));
+    if (r == WPIPE_EWOKEN)
+        return k->signals ? r : 0;
     if (r < 0)
         return r;
     if ((r & 2) != 0)

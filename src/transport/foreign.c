@@ -553,6 +553,7 @@ static void set_up(struct wpipe__foreign *f, const wpipe_options *options)
 {
     struct wpipe__terms *t = &f->link.terms;
 
+    f->link.signals = (options->flags & WPIPE_WAIT_SIGNALS) != 0;
     f->framing = options->framing;
     f->limit = options->buffer_in;
     f->why = "";

@@ -360,7 +360,7 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
     if (!mask)
         return;
     if (mask & WPIPE__WANT_DATA)
-        wpipe__native_asleep(n);
+        (void)wpipe__native_same_core(link); /* it tells ours */
     /* pairs with the fence in wpipe__native_ring */
     atomic_thread_fence(memory_order_seq_cst);
     /* or, when the peer leaves that out, makes it pass one now */
@@ -493,9 +493,6 @@ static const struct wpipe__transport native_transport = {
     .gone = native_gone,
     .interest = native_interest,
     .pump = native_pump,
-    .woke = wpipe__native_woke,
-    .may_nap = wpipe__native_may_nap,
-    .nap = wpipe__native_nap,
     .arm = native_arm,
     .in_memory = native_in_memory,
     .same_core = wpipe__native_same_core,
@@ -542,6 +539,7 @@ static int make(wpipe__handle socket, const wpipe_options *options,
     n->wishes_shared = options->shared_memory;
     n->window = WPIPE__WINDOW_MIN - WPIPE__WINDOW_RESERVE;
     n->link.spin_ns = (uint32_t)options->spin_us * 1000u;
+    n->link.signals = (options->flags & WPIPE_WAIT_SIGNALS) != 0;
     n->link.terms.type = options->type;
     n->link.terms.direction = options->direction;
     n->link.terms.max_in = options->max_message;

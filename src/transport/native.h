@@ -19,7 +19,6 @@
 
 #include "base/frame.h"
 #include "base/ring.h"
-#include "transport/early.h"
 #include "transport/queue.h"
 #include "transport/transport.h"
 
@@ -45,12 +44,11 @@ struct wpipe__native {
     struct wpipe__buffer partial; /* the beginning of a frame */
     struct wpipe__buffer facts;   /* query: the answer */
     int facts_here;
-    wpipe__handle passed; /* came, its SWITCH frame not yet */
-    int nap;              /* the socket is ready for naps; < 0: cannot */
-    uint64_t epoch;       /* of our last sleep */
-    uint64_t bells;       /* that came */
-    uint64_t credit_sent; /* framed: the tail that we last told */
-    uint64_t received;    /* framed: position behind what we queued */
+    wpipe__handle passed;         /* came, its SWITCH frame not yet */
+    uint64_t epoch;               /* of our last sleep */
+    uint64_t bells;               /* that came */
+    uint64_t credit_sent;         /* framed: the tail that we last told */
+    uint64_t received;            /* framed: position behind what we queued */
     struct wpipe__control *local; /* two, for the framed phase */
     uint32_t send_buffer;         /* of the socket, as the kernel counts it */
     const struct wpipe__control *their_segment; /* also when not used */
@@ -68,7 +66,6 @@ struct wpipe__native {
     _Atomic uint64_t solid; /* what the peer has to read: our head, but for
                                 FIN and what was withdrawn */
     _Atomic uint64_t rung;  /* the peer's epoch that we last answered */
-    struct wpipe__early early;
 
     /* ---- the reader's ---- */
     uint8_t pad_reader[WPIPE__LINE];
@@ -239,14 +236,6 @@ void wpipe__native_ring_reader(struct wpipe__native *n);
 /* About to sleep ourselves, behind a fence, link locked: what we have read and
  * not told yet may be what the peer sleeps for. */
 void wpipe__native_ring_asleep(struct wpipe__native *n);
-/* About to sleep for DATA, link locked: what that tells of a conversation. */
-void wpipe__native_asleep(struct wpipe__native *n);
-/* See transport.h. */
-int wpipe__native_may_nap(struct wpipe__link *link);
-int wpipe__native_nap(struct wpipe__link *link); /* native_pump.c */
-/* Ring the peer for the answer that is to come, if that is likely to pay. */
-void wpipe__native_woke(struct wpipe__link *link);
-
 /* ---- native.c ---- */
 
 /* Tells our core. 1 when the peer told the same. */

@@ -13,9 +13,6 @@
 /* Records one way, and none the other, that make a stream of it. */
 #define STREAMING_WRITER 16
 #define STREAMING_READER 4
-/* Another thread may have to wait for so long, or two ticks of the system, to
- * wake one who naps. */
-#define NAP_MS 1
 
 int wpipe__native_end(struct wpipe__native *n, int writer)
 {
@@ -61,8 +58,6 @@ static int owes_bell(struct wpipe__native *n, unsigned mask)
     if (!(want & mask))
         return 0;
     rung = atomic_load_explicit(&n->rung, memory_order_relaxed);
-    if (mask & WPIPE__WANT_DATA)
-        wpipe__early_judge(&n->early, want >> 8 > rung);
     do
         if (want >> 8 <= rung)
             return 0;
@@ -147,54 +142,6 @@ void wpipe__native_ring_reader(struct wpipe__native *n)
         atomic_store_explicit(&n->mine->fenceless, 1, memory_order_relaxed);
     }
     wpipe__native_ring(n, WPIPE__WANT_DATA);
-}
-
-/* ---- ringing early ------------------------------------------------------- */
-
-void wpipe__native_asleep(struct wpipe__native *n)
-{
-    if (!wpipe__all_shared(n))
-        return;
-    (void)wpipe__native_same_core(&n->link); /* it tells ours */
-    wpipe__early_sleep(
-        &n->early, atomic_load_explicit(&n->mine->head, memory_order_relaxed),
-        atomic_load_explicit(&n->mine->tail, memory_order_relaxed));
-}
-
-int wpipe__native_may_nap(struct wpipe__link *link)
-{
-    struct wpipe__native *n = wpipe__native(link);
-
-    if (!wpipe__early_talks(&n->early) || !wpipe__all_shared(n) ||
-        wpipe__native_same_core(link))
-        return 0;
-    if (n->nap == 0)
-        n->nap = wpipe__os_nap_prepare(link->socket, NAP_MS) < 0 ? -1 : 1;
-    return n->nap > 0;
-}
-
-/*
- * No wake-up is lost by a bell that comes before what it is for. It uses up
- * the epoch of one sleep, as any bell; it wakes that sleep, if need be because
- * its byte was on the socket before the poll; and whoever was woken, by a bell
- * for whatever reason, takes a fresh epoch and looks again before sleeping. So
- * the answer finds that epoch and rings for it, or was published before that
- * look. And as it is not done where nothing came, two ends that both sleep do
- * not keep waking each other.
- */
-void wpipe__native_woke(struct wpipe__link *link)
-{
-    struct wpipe__native *n = wpipe__native(link);
-
-    if (!wpipe__early_talks(&n->early) || !wpipe__all_shared(n))
-        return;
-    if (atomic_load_explicit(&n->theirs->head, memory_order_relaxed) ==
-            atomic_load_explicit(&n->mine->tail, memory_order_relaxed) ||
-        wpipe__native_same_core(link) || !wpipe__early_due(&n->early) ||
-        !owes_bell(n, WPIPE__WANT_DATA))
-        return;
-    wpipe__early_rung(&n->early);
-    bell(n);
 }
 
 int wpipe__native_streams(struct wpipe__native *n)

@@ -427,8 +427,8 @@ int wpipe__native_pump(struct wpipe__native *n)
     uint8_t bytes[RECEIVE_FRAMED];
     int r = atomic_load(&n->over);
 
-    if (r || n->link.room.polling == WPIPE__NAPPING)
-        return r; /* who naps takes what comes */
+    if (r)
+        return r;
     n->pumping = 1;
     r = pump_rounds(n, bytes,
                     wpipe__all_shared(n) ? RECEIVE_BELLS : sizeof bytes);
@@ -436,35 +436,4 @@ int wpipe__native_pump(struct wpipe__native *n)
     if (r == 1)
         wpipe__link_notify(&n->link);
     return r;
-}
-
-/*
- * In a conversation only: it is woken for more than it asked, and no other
- * thread can wake it; nor may one pump meanwhile, or what comes would be taken
- * in the wrong order.
- */
-int wpipe__native_nap(struct wpipe__link *link)
-{
-    struct wpipe__native *n = wpipe__native(link);
-    uint8_t bytes[RECEIVE_BELLS];
-    wpipe__handle passed;
-    int64_t got;
-    int r;
-
-    got = wpipe__os_nap(link->socket, bytes, sizeof bytes, &passed);
-    if (got > 0)
-        wpipe__native_woke(link);
-    wpipe__mutex_lock(&link->lock);
-    link->room.polling = 0;
-    n->pumping = 1;
-    got = received(n, got, passed);
-    r = atomic_load(&n->over) ? 0 : digest(n, bytes, got);
-    n->pumping = 0;
-    if (got == 0)
-        wpipe__early_pause(&n->early);
-    else if (r < 0 && r != WPIPE_EOF && r != WPIPE_EPIPE)
-        wpipe__native_break(n, r);
-    wpipe__link_notify(link);
-    wpipe__mutex_unlock(&link->lock);
-    return got != 0;
 }

@@ -23,7 +23,8 @@
 
 #include "base/record.h"
 #include "os/os.h"
-#include "transport/moment.h"
+#include "transport/room.h"
+#include "transport/spin.h"
 
 struct wpipe__link;
 
@@ -126,15 +127,6 @@ struct wpipe__transport {
     unsigned (*interest)(struct wpipe__link *link);
     /* Any thread. Harvest the socket: 1 something came; 0; < 0 the end. */
     int (*pump)(struct wpipe__link *link);
-    /* The waiting thread, may be NULL. The socket is readable for one who slept
-     * for DATA: now is the time to wake a peer that sleeps until we answer. */
-    void (*woke)(struct wpipe__link *link);
-    /* The waiting thread, link locked, may be NULL: is it better to sleep in
-     * nap than to poll, for a while? */
-    int (*may_nap)(struct wpipe__link *link);
-    /* The same thread, room.polling WPIPE__NAPPING, which it clears: sleep for
-     * some ms at the most and take what comes. 1; 0 nothing came. */
-    int (*nap)(struct wpipe__link *link);
     /* Any thread, link locked. Tell the peer that we sleep for `mask`
      * (WPIPE__WANT_*), under a fresh epoch, with the fence that makes a look
      * after it safe; 0 = we do not sleep. */
@@ -157,31 +149,18 @@ struct wpipe__transport {
     void (*free)(struct wpipe__link *link);
 };
 
-/* room.polling */
-enum {
-    WPIPE__POLLING = 1,
-    WPIPE__NAPPING = 2 /* no flag ends it, and it takes what comes itself */
-};
-
-/* The wait room: several threads may sleep on one link (wait.c). */
-struct wpipe__room {
-    struct wpipe__condition condition;
-    wpipe__handle flag;  /* ends the leader's wait; made when needed */
-    wpipe__handle watch; /* set whenever something came in; a foreign
-                                event loop polls it (core/stream_fd.c) */
-    int polling;         /* somebody waits on the socket: how */
-    int waiters;
-    _Atomic uint64_t asked;    /* when a call that may not wait last looked at
+/* Who waits on a link, and what for (wait.c). */
+struct wpipe__waiting {
+    struct wpipe__room room;
+    struct wpipe__spin_record spin;
+    wpipe__handle watch; /* set whenever something came in; a foreign event
+                            loop polls it (core/stream_fd.c) */
+    int leading;         /* a thread polls the socket */
+    unsigned interest;   /* for this: WPIPE__INTEREST_* */
+    unsigned users[3];   /* how many want DATA, ROOM, DRAINED */
+    _Atomic uint32_t waiters;
+    _Atomic uint64_t asked; /* when a call that may not wait last looked at
                                the socket */
-    struct wpipe__habit habit; /* of waiting for the socket */
-    unsigned users[3];         /* how many want DATA, ROOM, DRAINED */
-    _Atomic uint32_t turn;     /* grows whenever something came in */
-    _Atomic unsigned woken;    /* wants whose waits a wake is to end */
-    _Atomic int wake_next;     /* a wake that found nobody waiting */
-    _Atomic uint32_t no_yield; /* waits to go before yielding is tried again;
-                                  a guess: two threads may lose a count */
-    _Atomic uint64_t left_at;  /* likewise: when a waiter left a core */
-    _Atomic uint32_t crowded;  /* likewise: waits that do not spin for long */
 };
 
 /* What every link has; a transport's own struct begins with it. */
@@ -193,8 +172,9 @@ struct wpipe__link {
     int polled; /* a poller calls pump whenever the socket is readable, so a
                    look need not ask a socket that was found empty */
     uint32_t spin_ns;
-    struct wpipe__mutex lock; /* the socket, frames, ends, the room */
-    struct wpipe__room room;
+    int signals;              /* a signal handler ends a wait */
+    struct wpipe__mutex lock; /* the socket, frames, ends, who waits */
+    struct wpipe__waiting waiting;
     struct wpipe__terms terms;
     wpipe_peer peer; /* uid, gid, pid; no names */
     int own_user;    /* its uid is ours */
@@ -211,26 +191,26 @@ void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch);
 /* Arm for what is wanted now, under a fresh epoch; then look. */
 void wpipe__link_arm(struct wpipe__link *link);
 
-/* Something came in: tell the other threads that wait. Link locked. */
+/* A foreign event loop watches for DATA through `watch`, from now on. */
+void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch);
+/* Arm for what is wanted now, under a fresh epoch; then look. */
+void wpipe__link_arm(struct wpipe__link *link);
+
+/* Something came in, or ended: tell the threads that wait. Any thread. */
 void wpipe__link_notify(struct wpipe__link *link);
 
 /*
- * Wait until ready(user) is not 0: spin, give the core away, sleep. `mask` is
- * what the peer has to do for it (WPIPE__WANT_*; 0 when only frames matter).
- * Returns what ready returned (also when it is < 0), WPIPE_ETIMEDOUT or
- * WPIPE_EWOKEN. ready is called without the lock.
+ * Wait until ready(user) is not 0: spin, then sleep. `mask` is what the peer
+ * has to do for it (WPIPE__WANT_*; 0 when only frames matter). Returns what
+ * ready returned (also when it is < 0), WPIPE_ETIMEDOUT or WPIPE_EWOKEN. ready
+ * is called without the lock.
  */
 int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
                      int (*ready)(void *user), void *user,
                      struct wpipe__timer *timer);
 
-/* Threads of this process that wait awake count themselves; more of them than
- * cores are a crowd, in which nobody spins. */
-void wpipe__awake_enter(void);
-void wpipe__awake_leave(void);
-int wpipe__awake_crowd(void);
-
-/* End running waits with WPIPE_EWOKEN, or else the next one. */
+/* End running waits with WPIPE_EWOKEN, or else the next one. Safe in a signal
+ * handler. */
 void wpipe__link_wake(struct wpipe__link *link);
 
 /* ---- the foreign link (foreign.c) --------------------------------------- */

@@ -16,6 +16,17 @@ for shared in auto never now; do
     same True "$(member "$scratch/out" -1 \
         "o['windpipe_bytes_s'] > 0 and o['size'] == 1048576")" "one way"
 done
+for spin in off default 500us; do
+    run bench --seconds 0.3 --json --spin "$spin"
+    expect 0 "bench --json --spin $spin"
+    same "${spin%us}" "$(member "$scratch/out" 0 "o['spin']")" \
+        "the spin that was asked for"
+done
+for spin in 0 -1 10001 2.5 1ms never ""; do
+    run bench --seconds 0.3 --spin "$spin"
+    expect 2 "bench --spin '$spin'"
+    like "'$spin' is not a value of --spin" "$err" "and why"
+done
 run ls --all --names
 before=$out
 run bench --seconds 0.3

@@ -54,6 +54,8 @@ complete_words "$windpipe" relay --he
 same $'--hex\n--help' "$out" "options"
 complete_words "$windpipe" serve --slow ""
 same $'drop\nskip' "$out" "values of an option"
+complete_words "$windpipe" bench --spin ""
+same $'default\noff' "$(sort <<<"$out")" "words of a number"
 complete_words "$windpipe" send -w ""
 same "" "$out" "nothing for a number"
 

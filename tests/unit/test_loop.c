@@ -100,60 +100,8 @@ static void drain_that_ends_while_arming_is_seen(void **state)
     wpipe__link_done(&reader.link);
 }
 
-/* Wait for nothing until the time is over; was it listened for? */
-static unsigned wait_in_vain(struct wpipe__loop *loop)
-{
-    struct wpipe__rest rest = { .timer = { 5, 0 } };
-    unsigned vain = loop->vain;
-    int r;
-
-    loop->told = 1; /* somebody has just written */
-    do
-        r = wpipe__loop_rest(loop, &rest, 0);
-    while (r == 0);
-    assert_int_equal(r, WPIPE_ETIMEDOUT);
-    assert_int_equal(loop->told, 0);
-    return loop->vain != vain;
-}
-
-static void listening_in_vain_becomes_rare(void **state)
-{
-    wpipe_options options = { .size = sizeof options, .spin_us = 20 };
-    struct wpipe__loop loop;
-
-    (void)state;
-    assert_int_equal(wpipe__loop_init(&loop, &owner, &options), 0);
-    wpipe__loop_lock(&loop);
-    for (unsigned out = 1; out <= 8; out *= 2) {
-        assert_int_equal(wait_in_vain(&loop), 1);
-        assert_int_equal(loop.vain, out);
-        for (unsigned i = 0; i < out; i++)
-            assert_int_equal(wait_in_vain(&loop), 0);
-    }
-    wpipe__loop_unlock(&loop);
-    wpipe__loop_done(&loop);
-}
-
-static void nobody_listens_with_the_spin_off(void **state)
-{
-    wpipe_options options = { .size = sizeof options, .spin_us = -1 };
-    struct wpipe__rest rest = { .timer = { 5, 0 } };
-    struct wpipe__loop loop;
-
-    (void)state;
-    assert_int_equal(wpipe__loop_init(&loop, &owner, &options), 0);
-    wpipe__loop_lock(&loop);
-    loop.told = 1;
-    assert_int_equal(wpipe__loop_rest(&loop, &rest, 0), WPIPE_ETIMEDOUT);
-    assert_int_equal(loop.vain, 0);
-    wpipe__loop_unlock(&loop);
-    wpipe__loop_done(&loop);
-}
-
 static const struct support_case cases[] = {
     TEST(drain_that_ends_while_arming_is_seen),
-    TEST(listening_in_vain_becomes_rare),
-    TEST(nobody_listens_with_the_spin_off),
 };
 
 TEST_MAIN(cases)

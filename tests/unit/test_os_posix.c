@@ -107,103 +107,73 @@ static void left_of_a_far_deadline_fits_an_int(void **state)
     assert_int_equal(wpipe__os_left_ms(UINT64_MAX - 1), INT_MAX);
 }
 
-/* ---- conditions --------------------------------------------------------- */
+/* ---- words --------------------------------------------------------------- */
 
-struct meeting {
-    struct wpipe__mutex mutex;
-    struct wpipe__condition condition;
-    struct wpipe__condition answer;
-    int arrived;
-    int woken;
-    int left;
-};
-
-static void meeting_init(struct meeting *m)
+static void word_unwoken_times_out_not_too_early(void **state)
 {
-    memset(m, 0, sizeof(*m));
-    assert_int_equal(wpipe__mutex_init(&m->mutex), 0);
-    assert_int_equal(wpipe__condition_init(&m->condition), 0);
-    assert_int_equal(wpipe__condition_init(&m->answer), 0);
-}
-
-static void meeting_done(struct meeting *m)
-{
-    wpipe__condition_done(&m->answer);
-    wpipe__condition_done(&m->condition);
-    wpipe__mutex_done(&m->mutex);
-}
-
-static void condition_unwoken_times_out_not_too_early(void **state)
-{
-    struct meeting m;
-    uint64_t deadline;
+    _Atomic uint32_t word = 7;
+    uint64_t deadline = wpipe__os_deadline(30);
     int r;
 
     (void)state;
-    meeting_init(&m);
-    wpipe__mutex_lock(&m.mutex);
-    deadline = wpipe__os_deadline(30);
     do
-        r = wpipe__condition_wait(&m.condition, &m.mutex, deadline);
+        r = wpipe__os_word_wait(&word, 7, deadline);
     while (r == 0);
     assert_int_equal(r, WPIPE_ETIMEDOUT);
     assert_true(wpipe__os_now() >= deadline);
-    wpipe__mutex_unlock(&m.mutex);
-    meeting_done(&m);
 }
 
-static void condition_past_deadline_times_out(void **state)
+static void word_past_deadline_times_out(void **state)
 {
-    struct meeting m;
+    _Atomic uint32_t word = 7;
 
     (void)state;
-    meeting_init(&m);
-    wpipe__mutex_lock(&m.mutex);
-    assert_int_equal(wpipe__condition_wait(&m.condition, &m.mutex, 0),
-                     WPIPE_ETIMEDOUT);
-    assert_int_equal(wpipe__condition_wait(&m.condition, &m.mutex, 1),
-                     WPIPE_ETIMEDOUT);
-    wpipe__mutex_unlock(&m.mutex);
-    meeting_done(&m);
+    assert_int_equal(wpipe__os_word_wait(&word, 7, 0), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe__os_word_wait(&word, 7, 1), WPIPE_ETIMEDOUT);
 }
+
+static void word_that_changed_is_not_slept_on(void **state)
+{
+    _Atomic uint32_t word = 7;
+
+    (void)state;
+    assert_int_equal(wpipe__os_word_wait(&word, 6, UINT64_MAX), 0);
+}
+
+struct meeting {
+    _Atomic uint32_t arrived;
+    _Atomic uint32_t word;
+    _Atomic uint32_t left;
+};
 
 static void *wait_at_meeting(void *user)
 {
     struct meeting *m = user;
 
-    wpipe__mutex_lock(&m->mutex);
-    m->arrived++;
-    wpipe__condition_wake_all(&m->answer);
-    while (!m->woken)
-        wpipe__condition_wait(&m->condition, &m->mutex, UINT64_MAX);
-    m->left++;
-    wpipe__mutex_unlock(&m->mutex);
+    atomic_fetch_add(&m->arrived, 1);
+    while (atomic_load(&m->word) == 0)
+        assert_int_equal(wpipe__os_word_wait(&m->word, 0, UINT64_MAX), 0);
+    atomic_fetch_add(&m->left, 1);
     return NULL;
 }
 
-static void condition_woken_wakes_all(void **state)
+static void word_woken_wakes_all(void **state)
 {
     struct wpipe__thread threads[3];
-    struct meeting m;
-    uint64_t deadline = wpipe__os_deadline(SUPPORT_WAIT_MS);
+    struct meeting m = { 0 };
     int i;
 
     (void)state;
-    meeting_init(&m);
     for (i = 0; i < 3; i++)
         assert_int_equal(wpipe__thread_start(&threads[i], wait_at_meeting, &m),
                          0);
-    wpipe__mutex_lock(&m.mutex);
-    while (m.arrived < 3)
-        assert_int_equal(wpipe__condition_wait(&m.answer, &m.mutex, deadline),
-                         0);
-    m.woken = 1;
-    wpipe__condition_wake_all(&m.condition);
-    wpipe__mutex_unlock(&m.mutex);
+    while (atomic_load(&m.arrived) < 3)
+        wpipe__os_yield();
+    atomic_store(&m.word, 1);
+    wpipe__os_word_wake(&m.word);
     for (i = 0; i < 3; i++)
         wpipe__thread_join(&threads[i]);
     assert_int_equal(m.left, 3);
-    meeting_done(&m);
 }
 
 /* ---- threads ------------------------------------------------------------ */
@@ -345,9 +315,10 @@ static const struct support_case cases[] = {
     TEST(left_of_a_deadline_is_rounded_up),
     TEST(left_of_a_past_deadline_is_zero),
     TEST(left_of_a_far_deadline_fits_an_int),
-    TEST(condition_unwoken_times_out_not_too_early),
-    TEST(condition_past_deadline_times_out),
-    TEST(condition_woken_wakes_all),
+    TEST(word_unwoken_times_out_not_too_early),
+    TEST(word_past_deadline_times_out),
+    TEST(word_that_changed_is_not_slept_on),
+    TEST(word_woken_wakes_all),
     TEST(thread_of_ours_knows_itself),
     TEST(thread_not_running_joins_at_once),
     TEST(thread_of_ours_takes_no_signals),

@@ -115,7 +115,7 @@ static void wait_for_a_hung_up_socket_is_ready(void **state)
     wpipe__os_close(pair[0]);
 }
 
-static void wait_under_signals_lasts_to_its_deadline(void **state)
+static void wait_tells_of_a_signal_handler(void **state)
 {
     wpipe__handle flag;
     uint64_t deadline;
@@ -123,9 +123,12 @@ static void wait_under_signals_lasts_to_its_deadline(void **state)
     (void)state;
     assert_int_equal(wpipe__os_flag_open(&flag), 0);
     alarms_turn(1);
-    deadline = wpipe__os_deadline(50);
-    assert_int_equal(wpipe__os_wait(&flag, 1, deadline), 0);
-    assert_true(wpipe__os_now() >= deadline);
+    deadline = soon();
+    assert_int_equal(wpipe__os_wait(&flag, 1, deadline), WPIPE_EWOKEN);
+    assert_int_equal(
+        wpipe__os_wait_for(flag, WPIPE__INTEREST_IN, flag, deadline),
+        WPIPE_EWOKEN);
+    assert_true(wpipe__os_now() < deadline);
     alarms_turn(0);
     assert_true(alarms > 0);
     wpipe__os_close(flag);
@@ -343,21 +346,37 @@ static void poller_refuses_what_makes_no_sense(void **state)
     wpipe__os_close(flag);
 }
 
-static void poller_under_signals_waits_to_its_deadline(void **state)
+static void poller_tells_of_a_signal_handler(void **state)
 {
     wpipe__handle poller;
-    uint64_t deadline;
     uint64_t tag;
 
     (void)state;
     assert_int_equal(wpipe__os_poller_open(&poller), 0);
     alarms_turn(1);
-    deadline = wpipe__os_deadline(50);
-    assert_int_equal(wpipe__os_poller_wait(poller, &tag, 1, deadline), 0);
-    assert_true(wpipe__os_now() >= deadline);
+    assert_int_equal(wpipe__os_poller_wait(poller, &tag, 1, soon()),
+                     WPIPE_EWOKEN);
     alarms_turn(0);
-    assert_true(alarms > 0);
     wpipe__os_close(poller);
+}
+
+static void timer_is_ready_from_its_time_on(void **state)
+{
+    wpipe__handle timer;
+    uint64_t when = wpipe__os_deadline(20);
+
+    (void)state;
+    assert_int_equal(wpipe__os_timer_open(&timer), 0);
+    assert_int_equal(wpipe__os_wait(&timer, 1, 0), 0);
+    wpipe__os_timer_set(timer, when);
+    assert_int_equal(wpipe__os_wait(&timer, 1, soon()), 1);
+    assert_true(wpipe__os_now() >= when);
+    assert_int_equal(wpipe__os_wait(&timer, 1, 0), 1);
+    wpipe__os_timer_set(timer, UINT64_MAX);
+    assert_int_equal(wpipe__os_wait(&timer, 1, 0), 0);
+    wpipe__os_timer_set(timer, 0); /* long ago */
+    assert_int_equal(wpipe__os_wait(&timer, 1, soon()), 1);
+    wpipe__os_close(timer);
 }
 
 /* ---- a name appears ----------------------------------------------------- */
@@ -483,7 +502,7 @@ static const struct support_case cases[] = {
     TEST(wait_leaves_out_no_handles),
     TEST(wait_for_too_many_is_refused),
     TEST(wait_for_a_hung_up_socket_is_ready),
-    TEST(wait_under_signals_lasts_to_its_deadline),
+    TEST(wait_tells_of_a_signal_handler),
     TEST(wait_forever_ends_with_a_flag),
     TEST(flag_set_twice_clears_once),
     TEST(flag_full_is_set_without_waiting),
@@ -494,7 +513,8 @@ static const struct support_case cases[] = {
     TEST(poller_forgets_what_is_removed),
     TEST(poller_with_little_room_serves_all_in_turn),
     TEST(poller_refuses_what_makes_no_sense),
-    TEST(poller_under_signals_waits_to_its_deadline),
+    TEST(poller_tells_of_a_signal_handler),
+    TEST(timer_is_ready_from_its_time_on),
     TEST(watch_sees_names_made_bound_and_moved),
     TEST(watch_sees_the_directory_go),
     TEST(watch_of_nothing_is_refused),

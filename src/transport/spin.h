@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Staying awake: the while before a sleep in which what is waited for may
+ * come. A wait spins for options.spin_us, if spinning has paid lately at this
+ * place, and then sleeps. Where others want the core it sleeps at once, and
+ * stays out of spinning for a growing number of waits. decisions/0015 has the
+ * reasons.
+ */
+#ifndef WPIPE_TRANSPORT_SPIN_H
+#define WPIPE_TRANSPORT_SPIN_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* What staying awake has been worth at one place: a link, a loop, a listener.
+ * All zero to begin with. Guesses: two threads may lose a count. */
+struct wpipe__spin_record {
+    _Atomic uint32_t skip; /* waits to go that sleep at once */
+    _Atomic uint32_t next; /* how many the next failure skips */
+    _Atomic uint32_t crowd; /* waits to go that yield instead of spinning */
+};
+
+/* How one look is made, and where the other end is. */
+enum {
+    WPIPE__SPIN_MEMORY = 1,   /* a look is a load; else it is a system call */
+    WPIPE__SPIN_SAME_CORE = 2 /* the other end needs our core: yield */
+};
+
+/* spin.stage */
+enum {
+    WPIPE__SPIN_NEW = 0,
+    WPIPE__SPIN_SPINS = 1,
+    WPIPE__SPIN_YIELDS = 2,
+    WPIPE__SPIN_OVER = 3
+};
+
+/* One wait's; begin with all zero. */
+struct wpipe__spin {
+    uint64_t end;  /* of the spinning; 0: not begun */
+    uint64_t last; /* clock at the last reading */
+    uint32_t looks;
+    uint8_t stage;
+    uint8_t yields; /* left */
+};
+
+/* Nothing was there. 1: a little time has passed, look again; 0: sleep. */
+int wpipe__spin_more(struct wpipe__spin *s, struct wpipe__spin_record *record,
+                     uint32_t spin_ns, uint64_t deadline, unsigned how);
+
+static inline int wpipe__spin_is_new(const struct wpipe__spin *s)
+{
+    return s->stage == WPIPE__SPIN_NEW;
+}
+
+static inline int wpipe__spin_is_over(const struct wpipe__spin *s)
+{
+    return s->stage == WPIPE__SPIN_OVER;
+}
+
+/* What was waited for came, after no sleep. */
+void wpipe__spin_paid(struct wpipe__spin *s, struct wpipe__spin_record *record);
+
+#endif
