@@ -111,7 +111,13 @@ WPIPE_API int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
 WPIPE_API int wpipe_server_send(wpipe_server *server, wpipe_id to,
                                 const void *data, size_t size);
 
-/* As send, waiting up to timeout_ms for room; also WPIPE_ETIMEDOUT. */
+/*
+ * As send, waiting up to timeout_ms for room.
+ *
+ * Returns 0. Errors: those of send but WPIPE_EAGAIN; WPIPE_ETIMEDOUT;
+ *     WPIPE_ENOTCONN at once when that client ends; WPIPE_EWOKEN (a wake, or
+ *     the server is stopped, and it would have to wait). Any thread.
+ */
 WPIPE_API int wpipe_server_send_wait(wpipe_server *server, wpipe_id to,
                                      const void *data, size_t size,
                                      int timeout_ms);
@@ -160,12 +166,17 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
  */
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
 
-/* Make a running wait, or else the next one, return 0. Any thread. */
+/*
+ * End all that waits on the server at this moment: wait returns 0, send_wait
+ * WPIPE_EWOKEN. When nobody waits, the next wait, or the next send_wait that
+ * finds no room, ends so. Several such wakes count as one. Any thread.
+ */
 WPIPE_API void wpipe_server_wake(wpipe_server *server);
 
 /*
- * Make every wait return 0 from now on, and end the threads of
- * wpipe_server_start and wait for them (unless called on one of them).
+ * Make every wait return 0 from now on and every send_wait that finds no room
+ * WPIPE_EWOKEN, and end the threads of wpipe_server_start and wait for them
+ * (unless called on one of them).
  */
 WPIPE_API void wpipe_server_stop(wpipe_server *server);
 
@@ -202,7 +213,13 @@ WPIPE_API void wpipe_server_close(wpipe_server *server);
 /*
  * Connect to a server, waiting up to options.connect_ms (five minutes) for it
  * to appear. With WPIPE_CONNECT_LATER it returns at once and the connection
- * is made inside wait; with WPIPE_RECONNECT it is made again when lost.
+ * is made later; with WPIPE_RECONNECT it is made again when lost.
+ *
+ * Both is done inside wait, call, send_wait and drain, whichever of them runs,
+ * within their own timeout; there is no hidden thread. A lost server is looked
+ * for at once, then after a delay that grows from 10 ms to a second with each
+ * try that it refuses, and begins anew after a connection that held a second;
+ * one that is not there is tried when it appears.
  *
  * Returns 0 and the client in *ret. Errors: as wpipe_connect.
  */
@@ -213,6 +230,13 @@ WPIPE_API int wpipe_client_open(wpipe_client **ret, const char *name,
  * The next event. MESSAGE; DISCONNECTED once when the server is lost; with
  * RECONNECT or CONNECT_LATER also CONNECTED for each connection made. After a
  * final DISCONNECTED: WPIPE_ENOTCONN.
+ *
+ * The events of one connection come together and once: CONNECTED, its
+ * messages, DISCONNECTED, then those of the next one; also when the
+ * connections were made and lost inside other calls. What those find is kept:
+ * messages up to options.memory_limit, and the last 64 connections that have
+ * ended; of more the oldest that was not announced yet is forgotten, with its
+ * messages.
  *
  * Returns 1 and the event; 0 when woken. Errors: WPIPE_ETIMEDOUT,
  *     WPIPE_ENOTCONN, WPIPE_EINVAL, WPIPE_ENOMEM.
@@ -229,7 +253,15 @@ WPIPE_API int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
 WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
                                 size_t size);
 
-/* As send, waiting up to timeout_ms for room; also WPIPE_ETIMEDOUT. */
+/*
+ * As send, waiting up to timeout_ms for room, and, with RECONNECT or before
+ * the first connection of CONNECT_LATER, for a connection. With timeout 0 it
+ * neither waits nor connects.
+ *
+ * Returns 0. Errors: those of send but WPIPE_EAGAIN; WPIPE_ETIMEDOUT (nothing
+ *     was sent; maybe there is no server); WPIPE_ENOTCONN at once when the
+ *     server ends and is not connected to again; WPIPE_EWOKEN. Any thread.
+ */
 WPIPE_API int wpipe_client_send_wait(wpipe_client *client, const void *data,
                                      size_t size, int timeout_ms);
 
@@ -237,8 +269,14 @@ WPIPE_API int wpipe_client_send_wait(wpipe_client *client, const void *data,
  * Send a request and wait for its answer. Other events that come meanwhile
  * are kept for wait, in order. A late answer never answers another call.
  *
+ * With RECONNECT, or before the first connection of CONNECT_LATER, it waits
+ * for a connection, then sends the request. A request that was sent is never
+ * sent again: when its connection is lost the server may have done it or not.
+ *
  * Returns 1 and the answer as a MESSAGE event. Errors: WPIPE_ETIMEDOUT,
- *     WPIPE_ENOTCONN (lost before the answer), WPIPE_EWOKEN, and send's.
+ *     WPIPE_ENOTCONN (lost before the answer; or there is no connection and
+ *     none will come), WPIPE_EWOKEN, WPIPE_ESTATE (another thread waits or
+ *     calls), and send's.
  */
 WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
                                 size_t size, wpipe_event *ret_answer,
@@ -246,7 +284,14 @@ WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
 
 /*
  * Wait until the server has read everything that was sent.
- * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN.
+ *
+ * When a connection is lost with something unread: WPIPE_ENOTCONN at once, or,
+ * when that was before, by the next drain; once, and not after its DISCONNECTED
+ * was told. With RECONNECT, or before the first connection of CONNECT_LATER,
+ * drain then waits for a connection: 0 says that the server is there, too.
+ *
+ * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN, WPIPE_EWOKEN,
+ *     WPIPE_EINVAL, WPIPE_ENOMEM. Any thread.
  */
 WPIPE_API int wpipe_client_drain(wpipe_client *client, int timeout_ms);
 
@@ -256,7 +301,11 @@ WPIPE_API int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer);
 /* As wpipe_server_fd. */
 WPIPE_API intptr_t wpipe_client_fd(wpipe_client *client);
 
-/* As wpipe_server_wake; ends a call with WPIPE_EWOKEN. */
+/*
+ * End all that waits on the client at this moment: wait returns 0, call,
+ * send_wait and drain WPIPE_EWOKEN. When nobody waits, the next of them that
+ * would have to does so. Several such wakes count as one. Any thread.
+ */
 WPIPE_API void wpipe_client_wake(wpipe_client *client);
 
 /* Close. What was sent and is in the ring is still read by the server. */

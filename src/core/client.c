@@ -133,8 +133,8 @@ void wpipe_client_close(wpipe_client *client)
         close_in_order(client);
     else if (client->loop.generation != 0)
         close_forked(client);
-    wpipe__conn_free(client->conn, &client->loop.budget);
     wpipe__client_drop_kept(client);
+    wpipe__conn_free(client->conn, &client->loop.budget);
     wpipe__letter_done(&client->letter);
     wpipe__letter_done(&client->answer);
     wpipe__letter_done(&client->scratch);
@@ -175,11 +175,39 @@ int wpipe_client_send(wpipe_client *client, const void *data, size_t size)
     return r;
 }
 
+/* A call of wpipe_client_send_wait or wpipe_client_drain. */
+struct sleeper {
+    struct wpipe_client *c;
+    struct wpipe__rest rest;
+};
+
+/* 0 look again; WPIPE_ETIMEDOUT, WPIPE_EWOKEN. */
+static int follow(struct sleeper *s)
+{
+    return wpipe__loop_follow(&s->c->loop, &s->rest);
+}
+
+static int send_or_wait(struct sleeper *s, const struct wpipe__post *post)
+{
+    int r;
+
+    for (;;) {
+        r = send_now(s->c, post, 0);
+        if (r == WPIPE_ENOTCONN)
+            r = wpipe__client_hope(s->c) < 0 ? r : WPIPE_EAGAIN;
+        if (r != WPIPE_EAGAIN)
+            return r;
+        r = follow(s);
+        if (r < 0)
+            return r;
+    }
+}
+
 int wpipe_client_send_wait(wpipe_client *client, const void *data, size_t size,
                            int timeout_ms)
 {
     struct wpipe__post post = { .data = data, .size = size };
-    struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
+    struct sleeper s = { .c = client, .rest = { .timer = { timeout_ms, 0 } } };
     int r;
 
     if (client == NULL || (data == NULL && size > 0))
@@ -187,14 +215,12 @@ int wpipe_client_send_wait(wpipe_client *client, const void *data, size_t size,
     r = wpipe__loop_use(&client->loop);
     if (r < 0)
         return r;
-    while ((r = send_now(client, &post, 0)) == WPIPE_EAGAIN) {
-        r = wpipe__loop_follow(&client->loop, &rest);
-        if (r < 0)
-            break;
-    }
+    r = send_or_wait(&s, &post);
     wpipe__loop_unlock(&client->loop);
     return r;
 }
+
+/* ---- draining ----------------------------------------------------------- */
 
 /* 0 all was read; WPIPE_EAGAIN not yet; WPIPE_ENOTCONN. */
 static int is_drained(struct wpipe_client *c, uint64_t id)
@@ -203,7 +229,7 @@ static int is_drained(struct wpipe_client *c, uint64_t id)
     int r;
 
     if (conn == NULL || conn->id != id)
-        return WPIPE_ENOTCONN;
+        return c->lossy >= id ? WPIPE_ENOTCONN : 0; /* ids grow */
     if (!wpipe__outbox_empty(&conn->outbox))
         return conn->deaf ? WPIPE_ENOTCONN : WPIPE_EAGAIN;
     r = wpipe__loop_drained(&c->loop, conn);
@@ -214,47 +240,72 @@ static int is_drained(struct wpipe_client *c, uint64_t id)
 
 /* Until it is worth to ask again. That a server which is not windpipe has read
  * gives no sign: ask the kernel now and then. */
-static int wait_drained(struct wpipe_client *c, struct wpipe__rest *rest)
+static int wait_drained(struct sleeper *s)
 {
-    struct wpipe__rest soon = { .timer = { LOOK_MS, 0 } };
-    struct wpipe__link *link = connection(c)->link;
+    const struct wpipe__timer timer = s->rest.timer;
+    struct wpipe__link *link = connection(s->c)->link;
     uint64_t deadline;
     int r;
 
-    if (rest->timer.timeout_ms == 0 ||
+    if (s->rest.timer.timeout_ms == 0 ||
         !(link->transport->interest(link) & WPIPE__INTEREST_SOON))
-        return wpipe__loop_follow(&c->loop, rest);
-    deadline = wpipe__timer_deadline(&rest->timer);
-    r = wpipe__loop_follow(&c->loop, &soon);
+        return follow(s);
+    deadline = wpipe__timer_deadline(&s->rest.timer);
+    s->rest.timer = (struct wpipe__timer){ LOOK_MS, 0 };
+    r = follow(s);
+    s->rest.timer = (struct wpipe__timer){ timer.timeout_ms, deadline };
     if (r == WPIPE_ETIMEDOUT && wpipe__os_now() < deadline)
         r = 0;
     return r;
 }
 
-static int drain(struct wpipe_client *c, struct wpipe__rest *rest)
+static int drain_connection(struct sleeper *s, struct wpipe__conn *conn)
 {
-    struct wpipe__conn *conn = connection(c);
-    uint64_t id;
+    struct wpipe_client *c = s->c;
+    uint64_t id = conn->id;
     int r;
 
-    if (conn == NULL)
-        return WPIPE_ENOTCONN;
-    id = conn->id;
     wpipe__loop_drainer(&c->loop, conn, 1);
     while ((r = is_drained(c, id)) == WPIPE_EAGAIN) {
-        r = wait_drained(c, rest);
+        r = wait_drained(s);
         if (r < 0)
             break;
     }
     conn = connection(c);
     if (conn != NULL && conn->id == id)
         wpipe__loop_drainer(&c->loop, conn, 0);
+    if (r == WPIPE_ENOTCONN)
+        c->loss_told = wpipe__max_u64(id, c->lossy);
     return r;
+}
+
+/* What was lost before is told once; then it is about the connection, or the
+ * next one. */
+static int drain(struct sleeper *s)
+{
+    struct wpipe_client *c = s->c;
+    struct wpipe__conn *conn;
+    int r;
+
+    for (;;) {
+        if (c->lossy > c->loss_told) {
+            c->loss_told = c->lossy;
+            return WPIPE_ENOTCONN;
+        }
+        conn = connection(c);
+        if (conn != NULL && conn->id != c->loss_told)
+            return drain_connection(s, conn);
+        r = wpipe__client_hope(c);
+        if (r == 0)
+            r = follow(s);
+        if (r < 0)
+            return r;
+    }
 }
 
 int wpipe_client_drain(wpipe_client *client, int timeout_ms)
 {
-    struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
+    struct sleeper s = { .c = client, .rest = { .timer = { timeout_ms, 0 } } };
     int r;
 
     if (client == NULL)
@@ -262,7 +313,7 @@ int wpipe_client_drain(wpipe_client *client, int timeout_ms)
     r = wpipe__loop_use(&client->loop);
     if (r < 0)
         return r;
-    r = drain(client, &rest);
+    r = drain(&s);
     wpipe__loop_unlock(&client->loop);
     return r;
 }

@@ -23,6 +23,12 @@ static struct wpipe_client *client_of(struct wpipe__loop *loop)
     return wpipe__container_of(loop, struct wpipe_client, loop);
 }
 
+/* Who waits for a connection beside a call is to look again. */
+static void tell_followers(struct wpipe_client *c)
+{
+    wpipe__room_tell(&c->loop.room);
+}
+
 static void set_timer(struct wpipe_client *c)
 {
     wpipe__loop_set_timer(&c->loop, wpipe__min_u64(c->retry_at, c->give_up));
@@ -135,6 +141,13 @@ static int look_on(struct wpipe_client *c, int error)
     return 0;
 }
 
+static void lengthen_delay(struct wpipe_client *c)
+{
+    c->delay_ms = c->delay_ms == 0 ? DELAY_FIRST_MS : c->delay_ms * 2;
+    if (c->delay_ms > DELAY_MOST_MS)
+        c->delay_ms = DELAY_MOST_MS;
+}
+
 static void try_failed(struct wpipe_client *c, int error)
 {
     int sent_on = c->second[0] != '\0';
@@ -154,9 +167,7 @@ static void try_failed(struct wpipe_client *c, int error)
         c->retry_at = wpipe__knock_until(&c->knock, error);
     } else {
         c->retry_at = wpipe__os_deadline(c->delay_ms);
-        c->delay_ms = c->delay_ms == 0 ? DELAY_FIRST_MS : c->delay_ms * 2;
-        if (c->delay_ms > DELAY_MOST_MS)
-            c->delay_ms = DELAY_MOST_MS;
+        lengthen_delay(c);
     }
     set_timer(c);
 }
@@ -321,11 +332,25 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
         wpipe__loop_pump(loop, c->conn);
 }
 
-/* Nothing yet: its end is to be told before a new one begins. */
+/* Try again, or it is over; the end is told by and by. */
 static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    (void)loop;
-    (void)conn;
+    struct wpipe_client *c = client_of(loop);
+    int lost = conn->lost_messages > 0 || conn->lost_bytes > 0 ||
+               (conn->drainers > 0 && conn->error == WPIPE_EDISCONNECTED);
+
+    c->conn = NULL;
+    if (lost)
+        c->lossy = conn->id;
+    if (!(c->options.flags & WPIPE_RECONNECT)) {
+        wpipe__client_stop_trying(c); /* its timer */
+        c->state = WPIPE__CLIENT_OVER;
+        return;
+    }
+    if (wpipe__os_now() - c->up_since >= STEADY_NS)
+        c->delay_ms = 0;
+    wpipe__client_try(c);
+    lengthen_delay(c);
 }
 
 const struct wpipe__loop_owner wpipe__client_loop_owner = {
@@ -380,21 +405,8 @@ int wpipe__client_connected(struct wpipe_client *c, struct wpipe__link *link)
     wpipe__loop_heat(&c->loop, conn);
     if (c->options.flags & (WPIPE_RECONNECT | WPIPE_CONNECT_LATER))
         wpipe__loop_tell(&c->loop, conn, WPIPE__TELL_CONNECTED);
+    tell_followers(c);
     return 0;
-}
-
-void wpipe__client_lost(struct wpipe_client *c)
-{
-    if (!(c->options.flags & WPIPE_RECONNECT)) {
-        c->state = WPIPE__CLIENT_OVER;
-        return;
-    }
-    if (wpipe__os_now() - c->up_since >= STEADY_NS)
-        c->delay_ms = 0;
-    wpipe__client_try(c);
-    c->delay_ms = c->delay_ms == 0 ? DELAY_FIRST_MS : c->delay_ms * 2;
-    if (c->delay_ms > DELAY_MOST_MS)
-        c->delay_ms = DELAY_MOST_MS;
 }
 
 void wpipe__client_stop_trying(struct wpipe_client *c)

@@ -1,52 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client's events and calls. What comes while a call waits for its answer
- * is kept, in order, for the next waits.
+ * A client's events and calls, and what becomes of a connection that ended
+ * while others than wait used it.
  */
 #include <string.h>
 
-#include "base/memory.h"
 #include "base/ring.h"
 #include "core/client.h"
 
-/* An event that came during a call. */
-struct kept {
-    struct wpipe__list node;
-    wpipe_event event;
-    struct wpipe__letter letter;
+enum {
+    REST_MOST = 1 << 22 /* messages that one who is gone can have left */
 };
-
-/* What it counts against the limit for memory. */
-static uint64_t cost_of(const struct kept *kept)
-{
-    return sizeof(*kept) + wpipe__letter_size(&kept->letter);
-}
-
-static void free_kept(struct kept *kept)
-{
-    if (kept == NULL)
-        return;
-    wpipe__letter_done(&kept->letter);
-    wpipe__free(kept);
-}
-
-void wpipe__client_drop_kept(struct wpipe_client *c)
-{
-    struct wpipe__list *node;
-
-    while ((node = wpipe__list_first(&c->kept)) != NULL) {
-        wpipe__list_remove(node);
-        free_kept(wpipe__container_of(node, struct kept, node));
-    }
-}
-
-/* Hand `from` over to `to`, whose former content goes. */
-static void move_letter(struct wpipe__letter *to, struct wpipe__letter *from)
-{
-    wpipe__letter_done(to);
-    *to = *from;
-    memset(from, 0, sizeof(*from));
-}
 
 static void swap_letters(struct wpipe__letter *a, struct wpipe__letter *b)
 {
@@ -70,11 +34,8 @@ static int next_notice(struct wpipe_client *c, wpipe_event *ret_event)
 
     if (!wpipe__loop_notice(&c->loop, ret_event, &conn))
         return 0;
-    if (ret_event->type == WPIPE_EVENT_DISCONNECTED) {
+    if (ret_event->type == WPIPE_EVENT_DISCONNECTED)
         wpipe__conn_free(conn, &c->loop.budget);
-        c->conn = NULL;
-        wpipe__client_lost(c);
-    }
     return 1;
 }
 
@@ -114,45 +75,26 @@ static int next_message(struct wpipe_client *c, wpipe_event *ret_event)
 /* The next event but the kept ones. A message is in c->scratch. */
 static int find_event(struct wpipe_client *c, wpipe_event *ret_event)
 {
-    int r;
+    int r = next_notice(c, ret_event);
 
-    wpipe__loop_glance(&c->loop);
-    r = next_notice(c, ret_event);
-    if (r == 0)
-        r = next_failure(c, ret_event);
-    if (r == 0)
-        r = next_message(c, ret_event);
-    return r;
+    return r == 0 ? next_message(c, ret_event) : r;
 }
 
 /* ---- wait --------------------------------------------------------------- */
 
-static int next_kept(struct wpipe_client *c, wpipe_event *ret_event)
-{
-    struct wpipe__list *node = wpipe__list_first(&c->kept);
-    struct kept *kept;
-
-    if (node == NULL)
-        return 0;
-    kept = wpipe__container_of(node, struct kept, node);
-    wpipe__list_remove(node);
-    wpipe__budget_give(&c->loop.budget, cost_of(kept));
-    *ret_event = kept->event;
-    if (kept->event.type == WPIPE_EVENT_MESSAGE) {
-        move_letter(&c->letter, &kept->letter);
-        fill_message(&c->letter, ret_event);
-    }
-    free_kept(kept);
-    return 1;
-}
-
 static int next_event(struct wpipe_client *c, wpipe_event *ret_event)
 {
-    int r = next_kept(c, ret_event);
+    int r;
 
-    if (r == 1)
+    wpipe__loop_glance(&c->loop);
+    if (wpipe__client_next_kept(c, ret_event, &c->letter)) {
+        if (ret_event->type == WPIPE_EVENT_MESSAGE)
+            fill_message(&c->letter, ret_event);
         return 1;
+    }
     r = find_event(c, ret_event);
+    if (r == 0)
+        r = next_failure(c, ret_event);
     if (r != 1 || ret_event->type != WPIPE_EVENT_MESSAGE)
         return r;
     if (c->scratch.kind == WPIPE__RECORD_REPLY)
@@ -160,6 +102,13 @@ static int next_event(struct wpipe_client *c, wpipe_event *ret_event)
     swap_letters(&c->letter, &c->scratch);
     fill_message(&c->letter, ret_event);
     return 1;
+}
+
+/* Who hears of an end hears of what it lost, too: drain need not tell. */
+static void note_told(struct wpipe_client *c, const wpipe_event *event)
+{
+    if (event->type == WPIPE_EVENT_DISCONNECTED && event->from == c->lossy)
+        c->loss_told = c->lossy;
 }
 
 int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
@@ -180,13 +129,79 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
         r = next_event(client, ret_event);
         if (r == 1)
             break;
-        if (client->state == WPIPE__CLIENT_OVER)
+        if (r == 0 && client->state == WPIPE__CLIENT_OVER)
             r = WPIPE_ENOTCONN;
         else
             r = wpipe__loop_rest(&client->loop, &rest, r == 2);
     } while (r == 0);
+    if (r == 1)
+        note_told(client, ret_event);
     wpipe__loop_exit(&client->loop, &rest, r == 1);
     return r;
+}
+
+/* ---- connections that others find ended --------------------------------- */
+
+static int may_come_again(const struct wpipe_client *c)
+{
+    return c->state == WPIPE__CLIENT_TRYING;
+}
+
+/* The peer is gone both ways, and all that is left is what it wrote. */
+static int is_gone(struct wpipe_client *c, struct wpipe__conn *conn)
+{
+    return (c->options.flags & WPIPE_RECONNECT) &&
+           conn->link->transport->gone(conn->link) != 0;
+}
+
+/* Keep one event, if there is one: as find_event. An answer is thrown away:
+ * nobody waits for it. */
+static int keep_one(struct wpipe_client *c)
+{
+    wpipe_event event;
+    int r = wpipe__client_keep_room(c);
+
+    if (r < 0)
+        return r;
+    r = find_event(c, &event);
+    if (r == 1 && (event.type != WPIPE_EVENT_MESSAGE ||
+                   c->scratch.kind != WPIPE__RECORD_REPLY))
+        wpipe__client_keep(c, &event);
+    return r;
+}
+
+/* Keep what is left of a connection whose peer is gone, which ends it. */
+static int let_go(struct wpipe_client *c, struct wpipe__conn *conn)
+{
+    int left = REST_MOST;
+    int r;
+
+    wpipe__loop_heat(&c->loop, conn);
+    do
+        r = keep_one(c);
+    while (r > 0 && c->conn == conn && left-- > 0);
+    if (r > 0 && c->conn == conn)
+        wpipe__loop_end(&c->loop, conn, WPIPE__STATE_DISCONNECTED,
+                        WPIPE_REASON_PROTOCOL, WPIPE_EPROTO);
+    return r < 0 ? r : 0;
+}
+
+int wpipe__client_hope(struct wpipe_client *c)
+{
+    struct wpipe__conn *conn = c->conn;
+    int r = 0;
+
+    if (conn != NULL && !is_gone(c, conn))
+        return WPIPE_ENOTCONN;
+    if (c->loop.waiting)
+        return conn != NULL || may_come_again(c) ? 0 : WPIPE_ENOTCONN;
+    if (conn != NULL)
+        r = let_go(c, conn);
+    while (r >= 0 && !wpipe__list_empty(&c->loop.notices))
+        r = keep_one(c);
+    if (r < 0)
+        return r;
+    return c->conn != NULL || may_come_again(c) ? 0 : WPIPE_ENOTCONN;
 }
 
 /* ---- call --------------------------------------------------------------- */
@@ -195,39 +210,8 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
 struct call {
     struct wpipe_client *c;
     struct wpipe__post post;
-    uint64_t id; /* of the connection that it goes over */
-    int sent;
-    struct kept *spare; /* so that an end can always be kept */
+    uint64_t id; /* of the connection that it went over; 0 not sent */
 };
-
-/* Keep an event for later; a message that cannot be kept ends the connection,
- * because what follows it must not come before it. */
-static void keep_event(struct call *call, const wpipe_event *event)
-{
-    struct wpipe_client *c = call->c;
-    int is_message = event->type == WPIPE_EVENT_MESSAGE;
-    struct kept *kept = wpipe__alloc(sizeof(*kept));
-
-    if (kept == NULL && !is_message) {
-        kept = call->spare;
-        call->spare = NULL;
-    }
-    if (kept == NULL)
-        goto fail;
-    kept->event = *event;
-    if (is_message)
-        move_letter(&kept->letter, &c->scratch);
-    if (wpipe__budget_take(&c->loop.budget, cost_of(kept)) < 0 && is_message)
-        goto fail;
-    wpipe__list_append(&c->kept, &kept->node);
-    return;
-
-fail:
-    free_kept(kept);
-    if (c->conn != NULL)
-        wpipe__loop_end(&c->loop, c->conn, WPIPE__STATE_DISCONNECTED,
-                        WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
-}
 
 /* Deal with one event: 1 it is the answer; 0 kept, or thrown away. */
 static int sort_event(struct call *call, wpipe_event *event)
@@ -236,51 +220,68 @@ static int sort_event(struct call *call, wpipe_event *event)
 
     if (event->type != WPIPE_EVENT_MESSAGE ||
         c->scratch.kind != WPIPE__RECORD_REPLY) {
-        keep_event(call, event);
+        wpipe__client_keep(c, event);
         return 0;
     }
-    if (!call->sent || c->scratch.request != call->post.request)
+    if (call->id != event->from || c->scratch.request != call->post.request)
         return 0; /* the answer to a call that is over */
     swap_letters(&c->answer, &c->scratch);
     fill_message(&c->answer, event);
     return 1;
 }
 
-/* Send it, if it is not: 0; < 0 the call is over. */
+/* Send it, if it is not and there is a connection: 0; < 0 the call is over. */
 static int send_request(struct call *call)
 {
-    struct wpipe__conn *conn = call->c->conn;
+    struct wpipe_client *c = call->c;
+    struct wpipe__conn *conn = c->conn;
     int r;
 
-    if (conn == NULL || conn->link == NULL || conn->id != call->id)
-        return WPIPE_ENOTCONN;
-    if (call->sent)
-        return 0;
-    r = wpipe__loop_send(&call->c->loop, conn, &call->post, 0);
+    if (call->id != 0) /* never sent twice */
+        return conn != NULL && conn->id == call->id ? 0 : WPIPE_ENOTCONN;
+    if (conn == NULL)
+        return may_come_again(c) ? 0 : WPIPE_ENOTCONN;
+    r = wpipe__loop_send(&c->loop, conn, &call->post, 0);
+    if (r == 0)
+        call->id = conn->id;
     if (r == WPIPE_EAGAIN)
         return 0; /* when there is room */
-    call->sent = r == 0;
+    if (r == WPIPE_ENOTCONN && is_gone(c, conn))
+        return 0; /* read it to its end; another one comes then */
     return r;
+}
+
+/* One look for the answer: 1; 0 not here; 2 not yet; < 0. */
+static int look_for_answer(struct call *call, wpipe_event *ret_event)
+{
+    int r = send_request(call);
+
+    if (r < 0)
+        return r;
+    wpipe__loop_glance(&call->c->loop);
+    r = wpipe__client_keep_room(call->c);
+    if (r < 0)
+        return r;
+    r = find_event(call->c, ret_event);
+    return r == 1 && !sort_event(call, ret_event) ? 2 : r;
 }
 
 static int do_call(struct call *call, wpipe_event *ret_answer,
                    struct wpipe__rest *rest)
 {
+    struct wpipe__loop *loop = &call->c->loop;
     wpipe_event event;
     int r;
 
     for (;;) {
-        if (wpipe__loop_woken(&call->c->loop, rest))
+        if (wpipe__loop_woken(loop, rest))
             return WPIPE_EWOKEN;
-        r = send_request(call);
-        if (r < 0)
-            return r;
-        r = find_event(call->c, &event);
-        if (r == 1 && sort_event(call, &event)) {
+        r = look_for_answer(call, &event);
+        if (r == 1)
             *ret_answer = event;
-            return 1;
-        }
-        r = wpipe__loop_rest(&call->c->loop, rest, r != 0);
+        if (r == 1 || r < 0)
+            return r;
+        r = wpipe__loop_rest(loop, rest, r == 2);
         if (r < 0)
             return r;
     }
@@ -298,19 +299,11 @@ int wpipe_client_call(wpipe_client *client, const void *request, size_t size,
     r = wpipe__loop_enter(&client->loop, &rest);
     if (r < 0)
         return r;
-    r = WPIPE_ENOTCONN;
-    if (client->conn != NULL) {
-        call.spare = wpipe__alloc(sizeof(*call.spare));
-        call.id = client->conn->id;
-        call.post.data = request;
-        call.post.size = size;
-        call.post.kind = WPIPE__RECORD_REQUEST;
-        call.post.request = ++client->last_request;
-        r = call.spare == NULL ? WPIPE_ENOMEM
-                               : do_call(&call, ret_answer, &rest);
-        wpipe__free(call.spare);
-    }
-    wpipe__loop_exit(&client->loop, &rest,
-                     !wpipe__list_empty(&client->kept));
+    call.post.data = request;
+    call.post.size = size;
+    call.post.kind = WPIPE__RECORD_REQUEST;
+    call.post.request = ++client->last_request;
+    r = do_call(&call, ret_answer, &rest);
+    wpipe__loop_exit(&client->loop, &rest, !wpipe__list_empty(&client->kept));
     return r;
 }

@@ -188,13 +188,11 @@ static int is_woken(struct wpipe_listener *l)
 static int ask_poller(struct wpipe_listener *l, uint64_t deadline,
                       uint64_t tags[TAGS])
 {
-    uint32_t spin_ns =
-        deadline == 0 ? 0 : (uint32_t)l->options.spin_us * 1000u;
+    uint32_t spin_ns = deadline == 0 ? 0 : (uint32_t)l->options.spin_us * 1000u;
     struct wpipe__spin spin = { 0 };
     int n = 0;
 
-    while (n == 0 &&
-           wpipe__spin_more(&spin, &l->spin, spin_ns, deadline, 0))
+    while (n == 0 && wpipe__spin_more(&spin, &l->spin, spin_ns, deadline, 0))
         n = wpipe__os_poller_wait(l->poller, tags, TAGS, 0);
     if (n > 0)
         wpipe__spin_paid(&spin, &l->spin);

@@ -192,6 +192,15 @@ void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
     (void)conn->link->transport->same_core(conn->link); /* it tells ours */
 }
 
+/* Does somebody here wait until the peer reads on? It cannot, once it is gone;
+ * what it wrote may still be unread then. */
+static void see_gone(struct wpipe__conn *conn)
+{
+    if ((conn->drainers > 0 || !wpipe__outbox_empty(&conn->outbox)) &&
+        conn->link->transport->gone(conn->link) != 0)
+        conn->deaf = 1;
+}
+
 void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     const struct wpipe__transport *t;
@@ -201,6 +210,7 @@ void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
     t = conn->link->transport;
     if (t->pump(conn->link) < 0)
         stop_polling(loop, conn); /* it would be readable for ever */
+    see_gone(conn);
     watch(loop, conn);
     wpipe__loop_heat(loop, conn);
     tell_followers(loop);
@@ -480,6 +490,7 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     struct wpipe__record record;
     uint64_t kept = conn->outbox.bytes;
     uint32_t turn = turn_of(link);
+    uint8_t deaf = conn->deaf;
     int unread;
 
     wpipe__conn_arm(conn, wpipe__conn_wants(conn));
@@ -488,6 +499,10 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     unread = !conn->finished && link->transport->look(link, &record) != 0;
     if (was_drained(loop, conn))
         return AGAIN;
+    if (deaf != conn->deaf) { /* who wants to send need not wait */
+        tell_followers(loop);
+        return AGAIN;
+    }
     if (kept != conn->outbox.bytes || turn != turn_of(link) ||
         (wpipe__conn_wants(conn) & ~(unsigned)conn->armed))
         return AGAIN;

@@ -62,7 +62,6 @@ struct wpipe__loop {
     struct wpipe__budget budget;
     struct wpipe__budget *purse; /* that one, or another loop's */
     uint64_t timer;      /* when the owner has something to do; never: ~0 */
-    unsigned waiters;    /* threads that wait, or follow */
     unsigned since_poll; /* messages since the sockets were asked */
     uint16_t round;      /* grows whenever they are, amid messages */
     int core;            /* where it was last seen; its peers were told */
@@ -71,7 +70,7 @@ struct wpipe__loop {
     uint8_t awake;       /* it stays awake */
     uint8_t watched;     /* the poller was given to a foreign loop */
     uint8_t stopped;
-    uint8_t signals;     /* a signal handler ends a wait */
+    uint8_t signals; /* a signal handler ends a wait */
     _Atomic int nudged;
     _Atomic int spinning;
     _Atomic int contenders; /* threads that want the lock of a spinner */
@@ -156,6 +155,7 @@ struct wpipe__rest {
     struct wpipe__spin spin;
     unsigned how;   /* to spin: WPIPE__SPIN_* */
     uint32_t wakes; /* noted when it began */
+    uint32_t turn;  /* and when it last looked */
     uint8_t noted;
     uint8_t late; /* rounds after the deadline */
 };

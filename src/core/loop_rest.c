@@ -8,9 +8,10 @@
 
 enum {
     TAGS = 64,
-    GLANCE_AT = 32,  /* messages between two looks at the sockets */
-    CORES_ASKED = 8, /* hot connections asked for their core */
-    LATE_ROUNDS = 8  /* looks at sockets that go on after the end */
+    GLANCE_AT = 32,    /* messages between two looks at the sockets */
+    SHARE_ROUNDS = 32, /* such looks between two offers of the core */
+    CORES_ASKED = 8,   /* hot connections asked for their core */
+    LATE_ROUNDS = 8    /* looks at sockets that go on after the end */
 };
 
 /* ---- asking the sockets ------------------------------------------------- */
@@ -21,19 +22,19 @@ static int is_over(uint64_t deadline)
            (deadline != UINT64_MAX && wpipe__os_now() >= deadline);
 }
 
-/* Sleep in the poller until `until`, without the lock; `rest` is whose sleep
- * it is, NULL: nobody's, it only looks. How many are ready, or < 0. */
+/* Sleep in the poller until `until`, without the lock, unless there was news
+ * since the caller has looked; NULL: nobody sleeps, it only looks. How many
+ * are ready, or < 0. */
 static int poll_sockets(struct wpipe__loop *loop, uint64_t tags[TAGS],
                         const struct wpipe__rest *rest, uint64_t until)
 {
-    uint32_t turn = wpipe__room_turn(&loop->room);
     int sleeps = until != 0;
     int n;
 
     if (atomic_load(&loop->nudged) ||
         (rest != NULL && wpipe__room_woken(&loop->room, rest->wakes)))
-        until = 0; /* that was news before `turn` */
-    if (sleeps && !wpipe__room_fall_asleep(&loop->room, turn)) {
+        until = 0; /* these take no lock, and may be older than the look */
+    if (sleeps && !wpipe__room_fall_asleep(&loop->room, rest->turn)) {
         sleeps = 0;
         until = 0;
     }
@@ -94,12 +95,23 @@ static void tell_core(struct wpipe__loop *loop)
     }
 }
 
+/* There is no end to what comes; those who send it may be on our core. */
+static void share_core(struct wpipe__loop *loop)
+{
+    wpipe__loop_unlock(loop);
+    wpipe__spin_share(&loop->spin);
+    wpipe__loop_lock(loop);
+}
+
 void wpipe__loop_glance(struct wpipe__loop *loop)
 {
     if (loop->since_poll < GLANCE_AT)
         return;
     tell_core(loop);
     loop->round++;
+    if (loop->spin_ns > 0 && loop->hot_count > 1 &&
+        loop->round % SHARE_ROUNDS == 0)
+        share_core(loop);
     (void)ask_sockets(loop, NULL, 0);
 }
 
@@ -182,6 +194,8 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
     uint64_t deadline;
     int n;
 
+    /* the caller has looked, and has held the lock since */
+    rest->turn = wpipe__room_turn(&loop->room);
     if (busy && loop->since_poll++ < GLANCE_AT)
         return 0;
     if (!busy && stay_awake(loop, rest))
@@ -210,7 +224,7 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
 static void note_wakes(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     if (!rest->noted)
-        rest->wakes = wpipe__room_wakes(&loop->room, loop->waiters > 0);
+        rest->wakes = wpipe__room_wakes(&loop->room);
     rest->noted = 1;
 }
 
@@ -238,7 +252,6 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
     }
     note_wakes(loop, rest);
     loop->waiting = 1;
-    loop->waiters++;
     while (loop->driving) {
         uint32_t turn = wpipe__room_turn(&loop->room);
 
@@ -257,7 +270,6 @@ void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
     loop->awake = 0;
     loop->driving = 0;
     loop->waiting = 0;
-    loop->waiters--;
     wpipe__room_tell(&loop->room); /* one of them drives now */
     if (loop->watched && (more || loop->hot_count > 0))
         wpipe__room_ring(&loop->room);
@@ -290,16 +302,14 @@ int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
     int r;
 
     note_wakes(loop, rest);
-    if (rest->timer.timeout_ms == 0)
-        return WPIPE_ETIMEDOUT;
     if (loop->stopped || wpipe__loop_woken(loop, rest))
         return WPIPE_EWOKEN;
-    loop->waiters++;
+    if (rest->timer.timeout_ms == 0)
+        return WPIPE_ETIMEDOUT;
     if (loop->driving || loop->waiting)
         r = sleep_as_follower(loop, turn, wpipe__timer_deadline(&rest->timer));
     else
         r = drive(loop, rest);
-    loop->waiters--;
     return r;
 }
 

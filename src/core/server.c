@@ -223,6 +223,8 @@ intptr_t wpipe_server_fd(wpipe_server *server)
 
 void wpipe_server_wake(wpipe_server *server)
 {
-    if (server != NULL)
-        wpipe__loop_wake(&server->lanes[0].loop);
+    unsigned i;
+
+    for (i = 0; server != NULL && i < server->lane_count; i++)
+        wpipe__loop_wake(&server->lanes[i].loop);
 }

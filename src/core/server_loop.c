@@ -19,8 +19,7 @@ static struct wpipe__lane *lane_of(struct wpipe__loop *loop)
 /* Clients that come, go or say nothing change when we have to look again. */
 static void set_timer(struct wpipe_server *s)
 {
-    wpipe__loop_set_timer(&s->lanes[0].loop,
-                          wpipe__acceptor_until(&s->acceptor));
+    s->lanes[0].loop.timer = wpipe__acceptor_until(&s->acceptor);
 }
 
 /* A seat is free. On the first lane, whose lock is the acceptor's. */

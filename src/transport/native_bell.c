@@ -42,8 +42,10 @@ static void bell(struct wpipe__native *n)
     wpipe_piece piece = { &byte, 1 };
 
     if (wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE) ==
-        WPIPE_EPIPE)
+        WPIPE_EPIPE) {
         atomic_store(&n->hung_up, 1);
+        wpipe__link_notify(&n->link);
+    }
 }
 
 /* Does the peer sleep for one of `mask`, and has nobody rung for that sleep?

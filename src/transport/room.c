@@ -100,9 +100,11 @@ void wpipe__room_wake(struct wpipe__room *room)
     wpipe__room_news(room);
 }
 
-uint32_t wpipe__room_wakes(struct wpipe__room *room, int others)
+/* Wakes that nobody was told of yet are for this wait, too: who they were for
+ * may have ended for a reason of its own. */
+uint32_t wpipe__room_wakes(struct wpipe__room *room)
 {
-    return atomic_load(others ? &room->wakes : &room->told);
+    return atomic_load(&room->told);
 }
 
 int wpipe__room_woken(struct wpipe__room *room, uint32_t noted)

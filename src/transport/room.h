@@ -70,9 +70,8 @@ int wpipe__room_follow(struct wpipe__room *room, uint32_t turn,
 /* End the waits that have begun; if there are none, the next one. Safe in a
  * signal handler. */
 void wpipe__room_wake(struct wpipe__room *room);
-/* What a wait notes when it begins; `others`: some wait already, for whom an
- * earlier wake is. */
-uint32_t wpipe__room_wakes(struct wpipe__room *room, int others);
+/* What a wait notes at its very beginning. */
+uint32_t wpipe__room_wakes(struct wpipe__room *room);
 /* 1 when a wake came since: the wait is to end. */
 int wpipe__room_woken(struct wpipe__room *room, uint32_t noted);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Spinning, yielding, and when to do neither: see spin.h.
+ * Spinning, yielding, and when to do neither: see spin.h. The numbers were
+ * measured with windpipe-bench, alone and beside busy loops (decisions/0015).
  */
 #include "transport/spin.h"
 
@@ -9,17 +10,21 @@
 
 enum {
     LOOKS_PER_CLOCK = 16,
-    /* A spin that saw so much time pass between two readings of the clock did
-     * not have the core, and neither had a yield that took so long. */
+    /* Others had the core for so long: a spin or yield has cost more than a
+     * sleep would have. */
     LOST_NS = 1000000,
-    TAKEN_NS = 1500, /* a yield that took this long: another ran */
+    ASK_NS = 20000,   /* of spinning, before it asks who wants the core */
+    ASK_WAITS = 128,  /* waits that end at once, before it asks */
+    CROWD_WAITS = 16, /* the same where others wait awake, too */
+    TAKEN_NS = 1500,  /* a yield that took this long: another ran */
+
     YIELDS = 2,
     CROWD_YIELDS = 64,
-    YIELDING_NS = 10000000,
-    CROWD_WAITS = 100,
+    YIELDING_NS = 10000000, /* all yields of one wait: what only the socket
+                               tells, such as a death, is not seen meanwhile */
 
-    VAIN_MOST = 16,      /* waits skipped after spins that came to nothing */
-    LOST_LEAST = 64,     /* and after spins that cost others' time */
+    VAIN_MOST = 16,  /* waits skipped after awaking to no purpose */
+    LOST_LEAST = 64, /* and after losing the core */
     LOST_MOST = 1 << 16,
     LOST_FACTOR = 8
 };
@@ -34,7 +39,9 @@ static void store(_Atomic uint32_t *word, uint32_t value)
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-/* It cost more than it can have been worth: stay out of it, longer each time. */
+/* ---- what it was worth -------------------------------------------------- */
+
+/* It cost more than it can have been worth: skip more waits each time. */
 static int lost(struct wpipe__spin *s, struct wpipe__spin_record *record)
 {
     uint32_t next = load(&record->next);
@@ -64,58 +71,62 @@ void wpipe__spin_paid(struct wpipe__spin *s, struct wpipe__spin_record *record)
 {
     uint32_t next = load(&record->next);
 
-    if (s->stage != WPIPE__SPIN_NEW && next > 0)
+    if (next > 0 &&
+        (s->stage == WPIPE__SPIN_SPINS || s->stage == WPIPE__SPIN_YIELDS))
         store(&record->next, next / 2);
 }
 
-static int begin(struct wpipe__spin *s, struct wpipe__spin_record *record,
-                 uint32_t spin_ns, uint64_t deadline, unsigned how)
-{
-    uint32_t skip = load(&record->skip);
-    uint32_t crowd = load(&record->crowd);
+/* ---- giving the core away ----------------------------------------------- */
 
-    if (skip > 0) {
-        store(&record->skip, skip - 1);
-        s->stage = WPIPE__SPIN_OVER;
-        return 0;
-    }
-    s->last = wpipe__os_now();
-    s->end = wpipe__min_u64(s->last + spin_ns, deadline);
-    s->stage = WPIPE__SPIN_SPINS;
-    s->yields = YIELDS;
-    if (crowd > 0) {
-        store(&record->crowd, crowd - 1);
-        s->yields = CROWD_YIELDS;
-        s->stage = WPIPE__SPIN_YIELDS;
-    }
-    if (how & WPIPE__SPIN_SAME_CORE)
-        s->stage = WPIPE__SPIN_YIELDS;
-    if (s->stage == WPIPE__SPIN_YIELDS)
-        s->end = s->last + YIELDING_NS;
-    return 1;
+static void begin_yielding(struct wpipe__spin *s, int crowded)
+{
+    s->stage = WPIPE__SPIN_YIELDS;
+    s->yields = crowded ? CROWD_YIELDS : YIELDS;
+    s->end = s->last + YIELDING_NS;
 }
 
-/* Give the core away once. */
+/* Once, and judge by how long others had it: 1 go on; 0 sleep. */
 static int yield(struct wpipe__spin *s, struct wpipe__spin_record *record)
 {
     uint64_t before = s->last;
+    uint64_t taken;
 
-    if (s->yields == 0)
-        return in_vain(s, record);
-    s->yields--;
     wpipe__os_yield();
     s->last = wpipe__os_now();
-    if (s->last - before > LOST_NS)
+    taken = s->last - before;
+    if (taken > LOST_NS)
         return lost(s, record);
-    if (s->last - before > TAKEN_NS && s->yields < CROWD_YIELDS / 2) {
-        s->yields = CROWD_YIELDS;
-        store(&record->crowd, CROWD_WAITS);
-    }
-    return s->last < s->end;
+    store(&record->crowded, taken > TAKEN_NS);
+    if (taken > TAKEN_NS && s->yields < CROWD_YIELDS / 2)
+        begin_yielding(s, 1); /* those are ours: a look each turn */
+    return 1;
 }
 
-static int spin(struct wpipe__spin *s, struct wpipe__spin_record *record,
-                unsigned how)
+static int yields(struct wpipe__spin *s, struct wpipe__spin_record *record)
+{
+    if (s->yields == 0 || s->last >= s->end)
+        return in_vain(s, record);
+    s->yields--;
+    return yield(s, record);
+}
+
+void wpipe__spin_share(struct wpipe__spin_record *record)
+{
+    uint32_t skip = load(&record->skip);
+    struct wpipe__spin s = { .stage = WPIPE__SPIN_SPINS };
+
+    if (skip > 0) {
+        store(&record->skip, skip - 1);
+        return;
+    }
+    s.last = wpipe__os_now();
+    (void)yield(&s, record);
+}
+
+/* ---- spinning ----------------------------------------------------------- */
+
+static int spins(struct wpipe__spin *s, struct wpipe__spin_record *record,
+                 unsigned how)
 {
     uint64_t before = s->last;
 
@@ -125,19 +136,72 @@ static int spin(struct wpipe__spin *s, struct wpipe__spin_record *record,
     s->last = wpipe__os_now();
     if (s->last - before > LOST_NS)
         return lost(s, record);
-    if (s->last < s->end)
+    if (s->last >= s->end)
+        return in_vain(s, record);
+    if (s->last < s->ask)
         return 1;
-    return in_vain(s, record);
+    s->ask = s->last + ASK_NS;
+    return yield(s, record);
+}
+
+/* Is it time to ask whether others want the core, though waits are short? Who
+ * never waits for long would keep it for a whole turn of the scheduler. */
+static int is_to_share(struct wpipe__spin_record *record)
+{
+    uint32_t waits = load(&record->waits) + 1;
+    uint32_t most = load(&record->crowded) ? CROWD_WAITS : ASK_WAITS;
+
+    store(&record->waits, waits < most ? waits : 0);
+    return waits >= most;
+}
+
+/* The first looks cost less than to read the clock. */
+static int look_briefly(struct wpipe__spin *s)
+{
+    s->looks++;
+    wpipe__os_pause();
+    return 1;
+}
+
+static int begin(struct wpipe__spin *s, struct wpipe__spin_record *record,
+                 uint32_t spin_ns, uint64_t deadline, unsigned how)
+{
+    uint32_t skip = load(&record->skip);
+
+    if (skip > 0) {
+        store(&record->skip, skip - 1);
+        s->stage = WPIPE__SPIN_OVER;
+        return 0;
+    }
+    s->stage = WPIPE__SPIN_SPINS;
+    s->last = wpipe__os_now();
+    s->end = wpipe__min_u64(s->last + spin_ns, deadline);
+    s->ask = s->last + ASK_NS;
+    if (s->shares)
+        return yield(s, record);
+    if (how & WPIPE__SPIN_SAME_CORE)
+        begin_yielding(s, load(&record->crowded) != 0);
+    return 1;
 }
 
 int wpipe__spin_more(struct wpipe__spin *s, struct wpipe__spin_record *record,
                      uint32_t spin_ns, uint64_t deadline, unsigned how)
 {
-    if (spin_ns == 0 || s->stage == WPIPE__SPIN_OVER)
+    if (spin_ns == 0)
         return 0;
-    if (s->stage == WPIPE__SPIN_NEW && !begin(s, record, spin_ns, deadline, how))
+    switch (s->stage) {
+    case WPIPE__SPIN_NEW:
+        if (s->looks == 0)
+            s->shares = (uint8_t)is_to_share(record);
+        if (s->looks < LOOKS_PER_CLOCK && (how & WPIPE__SPIN_MEMORY) &&
+            !s->shares && !load(&record->crowded))
+            return look_briefly(s);
+        return begin(s, record, spin_ns, deadline, how);
+    case WPIPE__SPIN_SPINS:
+        return spins(s, record, how);
+    case WPIPE__SPIN_YIELDS:
+        return yields(s, record);
+    default:
         return 0;
-    if (s->stage == WPIPE__SPIN_SPINS)
-        return spin(s, record, how);
-    return yield(s, record);
+    }
 }

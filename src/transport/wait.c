@@ -297,8 +297,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
     };
     int r;
 
-    w.wakes =
-        wpipe__room_wakes(&waiting->room, atomic_load(&waiting->waiters) > 0);
+    w.wakes = wpipe__room_wakes(&waiting->room);
     r = look(&w);
     if (r != 0)
         return r;

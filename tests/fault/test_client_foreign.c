@@ -175,6 +175,58 @@ static void drain_server_goes_with_data_unread(void **state)
     wpipe_client_close(client);
 }
 
+/* ---- the end, for those who wait ----------------------------------------- */
+
+struct sleeper {
+    wpipe_client *client;
+    pid_t tid;
+    int drains; /* or sends */
+    int result;
+};
+
+static void *sleep_for_ever(void *argument)
+{
+    struct sleeper *s = argument;
+    static const uint8_t data[1000];
+
+    __atomic_store_n(&s->tid, support_tid(), __ATOMIC_RELAXED);
+    do
+        s->result = s->drains
+                        ? wpipe_client_drain(s->client, WPIPE_FOREVER)
+                        : wpipe_client_send_wait(s->client, data, sizeof data,
+                                                 WPIPE_FOREVER);
+    while (!s->drains && s->result == 0);
+    return NULL;
+}
+
+/* The server says something or nothing, reads nothing, and goes. */
+static void end_ends_waits(void **state)
+{
+    static const uint8_t data[1000];
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct sleeper s = { .drains = i % 2 };
+        pthread_t thread;
+        int fd;
+
+        s.client = join(support_unique_name(), 20000, &fd);
+        while (wpipe_client_send(s.client, data, sizeof data) == 0)
+            ;
+        if (i / 2)
+            plain_send(fd, "ok", 2);
+        assert_int_equal(pthread_create(&thread, NULL, sleep_for_ever, &s), 0);
+        while (__atomic_load_n(&s.tid, __ATOMIC_RELAXED) == 0)
+            usleep(100);
+        support_wait_asleep(getpid(),
+                            __atomic_load_n(&s.tid, __ATOMIC_RELAXED));
+        close(fd);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(s.result, WPIPE_ENOTCONN);
+        wpipe_client_close(s.client);
+    }
+}
+
 /* ---- bound, and not listening yet ---------------------------------------- */
 
 static wpipe_client *later(const char *name)
@@ -298,6 +350,7 @@ static const struct support_case cases[] = {
     TEST(drain_counts_what_is_queued_here),
     TEST(drain_beside_a_wait),
     TEST(drain_server_goes_with_data_unread),
+    TEST(end_ends_waits),
     TEST(client_socket_was_there_and_listens_later),
     TEST(client_socket_appears_and_listens_later),
     TEST(client_socket_goes_and_another_comes),
