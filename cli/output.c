@@ -213,6 +213,7 @@ const char *output_reason(int reason)
         [WPIPE_REASON_FULL] = "full",
         [WPIPE_REASON_TOO_BIG] = "too-big",
         [WPIPE_REASON_MEMORY] = "memory",
+        [WPIPE_REASON_LOST] = "lost",
     };
 
     if (reason < 0 || (size_t)reason >= sizeof(words) / sizeof(words[0]))

@@ -29,6 +29,7 @@ struct client {
     uint64_t number;  /* what people call it: the library's are long */
     uint64_t request; /* the call it waits for an answer to, or 0 */
     bool owed;        /* it had no room for the current line of a file */
+    bool finished;    /* it says no more, but may still be told something */
 };
 
 struct serve {
@@ -200,7 +201,10 @@ static void json_event(const char *name, const wpipe_event *e, uint64_t number)
     if (number != 0)
         json_number(stdout, "from", number);
     json_text(stdout, "reason", output_reason(e->reason));
-    if (e->lost_messages != 0 || e->lost_bytes != 0) {
+    if (e->lost_messages == WPIPE_LOST_UNKNOWN) {
+        json_text(stdout, "lost_messages", "unknown");
+        json_text(stdout, "lost_bytes", "unknown");
+    } else if (e->lost_messages != 0 || e->lost_bytes != 0) {
         json_number(stdout, "lost_messages", e->lost_messages);
         json_number(stdout, "lost_bytes", e->lost_bytes);
     }
@@ -219,6 +223,7 @@ static void on_disconnected(struct serve *s, const wpipe_event *e)
         [WPIPE_REASON_FULL] = "found no room",
         [WPIPE_REASON_TOO_BIG] = "sent a message over the limit",
         [WPIPE_REASON_MEMORY] = "was dropped: out of memory",
+        [WPIPE_REASON_LOST] = "left, and threw away what it had to send",
     };
     const bool known = (size_t)e->reason < sizeof(words) / sizeof(words[0]);
     const bool plain_end =
@@ -226,7 +231,9 @@ static void on_disconnected(struct serve *s, const wpipe_event *e)
     const uint64_t number = number_of(s, e->from);
     char lost[80] = "";
 
-    if (e->lost_messages != 0)
+    if (e->lost_messages == WPIPE_LOST_UNKNOWN)
+        snprintf(lost, sizeof(lost), "; it had not read everything");
+    else if (e->lost_messages != 0)
         snprintf(lost, sizeof(lost), "; %llu messages, %llu bytes not read",
                  (unsigned long long)e->lost_messages,
                  (unsigned long long)e->lost_bytes);
@@ -305,6 +312,9 @@ static void spread_lines(struct serve *s)
     if (s->owed > 0 || !s->lines.ended || !s->input)
         return;
     s->input = false; /* the server goes on without it */
+    for (size_t i = 0; i < s->count; i++)
+        if (s->clients[i].finished)
+            (void)wpipe_server_disconnect(s->server, s->clients[i].id);
     if (s->options->quit_ms >= 0)
         s->quit_at = pump_clock() + s->options->quit_ms;
 }
@@ -318,6 +328,27 @@ static void take_input(struct serve *s)
         s->lines.ended = true;
     }
     spread_lines(s);
+}
+
+/* A client says no more. It stays for the lines that are still to come, if
+ * any are. */
+static void on_finished(struct serve *s, const wpipe_event *e)
+{
+    struct client *c = find(s, e->from);
+
+    if (talks(s) && s->options->verbose)
+        say(s->options, "%llu sends nothing more",
+            (unsigned long long)number_of(s, e->from));
+    if (s->options->json && !s->plain) {
+        json_begin(stdout);
+        json_text(stdout, "event", "finished");
+        json_number(stdout, "from", number_of(s, e->from));
+        json_end(stdout);
+    }
+    if (c != NULL && s->input)
+        c->finished = true;
+    else
+        (void)wpipe_server_disconnect(s->server, e->from);
 }
 
 /* A client that was full has room again. */
@@ -366,6 +397,9 @@ static void on_event(struct serve *s, const wpipe_event *e)
         break;
     case WPIPE_EVENT_WRITABLE:
         on_writable(s, e);
+        break;
+    case WPIPE_EVENT_FINISHED:
+        on_finished(s, e);
         break;
     default:
         break;

@@ -25,6 +25,8 @@ static int on_server(wpipe_server *server)
         else if (e.type == WPIPE_EVENT_MESSAGE)
             printf("%" PRIu64 " says: %.*s\n", e.from, (int)e.size,
                    (const char *)e.data);
+        else if (e.type == WPIPE_EVENT_FINISHED)
+            wpipe_server_disconnect(server, e.from); /* or answer it later */
         else if (e.type == WPIPE_EVENT_DISCONNECTED)
             printf("%" PRIu64 " went\n", e.from);
     }

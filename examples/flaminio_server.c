@@ -71,6 +71,8 @@ int main(int argc, char **argv)
             on_connected(server, &e);
         else if (e.type == WPIPE_EVENT_MESSAGE)
             on_message(server, &e);
+        else if (e.type == WPIPE_EVENT_FINISHED)
+            wpipe_server_disconnect(server, e.from);
         else if (e.type == WPIPE_EVENT_DISCONNECTED)
             on_disconnected(&e);
     }

@@ -16,8 +16,9 @@
  *             wpipe_server_send(s, e.from, e.data, e.size);
  *     wpipe_server_close(s);
  *
- * Threads: one thread waits; send, reply, broadcast, kick, peer, count, stop
- *     and wake may be called from any thread; close when no call is running.
+ * Threads: one thread waits; send, reply, broadcast, drain, disconnect, kick,
+ *     peer, count, stop and wake may be called from any thread; close when no
+ *     call is running.
  * Memory: event data is borrowed until the next wait on the same object.
  *     Sends copy. You close what you open; close(NULL) is fine.
  * Fork: a child may only close what its parent opened.
@@ -39,13 +40,21 @@ typedef struct wpipe_client wpipe_client;
 /* Names one connection; never used again; 0 is nobody. */
 typedef uint64_t wpipe_id;
 
+/* Every client: for wpipe_server_drain. */
+#define WPIPE_ALL ((wpipe_id)-1)
+
+/* event.lost_messages, event.lost_bytes: the system cannot tell how much. */
+#define WPIPE_LOST_UNKNOWN UINT64_MAX
+
 enum wpipe_event_type {
     WPIPE_EVENT_CONNECTED = 1,    /* from: a new connection */
     WPIPE_EVENT_MESSAGE = 2,      /* from, data, size; request if a call */
     WPIPE_EVENT_DISCONNECTED = 3, /* from, reason, lost_messages, lost_bytes */
     WPIPE_EVENT_REFUSED = 4,      /* server: a peer was not let in; reason */
     WPIPE_EVENT_WRITABLE = 5,     /* from: its queue has room after EAGAIN */
-    WPIPE_EVENT_SKIPPED = 6       /* from: a broadcast left this client out */
+    WPIPE_EVENT_SKIPPED = 6,      /* from: a broadcast left this client out */
+    WPIPE_EVENT_FINISHED = 7      /* from: it sends nothing more, but it is
+                                     still there and reads */
 };
 
 /* event.reason of DISCONNECTED and REFUSED */
@@ -58,7 +67,9 @@ enum wpipe_reason {
     WPIPE_REASON_DENIED = 5,   /* REFUSED: not allowed in */
     WPIPE_REASON_FULL = 6,     /* REFUSED: max_clients, or out of descriptors */
     WPIPE_REASON_TOO_BIG = 7,  /* a message over max_message */
-    WPIPE_REASON_MEMORY = 8    /* we ran out of memory for it */
+    WPIPE_REASON_MEMORY = 8,   /* we ran out of memory for it */
+    WPIPE_REASON_LOST = 9      /* the peer closed, and threw away messages
+                                  that it had accepted for us */
 };
 
 typedef struct wpipe_event {
@@ -69,10 +80,11 @@ typedef struct wpipe_event {
     size_t size;
     uint64_t request;       /* MESSAGE: not 0 when it is a call to answer with
                                wpipe_server_reply */
-    uint64_t lost_messages; /* DISCONNECTED: sent, but not read by the peer */
-    uint64_t lost_bytes;
-    int os_error; /* the system's own number, where there is one */
-    int error;    /* the WPIPE_E* behind the reason, or 0 */
+    uint64_t lost_messages; /* DISCONNECTED: accepted, but not read by the peer
+                               when it ended; or WPIPE_LOST_UNKNOWN */
+    uint64_t lost_bytes;    /* the same in bytes */
+    int os_error;           /* the system's own number, where there is one */
+    int error;              /* the WPIPE_E* behind the reason, or 0 */
     uint64_t reserved[4];
 } wpipe_event;
 
@@ -102,10 +114,19 @@ WPIPE_API int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
 
 /*
  * Send one message to one client. Never waits: what does not fit into the
- * client's ring is queued up to options.queue_limit.
+ * client's ring is queued, up to options.queue_limit, within the client's
+ * share of options.memory_limit.
  *
- * Returns 0. Errors: WPIPE_EAGAIN (the queue is full; a WRITABLE event
- *     follows), WPIPE_ENOTCONN (that client is gone), WPIPE_EMSGSIZE,
+ * 0 means accepted: it arrives, whole, once and in order, if the client goes
+ * on reading; or its DISCONNECTED event counts it as lost. A queue moves on
+ * whenever its client has read, in every call on this server: in wait first of
+ * all, but also in send, drain, shutdown and close. What ends it: the client
+ * goes, kick, or the end of options.linger_ms in close; then the client is
+ * told that something was lost. docs/delivery.md has the whole story.
+ *
+ * Returns 0. Errors: WPIPE_EAGAIN (the queue, or the memory for all of them,
+ *     is full; a WRITABLE event follows), WPIPE_ENOTCONN (that client is gone,
+ *     or being ended by disconnect, shutdown or close), WPIPE_EMSGSIZE,
  *     WPIPE_ENOMEM, WPIPE_EINVAL. Any thread.
  */
 WPIPE_API int wpipe_server_send(wpipe_server *server, wpipe_id to,
@@ -142,10 +163,35 @@ WPIPE_API int wpipe_server_reply(wpipe_server *server, const wpipe_event *event,
                                  const void *data, size_t size);
 
 /*
- * End one client's connection: what it has not read is thrown away; its
+ * Wait until `who`, or with WPIPE_ALL every client that is connected now, has
+ * read everything that was sent to it. With WPIPE_ALL, those that go meanwhile
+ * do not matter: their DISCONNECTED events say what they lost.
+ *
+ * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN (that client went before
+ *     it had read all, or is not there), WPIPE_EWOKEN (stopped), WPIPE_EINVAL,
+ *     WPIPE_ESYSTEM.
+ * Blocks up to timeout_ms. Any thread, not in a handler.
+ */
+WPIPE_API int wpipe_server_drain(wpipe_server *server, wpipe_id who,
+                                 int timeout_ms);
+
+/*
+ * End one client's connection in good order. Nothing more is sent to it or
+ * taken from it. It may read what was sent; when it has, or is gone, or has
+ * read nothing for options.linger_ms, it sees the end: WPIPE_EOF, or CLOSED;
+ * or, if something queued had to be thrown away, as in wpipe_server_close. Its
+ * DISCONNECTED event (reason CLOSED, and what it had not read) follows.
+ *
+ * Returns 0. Errors: WPIPE_ENOTCONN (gone, or being ended), WPIPE_EINVAL.
+ * Never waits; any thread.
+ */
+WPIPE_API int wpipe_server_disconnect(wpipe_server *server, wpipe_id who);
+
+/*
+ * End one client's connection at once: what it has not read is void; its
  * DISCONNECTED event (reason KICKED) follows.
  *
- * Returns 0. Errors: WPIPE_ENOTCONN.
+ * Returns 0. Errors: WPIPE_ENOTCONN, WPIPE_EINVAL. Never waits; any thread.
  */
 WPIPE_API int wpipe_server_kick(wpipe_server *server, wpipe_id who);
 
@@ -205,7 +251,39 @@ typedef struct wpipe_handlers {
 WPIPE_API int wpipe_server_start(wpipe_server *server,
                                  const wpipe_handlers *handlers, void *user);
 
-/* Stop, end every connection in good order, give the name back. */
+/* What was accepted for sending, and nobody took. */
+typedef struct wpipe_lost {
+    size_t size;       /* set to sizeof(wpipe_lost) by the caller */
+    uint64_t messages; /* or WPIPE_LOST_UNKNOWN */
+    uint64_t bytes;    /* the same */
+    uint32_t peers;    /* that had not read all */
+} wpipe_lost;
+
+/*
+ * Stop as wpipe_server_stop does, give the name back, send nothing more, and
+ * wait until every client has read what was sent to it, or is gone. Then end
+ * every connection in good order. wait returns 0 from then on, sends get
+ * WPIPE_ENOTCONN, and close only frees. What clients have sent and was not
+ * given out by wait is thrown away: their own end counts it as lost.
+ *
+ * *ret_lost (which may be NULL) tells what was not read, by clients that went
+ * or were too slow. What lies in a client's ring can still be read by it
+ * later, although it is counted here; what was only queued is lost, and the
+ * client is told so.
+ *
+ * Returns 0. Errors: WPIPE_ETIMEDOUT (all is ended all the same),
+ *     WPIPE_EINVAL, WPIPE_ESTATE (in a handler, or in a forked child).
+ * Blocks up to timeout_ms. *ret_lost is filled in with 0 and with ETIMEDOUT.
+ */
+WPIPE_API int wpipe_server_shutdown(wpipe_server *server, int timeout_ms,
+                                    wpipe_lost *ret_lost);
+
+/*
+ * Stop, give the name back, hand over what send accepted, end every connection
+ * in good order, free. Waits for clients that have yet to read, but for at most
+ * options.linger_ms; a client for which something was thrown away then is told
+ * so: WPIPE_EDISCONNECTED instead of WPIPE_EOF, or reason LOST.
+ */
 WPIPE_API void wpipe_server_close(wpipe_server *server);
 
 /* ---- client ----------------------------------------------------------- */
@@ -227,7 +305,8 @@ WPIPE_API int wpipe_client_open(wpipe_client **ret, const char *name,
                                 const wpipe_options *options);
 
 /*
- * The next event. MESSAGE; DISCONNECTED once when the server is lost; with
+ * The next event. MESSAGE; FINISHED when the server sends nothing more but
+ * still reads; DISCONNECTED once when the server is lost; with
  * RECONNECT or CONNECT_LATER also CONNECTED for each connection made. After a
  * final DISCONNECTED: WPIPE_ENOTCONN.
  *
@@ -245,10 +324,12 @@ WPIPE_API int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
                                 int timeout_ms);
 
 /*
- * Send one message. Never waits; queues up to options.queue_limit.
+ * Send one message. Never waits; queues up to options.queue_limit. What
+ * "accepted" means, and when a queue moves on, is as for wpipe_server_send.
  *
  * Returns 0. Errors: WPIPE_EAGAIN (WRITABLE follows), WPIPE_ENOTCONN (down;
- *     nothing is kept), WPIPE_EMSGSIZE, WPIPE_ENOMEM. Any thread.
+ *     nothing is kept; or shut down), WPIPE_EMSGSIZE, WPIPE_ENOMEM. Any
+ *     thread.
  */
 WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
                                 size_t size);
@@ -274,9 +355,11 @@ WPIPE_API int wpipe_client_send_wait(wpipe_client *client, const void *data,
  * sent again: when its connection is lost the server may have done it or not.
  *
  * Returns 1 and the answer as a MESSAGE event. Errors: WPIPE_ETIMEDOUT,
- *     WPIPE_ENOTCONN (lost before the answer; or there is no connection and
- *     none will come), WPIPE_EWOKEN, WPIPE_ESTATE (another thread waits or
- *     calls), and send's.
+ *     WPIPE_ENOTCONN (lost before the answer, or the server has finished
+ *     sending; or there is no connection and none will come), WPIPE_ENOTSUP
+ *     (at once: the other end is not windpipe, or the pipe is one of bytes:
+ *     neither carries the number of a call), WPIPE_EWOKEN, WPIPE_ESTATE
+ *     (another thread waits or calls), and send's.
  */
 WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
                                 size_t size, wpipe_event *ret_answer,
@@ -308,7 +391,19 @@ WPIPE_API intptr_t wpipe_client_fd(wpipe_client *client);
  */
 WPIPE_API void wpipe_client_wake(wpipe_client *client);
 
-/* Close. What was sent and is in the ring is still read by the server. */
+/*
+ * As wpipe_server_shutdown, with one peer: send nothing more, wait until the
+ * server has read everything, end the connection. No reconnecting; wait
+ * returns WPIPE_ENOTCONN from then on, and close only frees. Any thread.
+ */
+WPIPE_API int wpipe_client_shutdown(wpipe_client *client, int timeout_ms,
+                                    wpipe_lost *ret_lost);
+
+/*
+ * Hand over what send accepted, end the connection in good order, free. Waits
+ * for a server that has yet to read, but for at most options.linger_ms; if
+ * something was thrown away then the server is told so (reason LOST).
+ */
 WPIPE_API void wpipe_client_close(wpipe_client *client);
 
 /* ---- typed messages over servers and clients --------------------------- */

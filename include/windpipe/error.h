@@ -55,7 +55,7 @@ enum wpipe_error {
     WPIPE_EOF = -13,           /* the peer closed or finished; all was read */
     WPIPE_EPIPE = -14,         /* the peer closed; it cannot read any more */
     WPIPE_EDIED = -15,         /* the peer died without closing */
-    WPIPE_EDISCONNECTED = -16, /* the server disconnected; unread is gone */
+    WPIPE_EDISCONNECTED = -16, /* the peer ended it; something for us is gone */
     WPIPE_EPROTO = -17,        /* the peer broke the protocol */
     WPIPE_EVERSION = -18,      /* the peer speaks another version */
     WPIPE_EABORTED = -19,      /* the peer withdrew the message being read */
@@ -189,12 +189,15 @@ enum wpipe_flags {
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
     WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first
                                  connection; a CONNECTED event tells of it */
-    WPIPE_WAIT_SIGNALS = 64   /* a wait ends with WPIPE_EWOKEN when a signal
+    WPIPE_WAIT_SIGNALS = 64   /* a wait returns WPIPE_EWOKEN when a signal
                                handler ran on its thread while it slept */
 };
 
 /* options.spin_us: no spinning at all. */
 #define WPIPE_SPIN_OFF (-1)
+
+/* options.linger_ms: a close does not wait for anybody. */
+#define WPIPE_LINGER_OFF (-2)
 
 /* The most that options.threads may be. */
 #define WPIPE_THREADS_MAX 64
@@ -246,6 +249,9 @@ typedef struct wpipe_options {
     char *error_text; /* buffer of the caller's: one sentence about a
                                failure, always terminated */
     size_t error_text_size;
+    int linger_ms; /* server, client: how long a close may take to hand over
+                      what send accepted: 0 = 1000 ms, WPIPE_LINGER_OFF = none,
+                      WPIPE_FOREVER, or milliseconds */
     uint64_t reserved[6]; /* zero */
 } wpipe_options;
 

@@ -23,7 +23,7 @@
     X(WPIPE_EPIPE, PEER, "the peer closed and cannot read any more")           \
     X(WPIPE_EDIED, PEER, "the peer died without closing")                      \
     X(WPIPE_EDISCONNECTED, PEER,                                               \
-      "the server disconnected, and what was unread is gone")                  \
+      "the peer ended the connection, and something for us is gone")           \
     X(WPIPE_EPROTO, PEER, "the peer broke the protocol")                       \
     X(WPIPE_EVERSION, PEER, "the peer speaks another version")                 \
     X(WPIPE_EABORTED, RETRY, "the peer withdrew the message being read")       \

@@ -67,7 +67,7 @@ int wpipe__frame_decode(const uint8_t bytes[WPIPE__FRAME_HEADER],
         f.value != WPIPE__HELLO_MAGIC)
         return WPIPE_EPROTO;
     if (f.type == WPIPE__FRAME_STATE && f.value != WPIPE__STATE_CLOSED &&
-        f.value != WPIPE__STATE_DISCONNECTED)
+        f.value != WPIPE__STATE_DISCONNECTED && f.value != WPIPE__STATE_DROPPED)
         return WPIPE_EPROTO;
     *ret_frame = f;
     return 0;

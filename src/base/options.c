@@ -41,7 +41,8 @@ static const struct {
     FIELD(memory_limit), FIELD(handshake_ms),    FIELD(connect_ms),
     FIELD(admit),        FIELD(admit_user),      FIELD(foreign),
     FIELD(threads),      FIELD(framing),         FIELD(second_pipe),
-    FIELD(error_text),   FIELD(error_text_size), FIELD(reserved),
+    FIELD(error_text),   FIELD(error_text_size), FIELD(linger_ms),
+    FIELD(reserved),
 };
 
 void wpipe__options_explain(const wpipe_options *options, const char *format,
@@ -127,6 +128,7 @@ static int check_ranges(const wpipe_options *o)
         { "threads", o->threads, 1, WPIPE_THREADS_MAX },
         { "handshake_ms", o->handshake_ms, 0, INT32_MAX },
         { "connect_ms", o->connect_ms, WPIPE_FOREVER, INT32_MAX },
+        { "linger_ms", o->linger_ms, WPIPE_LINGER_OFF, INT32_MAX },
     };
     size_t i;
 
@@ -219,6 +221,10 @@ static void fill_defaults(wpipe_options *o)
         o->handshake_ms = 5000;
     if (o->connect_ms == 0)
         o->connect_ms = 300000;
+    if (o->linger_ms == 0)
+        o->linger_ms = 1000;
+    else if (o->linger_ms == WPIPE_LINGER_OFF)
+        o->linger_ms = 0;
 }
 
 int wpipe__options_take(const wpipe_options *in, wpipe_options *ret_options)

@@ -178,9 +178,15 @@ static int parse(const struct wpipe__ring_in *in, uint64_t position,
     uint64_t size = next ? in->limit : in->size;
     const uint8_t *at = (next ? in->next : in->bytes) + (position & (size - 1));
     uint64_t left = to_the_end(size, position);
-    uint64_t word = load_once(at);
     struct wpipe__record r = { 0 };
+    uint64_t word;
 
+    if (in->known && position == in->tail) {
+        *ret_record = in->first;
+        *ret_space = wpipe__record_space(in->first.flags, in->first.size);
+        return 0;
+    }
+    word = load_once(at);
     r.size = (uint32_t)word;
     r.flags = (uint32_t)(word >> 32);
     *ret_space = wpipe__record_space(r.flags, r.size);
@@ -228,26 +234,35 @@ int wpipe__ring_scan(struct wpipe__ring_in *in,
     return 1;
 }
 
-int wpipe__ring_look(struct wpipe__ring_in *in,
-                     const struct wpipe__control *theirs,
-                     struct wpipe__record *ret_record)
+/* Know the first unread record: as look. */
+static int find_first(struct wpipe__ring_in *in,
+                      const struct wpipe__control *theirs)
 {
     uint64_t next = in->tail;
-    int r = wpipe__ring_scan(in, theirs, &next, ret_record);
+    int r = wpipe__ring_scan(in, theirs, &next, &in->first);
 
     if (r != 1)
         return r;
     /* a PAD in front is read and done with */
-    in->tail = next - wpipe__record_space(ret_record->flags, ret_record->size);
+    in->tail = next - wpipe__record_space(in->first.flags, in->first.size);
     if (is_next(in, in->tail)) {
         in->bytes = in->next;
         in->size = in->limit;
         in->next = NULL;
     }
-    /* the header lies in the peer's memory: it may have changed since part
-     * of the record was taken */
-    if (in->taken > ret_record->size)
-        return WPIPE_EPROTO;
+    in->known = 1;
+    return 1;
+}
+
+int wpipe__ring_look(struct wpipe__ring_in *in,
+                     const struct wpipe__control *theirs,
+                     struct wpipe__record *ret_record)
+{
+    int r = in->known ? 1 : find_first(in, theirs);
+
+    if (r != 1)
+        return r;
+    *ret_record = in->first;
     ret_record->data += in->taken;
     ret_record->size -= in->taken;
     return 1;
@@ -270,9 +285,12 @@ uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
     uint64_t space;
     uint64_t word;
 
-    if (in->taken ||
-        (in->tail == in->head &&
-         (wpipe__ring_refresh(in, theirs) < 0 || in->tail == in->head)))
+    if (in->known) {
+        *ret_data = in->first.data;
+        return in->taken || in->first.flags ? 0 : in->first.size;
+    }
+    if (in->tail == in->head &&
+        (wpipe__ring_refresh(in, theirs) < 0 || in->tail == in->head))
         return 0;
     word = load_once(at);
     space = wpipe__record_space(0, (uint32_t)word);
@@ -293,4 +311,5 @@ void wpipe__ring_take(struct wpipe__ring_in *in,
     }
     in->tail += wpipe__record_space(record->flags, record->size + in->taken);
     in->taken = 0;
+    in->known = 0;
 }

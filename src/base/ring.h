@@ -38,8 +38,10 @@ _Static_assert(sizeof(_Atomic uint32_t) == 4, "shared layout");
 /* control.state */
 enum {
     WPIPE__STATE_OPEN = 0,
-    WPIPE__STATE_CLOSED = 1,      /* closed in good order */
-    WPIPE__STATE_DISCONNECTED = 2 /* closed, and unread data is void */
+    WPIPE__STATE_CLOSED = 1,       /* closed in good order */
+    WPIPE__STATE_DISCONNECTED = 2, /* closed, and unread data is void */
+    WPIPE__STATE_DROPPED = 3 /* closed, and after what is there something that
+                                was accepted for the peer was thrown away */
 };
 
 /* control.want: (epoch << 8) | mask of what the owner sleeps for */
@@ -102,6 +104,11 @@ struct wpipe__ring_in {
     uint64_t tail;  /* first unread record */
     uint64_t head;  /* end of what is known to be written */
     uint32_t taken; /* payload bytes of the first record already taken */
+
+    /* The record at `tail`, taken apart, once that was done: its words lie in
+     * the peer's memory and are loaded once. */
+    int known;
+    struct wpipe__record first;
 
     uint64_t limit; /* size of the ring that it may grow to; as size: it does
                        not grow (any more) */

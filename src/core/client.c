@@ -10,8 +10,8 @@
 #include "base/memory.h"
 #include "base/name.h"
 #include "base/options.h"
-#include "base/ring.h"
 #include "core/connect.h"
+#include "core/linger.h"
 
 enum {
     LOOK_MS = 2 /* how often to ask what gives no sign */
@@ -57,6 +57,11 @@ static int take_options(struct wpipe_client *c, const char *name,
     return wpipe__connect_name(name, &c->options, c->name);
 }
 
+static void memory_freed(struct wpipe__budget *budget)
+{
+    wpipe__loop_nudge(wpipe__container_of(budget, struct wpipe__loop, budget));
+}
+
 int wpipe_client_open(wpipe_client **ret, const char *name,
                       const wpipe_options *options)
 {
@@ -88,6 +93,7 @@ int wpipe_client_open(wpipe_client **ret, const char *name,
                                wpipe__os_error_text());
         goto fail;
     }
+    c->loop.budget.freed = memory_freed;
     if (o.flags & WPIPE_CONNECT_LATER)
         connect_later(c);
     else
@@ -106,14 +112,50 @@ fail:
 
 /* ---- close -------------------------------------------------------------- */
 
-static void close_in_order(struct wpipe_client *c)
+static struct wpipe__conn *next_conn(void *user, size_t *cursor)
 {
+    const struct wpipe_client *c = user;
+
+    return (*cursor)++ == 0 ? c->conn : NULL;
+}
+
+/* Send nothing more, linger, end the connection. */
+static int end(struct wpipe_client *c, int timeout_ms, enum wpipe__until until,
+               wpipe_lost *lost)
+{
+    struct wpipe__linger loop = { .loop = &c->loop,
+                                  .next = next_conn,
+                                  .user = c };
+    int r;
+
+    wpipe__loop_lock(&c->loop);
     wpipe__client_stop_trying(c);
-    if (c->conn == NULL || c->conn->link == NULL)
-        return;
-    (void)wpipe__conn_flush(c->conn, &c->loop.budget);
-    wpipe__conn_end(c->conn, &c->loop.budget, WPIPE__STATE_CLOSED,
-                    WPIPE_REASON_CLOSED, 0);
+    c->loop.closing = 1;
+    if (c->conn == NULL)
+        c->state = WPIPE__CLIENT_OVER;
+    wpipe__loop_attend(&c->loop);
+    wpipe__loop_unlock(&c->loop);
+    r = wpipe__linger(&loop, 1, timeout_ms, until, lost);
+    wpipe__loop_lock(&c->loop);
+    c->state = WPIPE__CLIENT_OVER;
+    wpipe__loop_attend(&c->loop);
+    wpipe__loop_unlock(&c->loop);
+    return r;
+}
+
+int wpipe_client_shutdown(wpipe_client *client, int timeout_ms,
+                          wpipe_lost *ret_lost)
+{
+    wpipe_lost lost = { .size = sizeof(lost) };
+    int r;
+
+    if (client == NULL || wpipe__lost_check(ret_lost) < 0)
+        return WPIPE_EINVAL;
+    if (client->loop.generation != wpipe__os_generation())
+        return WPIPE_ESTATE;
+    r = end(client, timeout_ms, WPIPE__UNTIL_READ, &lost);
+    wpipe__lost_give(&lost, ret_lost);
+    return r;
 }
 
 /* In a forked child: the poller is the parent's, too, and is left alone. */
@@ -127,12 +169,16 @@ static void close_forked(struct wpipe_client *c)
 
 void wpipe_client_close(wpipe_client *client)
 {
+    wpipe_lost lost = { .size = sizeof(lost) };
+
     if (client == NULL)
         return;
     if (client->loop.generation == wpipe__os_generation())
-        close_in_order(client);
+        (void)end(client, client->options.linger_ms, WPIPE__UNTIL_HANDED,
+                  &lost);
     else if (client->loop.generation != 0)
         close_forked(client);
+    client->loop.budget.freed = NULL;
     wpipe__client_drop_kept(client);
     wpipe__conn_free(client->conn, &client->loop.budget);
     wpipe__letter_done(&client->letter);

@@ -320,6 +320,8 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
 {
     struct wpipe_client *c = client_of(loop);
 
+    if (tag == WPIPE__TAG_FLAG)
+        wpipe__loop_feed(loop);
     if (tag == WPIPE__TAG_GREETING) {
         go_on_greeting(c);
         go_on_hearing(c);
@@ -342,7 +344,7 @@ static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
     c->conn = NULL;
     if (lost)
         c->lossy = conn->id;
-    if (!(c->options.flags & WPIPE_RECONNECT)) {
+    if (!(c->options.flags & WPIPE_RECONNECT) || loop->closing) {
         wpipe__client_stop_trying(c); /* its timer */
         c->state = WPIPE__CLIENT_OVER;
         return;

@@ -126,6 +126,10 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
         r = 0;
         if (wpipe__loop_woken(&client->loop, &rest))
             break;
+        if (client->loop.closing) {
+            r = WPIPE_ENOTCONN;
+            break;
+        }
         r = next_event(client, ret_event);
         if (r == 1)
             break;
@@ -237,6 +241,8 @@ static int send_request(struct call *call)
     struct wpipe__conn *conn = c->conn;
     int r;
 
+    if (conn != NULL && conn->finished)
+        return WPIPE_ENOTCONN; /* no answer will come any more */
     if (call->id != 0) /* never sent twice */
         return conn != NULL && conn->id == call->id ? 0 : WPIPE_ENOTCONN;
     if (conn == NULL)
@@ -276,6 +282,8 @@ static int do_call(struct call *call, wpipe_event *ret_answer,
     for (;;) {
         if (wpipe__loop_woken(loop, rest))
             return WPIPE_EWOKEN;
+        if (loop->closing)
+            return WPIPE_ENOTCONN;
         r = look_for_answer(call, &event);
         if (r == 1)
             *ret_answer = event;

@@ -23,6 +23,7 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
     conn->uid = link->peer.uid;
     wpipe__list_init(&conn->hot);
     wpipe__list_init(&conn->notice);
+    wpipe__list_init(&conn->aside);
     conn->outbox.limit = options->queue_limit;
     conn->outbox.bytewise = link->terms.type == WPIPE_BYTE;
     conn->inbox.bytes =
@@ -31,10 +32,17 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
     return 0;
 }
 
+static struct wpipe__share share_of(struct wpipe__conn *conn,
+                                    struct wpipe__budget *budget)
+{
+    struct wpipe__share share = { budget, &conn->held };
+
+    return share;
+}
+
 /* ---- messages ----------------------------------------------------------- */
 
-/* Bytes that the peer has not read, in the link and not yet in it. */
-static uint64_t unread_bytes(const struct wpipe__conn *conn)
+uint64_t wpipe__conn_unread(const struct wpipe__conn *conn)
 {
     return conn->link->transport->unread(conn->link) + conn->outbox.bytes;
 }
@@ -49,23 +57,36 @@ static void count_sent(struct wpipe__conn *conn, size_t size)
     if (conn->outbox.bytewise)
         return;
     if (!wpipe__tally_has_room(&conn->tally, size)) {
-        before = unread_bytes(conn);
+        before = wpipe__conn_unread(conn);
         before -= wpipe__min_u64(before, size);
         wpipe__tally_trim(&conn->tally, before);
     }
     wpipe__tally_add(&conn->tally, size);
 }
 
+/* Neither bytes nor the frames of others carry the number of a call. */
+static int carries(const struct wpipe__conn *conn, uint32_t kind)
+{
+    if (kind == 0)
+        return 1;
+    if (kind == WPIPE__RECORD_REQUEST && conn->inbox.bytes)
+        return 0; /* nor would we know the answer */
+    return !conn->outbox.bytewise && conn->link->transport->settled == NULL;
+}
+
 int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
                      const struct wpipe__post *post, int wish)
 {
+    struct wpipe__share share = share_of(conn, budget);
     int r;
 
     if (conn->link == NULL)
         return WPIPE_ENOTCONN;
     if (conn->link->terms.direction == WPIPE_IN)
         return WPIPE_ESTATE;
-    r = wpipe__outbox_send(&conn->outbox, conn->link, budget, post, wish);
+    if (!carries(conn, post->kind))
+        return WPIPE_ENOTSUP;
+    r = wpipe__outbox_send(&conn->outbox, conn->link, &share, post, wish);
     if (r >= 0)
         count_sent(conn, post->size);
     return r;
@@ -73,12 +94,13 @@ int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
 
 int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget)
 {
+    struct wpipe__share share = share_of(conn, budget);
     uint64_t bytes = conn->outbox.bytes;
     int r;
 
     if (wpipe__outbox_empty(&conn->outbox) || conn->deaf)
         return 0;
-    r = wpipe__outbox_flush(&conn->outbox, conn->link, budget);
+    r = wpipe__outbox_flush(&conn->outbox, conn->link, &share);
     if (r < 0) {
         conn->deaf = 1;
         return r;
@@ -89,13 +111,28 @@ int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget)
 int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
                      struct wpipe__letter *letter)
 {
-    int r = wpipe__inbox_next(&conn->inbox, conn->link, budget, letter);
+    struct wpipe__share share = share_of(conn, budget);
+    int r = wpipe__inbox_next(&conn->inbox, conn->link, &share, letter);
 
     if (r == 1) {
         conn->messages_in++;
         conn->bytes_in += wpipe__letter_size(letter);
     }
     return r;
+}
+
+int wpipe__conn_may_send(struct wpipe__conn *conn, struct wpipe__budget *budget)
+{
+    struct wpipe__share share = share_of(conn, budget);
+
+    return wpipe__share_allows(&share, conn->outbox.wanting);
+}
+
+int wpipe__conn_keeps(const struct wpipe__conn *conn)
+{
+    return !wpipe__outbox_empty(&conn->outbox) ||
+           (conn->link->transport->settled != NULL &&
+            conn->link->transport->settled(conn->link) == 0);
 }
 
 /* ---- sleeping ----------------------------------------------------------- */
@@ -149,13 +186,35 @@ int wpipe__conn_reason(int error)
     }
 }
 
-/* What the peer has not read, as far as it has told. */
+/* At a link whose own count cannot be exact. */
+static void count_lost_by_asking(struct wpipe__conn *conn)
+{
+    uint64_t bytes = conn->link->transport->lost(conn->link);
+
+    if (bytes == WPIPE__LOST_UNKNOWN) {
+        conn->lost_bytes = WPIPE_LOST_UNKNOWN;
+        conn->lost_messages = WPIPE_LOST_UNKNOWN;
+        return;
+    }
+    conn->lost_bytes = bytes + conn->outbox.bytes;
+    if (!conn->outbox.bytewise)
+        conn->lost_messages = wpipe__max_u64(
+            wpipe__tally_messages(&conn->tally, conn->lost_bytes),
+            conn->outbox.count);
+}
+
+/* What the peer has not read. */
 static void count_lost(struct wpipe__conn *conn)
 {
     int drained = conn->link->transport->drained(conn->link);
     uint64_t messages;
 
-    conn->lost_bytes = drained == 1 ? conn->outbox.bytes : unread_bytes(conn);
+    if (conn->link->transport->lost != NULL) {
+        count_lost_by_asking(conn);
+        return;
+    }
+    conn->lost_bytes =
+        drained == 1 ? conn->outbox.bytes : wpipe__conn_unread(conn);
     if (conn->outbox.bytewise)
         return;
     messages = wpipe__tally_messages(&conn->tally, conn->lost_bytes);
@@ -163,6 +222,19 @@ static void count_lost(struct wpipe__conn *conn)
     if (messages == 0 && drained != 1 && drained != WPIPE_EDISCONNECTED)
         messages = 1; /* empty ones leave no bytes to count */
     conn->lost_messages = messages;
+}
+
+/* Give back all memory. */
+static void clear(struct wpipe__conn *conn, struct wpipe__budget *budget)
+{
+    struct wpipe__share share = share_of(conn, budget);
+
+    if (conn->counted)
+        wpipe__budget_leave(budget);
+    conn->counted = 0;
+    wpipe__inbox_done(&conn->inbox, &share);
+    wpipe__outbox_done(&conn->outbox, &share);
+    wpipe__tally_done(&conn->tally);
 }
 
 void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,
@@ -181,9 +253,7 @@ void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,
     conn->finished = 0;
     link->transport->free(link);
     conn->link = NULL;
-    wpipe__inbox_done(&conn->inbox, budget);
-    wpipe__outbox_done(&conn->outbox, budget);
-    wpipe__tally_done(&conn->tally);
+    clear(conn, budget);
 }
 
 void wpipe__conn_free(struct wpipe__conn *conn, struct wpipe__budget *budget)
@@ -192,9 +262,7 @@ void wpipe__conn_free(struct wpipe__conn *conn, struct wpipe__budget *budget)
         return;
     if (conn->link != NULL)
         conn->link->transport->free(conn->link);
-    wpipe__inbox_done(&conn->inbox, budget);
-    wpipe__outbox_done(&conn->outbox, budget);
-    wpipe__tally_done(&conn->tally);
+    clear(conn, budget);
     wpipe__free(conn);
 }
 

@@ -25,7 +25,8 @@ enum {
     WPIPE__TELL_CONNECTED = 1,
     WPIPE__TELL_WRITABLE = 2,
     WPIPE__TELL_SKIPPED = 4,
-    WPIPE__TELL_DISCONNECTED = 8
+    WPIPE__TELL_FINISHED = 8,
+    WPIPE__TELL_DISCONNECTED = 16
 };
 
 struct wpipe__conn {
@@ -33,6 +34,7 @@ struct wpipe__conn {
     uint64_t id;
     struct wpipe__list hot;    /* in loop.hot: to be looked at */
     struct wpipe__list notice; /* in loop.notices */
+    struct wpipe__list aside;  /* in loop.wanting, or closing in loop.leaving */
     struct wpipe__inbox inbox;
     struct wpipe__outbox outbox;
     struct wpipe__tally tally;
@@ -40,8 +42,12 @@ struct wpipe__conn {
     uint64_t messages_out;
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t lost_messages; /* once it is over */
+    uint64_t lost_messages; /* once it is over; or WPIPE_LOST_UNKNOWN */
     uint64_t lost_bytes;
+    uint64_t held;        /* of the budget */
+    uint64_t leave_since; /* closing: since when */
+    uint64_t leave_by;    /* and until when it is to have read something */
+    uint64_t leave_left;  /* of so many bytes */
     uint32_t uid;
     uint32_t drainers; /* threads that wait until it is drained */
     uint16_t burst;    /* messages since it had its turn */
@@ -49,7 +55,9 @@ struct wpipe__conn {
     uint8_t tell;      /* WPIPE__TELL_* */
     uint8_t polled;    /* its socket is in the poller */
     uint8_t interest;  /* for this: WPIPE__INTEREST_* */
-    uint8_t finished;  /* the peer sends nothing more; we still have to */
+    uint8_t counted;   /* it is one of the budget's connections */
+    uint8_t closing;   /* nothing is accepted for it any more */
+    uint8_t finished;  /* the peer sends nothing more, but is there */
     uint8_t deaf;      /* the peer reads nothing more; we still may */
     uint8_t armed;     /* WPIPE__WANT_* that the peer was told */
     uint8_t reason;    /* once it is over: WPIPE_REASON_* */
@@ -64,7 +72,8 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
                      struct wpipe__conn **ret);
 
 /* Send or keep, as wpipe__outbox_send; WPIPE_ENOTCONN when it is over,
- * WPIPE_ESTATE when this end only reads. */
+ * WPIPE_ESTATE when this end only reads, WPIPE_ENOTSUP for a call or its answer
+ * where neither can travel. */
 int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
                      const struct wpipe__post *post, int wish);
 
@@ -74,6 +83,16 @@ int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget);
 /* The next message, as wpipe__inbox_next. */
 int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
                      struct wpipe__letter *letter);
+
+/* May it have what its outbox wants: 1; 0. */
+int wpipe__conn_may_send(struct wpipe__conn *conn,
+                         struct wpipe__budget *budget);
+
+/* Bytes that the peer has not read, in the link and not yet in it. */
+uint64_t wpipe__conn_unread(const struct wpipe__conn *conn);
+
+/* Is something that was accepted still in this process? */
+int wpipe__conn_keeps(const struct wpipe__conn *conn);
 
 /* What we sleep for: WPIPE__WANT_*. */
 unsigned wpipe__conn_wants(const struct wpipe__conn *conn);

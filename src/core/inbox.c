@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Gathering messages. What a peer may do wrong here is told in one place,
- * check_record: everything behind it may trust the order of the records.
+ * base/sequence.c: everything behind it may trust the order of the records.
  */
 #include "core/inbox.h"
 
@@ -18,31 +18,6 @@ enum {
 };
 
 #define KINDS (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)
-
-int wpipe__budget_take(struct wpipe__budget *budget, uint64_t n)
-{
-    uint64_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
-
-    do
-        if (used > budget->limit || n > budget->limit - used)
-            return WPIPE_ENOMEM;
-    while (!atomic_compare_exchange_weak_explicit(
-        &budget->used, &used, used + n, memory_order_relaxed,
-        memory_order_relaxed));
-    return 0;
-}
-
-void wpipe__budget_give(struct wpipe__budget *budget, uint64_t n)
-{
-    uint64_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
-
-    if (n == 0)
-        return;
-    while (!atomic_compare_exchange_weak_explicit(
-        &budget->used, &used, used - wpipe__min_u64(n, used),
-        memory_order_relaxed, memory_order_relaxed))
-        ;
-}
 
 /* ---- letters ------------------------------------------------------------ */
 
@@ -90,72 +65,50 @@ static int letter_fill(struct wpipe__letter *letter,
 
 /* ---- records ------------------------------------------------------------ */
 
-/* 0 when this record may come now. */
-static int check_record(const struct wpipe__inbox *inbox,
-                        const struct wpipe__record *record, uint64_t limit)
-{
-    uint64_t size = wpipe__buffer_size(&inbox->parts) + record->size;
-    uint64_t total = (record->flags & WPIPE__RECORD_TOTAL) ? record->total : 0;
-
-    if (inbox->begun && (record->flags & (KINDS | WPIPE__RECORD_TOTAL)))
-        return WPIPE_EPROTO;
-    if ((record->flags & KINDS) && record->request == 0)
-        return WPIPE_EPROTO;
-    if (size > limit || total > limit)
-        return WPIPE_EMSGSIZE;
-    if (inbox->begun && inbox->total != 0 && size > inbox->total)
-        return WPIPE_EPROTO;
-    return 0;
-}
-
-static int add_part(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+static int add_part(struct wpipe__inbox *inbox,
+                    const struct wpipe__share *share,
                     const struct wpipe__record *record)
 {
-    int r = wpipe__budget_take(budget, record->size);
+    int r = wpipe__share_take(share, record->size);
 
     if (r < 0)
         return r;
     r = wpipe__buffer_append(&inbox->parts, record->data, record->size);
     if (r < 0) {
-        wpipe__budget_give(budget, record->size);
+        wpipe__share_give(share, record->size);
         return r;
     }
-    if (inbox->begun)
+    if (inbox->order.begun)
         return 0;
-    inbox->begun = 1;
     inbox->kind = record->flags & KINDS;
     inbox->request = record->request;
-    inbox->total = (record->flags & WPIPE__RECORD_TOTAL) ? record->total : 0;
     return 0;
 }
 
 /* The last fragment is in: hand the gathered bytes over as they lie. */
-static int finish(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+static int finish(struct wpipe__inbox *inbox, const struct wpipe__share *share,
                   struct wpipe__letter *letter)
 {
-    uint64_t size = wpipe__buffer_size(&inbox->parts);
-
-    if (inbox->total != 0 && size != inbox->total)
-        return WPIPE_EPROTO;
-    wpipe__budget_give(budget, size);
+    wpipe__share_give(share, wpipe__buffer_size(&inbox->parts));
     wpipe__buffer_done(&letter->body);
     letter->body = inbox->parts;
     letter->kind = inbox->kind;
     letter->request = inbox->request;
     memset(&inbox->parts, 0, sizeof(inbox->parts));
-    inbox->begun = 0;
     return 1;
 }
 
-void wpipe__inbox_done(struct wpipe__inbox *inbox, struct wpipe__budget *budget)
+void wpipe__inbox_done(struct wpipe__inbox *inbox,
+                       const struct wpipe__share *share)
 {
-    wpipe__budget_give(budget, wpipe__buffer_size(&inbox->parts));
+    wpipe__share_give(share, wpipe__buffer_size(&inbox->parts));
     wpipe__buffer_done(&inbox->parts);
-    inbox->begun = 0;
+    wpipe__sequence_clear(&inbox->order);
 }
 
 /* Copy one record: 1 when a message is whole, 0, < 0. The caller takes it. */
-static int add_record(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
+static int add_record(struct wpipe__inbox *inbox,
+                      const struct wpipe__share *share,
                       const struct wpipe__record *record,
                       struct wpipe__letter *letter)
 {
@@ -168,11 +121,11 @@ static int add_record(struct wpipe__inbox *inbox, struct wpipe__budget *budget,
         letter->kind = 0;
         return r < 0 ? r : 1;
     }
-    if (!inbox->begun && !(record->flags & WPIPE__RECORD_MORE)) {
+    if (!inbox->order.begun && !(record->flags & WPIPE__RECORD_MORE)) {
         r = letter_fill(letter, record);
         return r < 0 ? r : 1;
     }
-    return add_part(inbox, budget, record);
+    return add_part(inbox, share, record);
 }
 
 /* Records of a byte pipe have no order to keep, and no limit but the ring. */
@@ -180,7 +133,9 @@ static int judge(const struct wpipe__inbox *inbox,
                  const struct wpipe__link *link,
                  const struct wpipe__record *record)
 {
-    return inbox->bytes ? 0 : check_record(inbox, record, link->terms.max_in);
+    return inbox->bytes ? 0
+                        : wpipe__sequence_judge(&inbox->order, record,
+                                                link->terms.max_in);
 }
 
 /* The common case: a plain message that fits where the last one was. 1; 0 when
@@ -204,14 +159,14 @@ static int fetch(struct wpipe__link *link, struct wpipe__letter *letter)
 }
 
 int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
-                      struct wpipe__budget *budget,
+                      const struct wpipe__share *share,
                       struct wpipe__letter *letter)
 {
     struct wpipe__record record;
     int i;
     int r;
 
-    if (!inbox->begun && fetch(link, letter))
+    if (!inbox->order.begun && fetch(link, letter))
         return 1;
     for (i = 0; i < TURN_RECORDS; i++) {
         r = link->transport->look(link, &record);
@@ -219,18 +174,19 @@ int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
             return r;
         if (record.flags & WPIPE__RECORD_ABORT) {
             /* withdrawn; when it was never begun nobody needs to know */
-            wpipe__inbox_done(inbox, budget);
+            wpipe__inbox_done(inbox, share);
             link->transport->take(link, &record, 0, 1);
             continue;
         }
         r = judge(inbox, link, &record);
         if (r == 0)
-            r = add_record(inbox, budget, &record, letter);
+            r = add_record(inbox, share, &record, letter);
         if (r < 0)
             return r;
         link->transport->take(link, &record, record.size, 1);
-        if (r == 0 && inbox->begun && !(record.flags & WPIPE__RECORD_MORE))
-            r = finish(inbox, budget, letter);
+        if (!inbox->bytes &&
+            wpipe__sequence_take(&inbox->order, &record, record.size) && r == 0)
+            r = finish(inbox, share, letter);
         if (r != 0)
             return r;
     }

@@ -11,22 +11,13 @@
 #ifndef WPIPE_CORE_INBOX_H
 #define WPIPE_CORE_INBOX_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/sequence.h"
+#include "core/budget.h"
 #include "transport/transport.h"
-
-/* Memory that several connections share, and its limit. Any thread. */
-struct wpipe__budget {
-    _Atomic uint64_t used;
-    uint64_t limit;
-};
-
-/* `n` more bytes: 0, or WPIPE_ENOMEM when that is over the limit. */
-int wpipe__budget_take(struct wpipe__budget *budget, uint64_t n);
-void wpipe__budget_give(struct wpipe__budget *budget, uint64_t n);
 
 /* One whole message, in memory of its own. All zero is an empty one. */
 struct wpipe__letter {
@@ -44,10 +35,9 @@ void wpipe__letter_done(struct wpipe__letter *letter);
 /* All zero is an empty inbox. */
 struct wpipe__inbox {
     struct wpipe__buffer parts; /* of the message that is not whole yet */
-    uint64_t total;             /* its size, as announced; 0 when it was not */
-    uint64_t request;
+    struct wpipe__sequence order;
+    uint64_t request; /* of the message begun */
     uint32_t kind;
-    uint8_t begun;
     uint8_t bytes; /* set by the owner: no messages, every record is one */
 };
 
@@ -57,15 +47,16 @@ struct wpipe__inbox {
  * Returns 1; 0 none now; 2 none yet, but there is more to look at (other links
  * may have their turn); < 0 the end of the link as transport.h tells it, or
  * WPIPE_EMSGSIZE (over terms.max_in), WPIPE_EPROTO (records in an order that
- * no sender makes), WPIPE_ENOMEM (the heap, or the budget). After an end the
+ * no sender makes), WPIPE_ENOMEM (the heap), WPIPE_EAGAIN (the budget; nothing
+ * was taken). After an end the
  * inbox is only good for wpipe__inbox_done.
  */
 int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
-                      struct wpipe__budget *budget,
+                      const struct wpipe__share *share,
                       struct wpipe__letter *letter);
 
 /* Forget a message that is not whole. */
 void wpipe__inbox_done(struct wpipe__inbox *inbox,
-                       struct wpipe__budget *budget);
+                       const struct wpipe__share *share);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/ring.h"
+#include "core/loop_end.h"
 
 enum {
     BURST = 32, /* messages before the next connection has its turn */
@@ -38,6 +39,10 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     loop->purse = &loop->budget;
     wpipe__list_init(&loop->hot);
     wpipe__list_init(&loop->notices);
+    wpipe__list_init(&loop->drains);
+    wpipe__list_init(&loop->wanting);
+    wpipe__list_init(&loop->leaving);
+    loop->leave_at = UINT64_MAX;
     if (options->spin_us > 0)
         loop->spin_ns = (uint32_t)options->spin_us * 1000u;
     r = wpipe__mutex_init(&loop->lock);
@@ -128,6 +133,8 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (r < 0)
         return r;
     conn->polled = 1;
+    conn->counted = 1;
+    wpipe__budget_join(loop->purse);
     conn->link->polled = 1;
     conn->interest = WPIPE__INTEREST_IN;
     return 0;
@@ -174,10 +181,28 @@ static void cool(struct wpipe__loop *loop, struct wpipe__conn *conn)
     loop->hot_count--;
 }
 
+/* It waits for the budget no more; or need not be seen off any more. */
+static void not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (wpipe__list_empty(&conn->aside))
+        return;
+    wpipe__list_remove(&conn->aside);
+    if (!conn->closing)
+        atomic_fetch_sub(&loop->purse->wanting, 1);
+}
+
+void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    not_aside(loop, conn);
+    conn->closing = 1;
+    wpipe__list_append(&loop->leaving, &conn->aside);
+}
+
 void wpipe__loop_leave(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     stop_polling(loop, conn);
     cool(loop, conn);
+    not_aside(loop, conn);
     wpipe__list_remove(&conn->notice);
 }
 
@@ -232,8 +257,10 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
         return;
     stop_polling(loop, conn);
     cool(loop, conn);
+    not_aside(loop, conn);
     wpipe__conn_end(conn, loop->purse, state, reason, error);
-    conn->tell &= (uint8_t)~WPIPE__TELL_WRITABLE;
+    wpipe__loop_drained_end(loop, conn);
+    conn->tell &= (uint8_t) ~(WPIPE__TELL_WRITABLE | WPIPE__TELL_FINISHED);
     wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
     loop->owner->ended(loop, conn);
     tell_followers(loop);
@@ -260,7 +287,7 @@ static int is_callers(int error)
 /* What is kept shrank. */
 static void moved(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    if (wpipe__outbox_writable(&conn->outbox))
+    if (!conn->closing && wpipe__outbox_writable(&conn->outbox))
         wpipe__loop_tell(loop, conn, WPIPE__TELL_WRITABLE);
     tell_followers(loop);
 }
@@ -286,6 +313,35 @@ static void arm_again(struct wpipe__loop *loop, struct wpipe__conn *conn)
     wpipe__loop_attend(loop);
 }
 
+/* The budget did not give what it wants: it will be told. What becomes free
+ * before it is on the list is seen by the nudge. */
+static void want_memory(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (wpipe__list_empty(&conn->aside)) {
+        wpipe__list_append(&loop->wanting, &conn->aside);
+        atomic_fetch_add(&loop->purse->wanting, 1);
+    }
+    if (wpipe__conn_may_send(conn, loop->purse))
+        wpipe__loop_nudge(loop);
+}
+
+void wpipe__loop_feed(struct wpipe__loop *loop)
+{
+    struct wpipe__list *node = wpipe__list_first(&loop->wanting);
+
+    while (node != NULL) {
+        struct wpipe__conn *conn =
+            wpipe__container_of(node, struct wpipe__conn, aside);
+
+        node = wpipe__list_next(&loop->wanting, node);
+        if (!wpipe__conn_may_send(conn, loop->purse))
+            continue;
+        not_aside(loop, conn);
+        conn->outbox.wanting = 0;
+        moved(loop, conn);
+    }
+}
+
 int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
                      const struct wpipe__post *post, int wish)
 {
@@ -293,7 +349,7 @@ int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
     uint32_t turn;
     int r;
 
-    if (link == NULL || conn->deaf)
+    if (link == NULL || conn->deaf || conn->closing || loop->closing)
         return WPIPE_ENOTCONN;
     turn = turn_of(link);
     r = wpipe__conn_send(conn, loop->purse, post, wish);
@@ -309,6 +365,8 @@ int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
     } else if (!wpipe__outbox_empty(&conn->outbox)) {
         arm_again(loop, conn);
     }
+    if (r == WPIPE_EAGAIN && conn->outbox.wanting > 0)
+        want_memory(loop, conn);
     return r < 0 ? r : 0;
 }
 
@@ -379,6 +437,9 @@ static void fill_event(const struct wpipe__conn *conn, uint8_t what,
         event->type = WPIPE_EVENT_SKIPPED;
         event->reason = conn->skip_reason;
         break;
+    case WPIPE__TELL_FINISHED:
+        event->type = WPIPE_EVENT_FINISHED;
+        break;
     default:
         event->type = WPIPE_EVENT_DISCONNECTED;
         event->reason = conn->reason;
@@ -412,13 +473,27 @@ int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
 
 /* ---- taking ------------------------------------------------------------- */
 
-/* The peer writes no more. Is it there to read what we have for it, or may
- * have? One that could have written and finished is done when it has that. */
-static int may_still_read(const struct wpipe__conn *conn)
+/* The peer writes no more: is it there to read? */
+static int is_there(const struct wpipe__conn *conn)
 {
-    return (conn->link->terms.silent_peer ||
-            !wpipe__outbox_empty(&conn->outbox)) &&
-           conn->link->transport->gone(conn->link) == 0;
+    return !conn->deaf && conn->link->transport->gone(conn->link) == 0;
+}
+
+/* It closed: did it throw away what it had accepted for us? */
+static int dropped_ours(const struct wpipe__link *link)
+{
+    return link->transport->dropped != NULL &&
+           link->transport->dropped((struct wpipe__link *)(uintptr_t)link);
+}
+
+/* Half-closed; an end that only reads was so from the beginning. */
+static void peer_finished(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    conn->finished = 1;
+    watch(loop, conn);
+    if (is_foreign(conn->link) || !conn->link->terms.silent_peer)
+        wpipe__loop_tell(loop, conn, WPIPE__TELL_FINISHED);
+    tell_followers(loop);
 }
 
 /* The link told its end to the reader. */
@@ -426,15 +501,40 @@ static void reader_ended(struct wpipe__loop *loop, struct wpipe__conn *conn,
                          int error)
 {
     uint32_t state = WPIPE__STATE_CLOSED;
+    int reason = wpipe__conn_reason(error);
 
-    if (error == WPIPE_EOF && !conn->deaf && may_still_read(conn)) {
-        conn->finished = 1; /* half-closed: give it the rest first */
+    if (error == WPIPE_EOF && is_there(conn)) {
+        peer_finished(loop, conn);
         return;
     }
     if (error == WPIPE_EMSGSIZE || error == WPIPE_EPROTO ||
         error == WPIPE_ENOMEM)
         state = WPIPE__STATE_DISCONNECTED;
-    wpipe__loop_end(loop, conn, state, wpipe__conn_reason(error), error);
+    else if (dropped_ours(conn->link))
+        reason = WPIPE_REASON_LOST;
+    wpipe__loop_end(loop, conn, state, reason, error);
+}
+
+/* There is no memory for what comes: who holds most of it loses first. */
+static void make_room(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe__conn *victim =
+        loop->owner->greatest == NULL ? NULL : loop->owner->greatest(loop);
+
+    if (victim == NULL || victim->held <= conn->held)
+        victim = conn;
+    wpipe__loop_end(loop, victim, WPIPE__STATE_DISCONNECTED,
+                    WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
+}
+
+/* One that we are ending: 1 when it was its time. */
+static int see_off(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (wpipe__loop_reached(loop, conn, WPIPE__UNTIL_READ) == 0 &&
+        is_there(conn))
+        return 0;
+    wpipe__loop_close(loop, conn);
+    return 1;
 }
 
 /* Let the kept messages go. 0; 1 when that ended the connection. */
@@ -444,11 +544,11 @@ static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
 
     if (r > 0)
         moved(loop, conn);
-    if (!conn->finished)
+    if (conn->closing)
+        return see_off(loop, conn);
+    if (!conn->finished || is_there(conn))
         return 0;
     r = conn->link->transport->gone(conn->link);
-    if (!conn->deaf && may_still_read(conn))
-        return 0;
     wpipe__loop_end(loop, conn, WPIPE__STATE_CLOSED,
                     r == WPIPE_EDIED ? WPIPE_REASON_DIED : WPIPE_REASON_CLOSED,
                     r == WPIPE_EDIED ? WPIPE_EDIED : WPIPE_EOF);
@@ -482,6 +582,12 @@ static int was_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
     return !loop->waiting;
 }
 
+/* Is there still something to be taken from it? */
+static int takes(const struct wpipe__conn *conn)
+{
+    return !conn->finished && !conn->closing;
+}
+
 /* Arm it and look once more. A bell that comes for this epoch and is taken off
  * the socket by one of the looks here will not come again. */
 static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -496,7 +602,7 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     wpipe__conn_arm(conn, wpipe__conn_wants(conn));
     if (flush(loop, conn))
         return AGAIN; /* that was its end */
-    unread = !conn->finished && link->transport->look(link, &record) != 0;
+    unread = takes(conn) && link->transport->look(link, &record) != 0;
     if (was_drained(loop, conn))
         return AGAIN;
     if (deaf != conn->deaf) { /* who wants to send need not wait */
@@ -536,7 +642,7 @@ static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
     to_the_back(loop, conn);
     if (turn != turn_of(link))
         return; /* the look itself took something off the socket */
-    if (!conn->finished && was_busy_lately(loop, conn) &&
+    if (takes(conn) && was_busy_lately(loop, conn) &&
         link->transport->in_memory(link, WPIPE__WANT_DATA))
         return;
     (void)settle(loop, conn);
@@ -550,11 +656,15 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
     uint32_t turn = turn_of(link);
     int r = 0;
 
-    if ((conn->finished || !wpipe__outbox_empty(&conn->outbox)) &&
+    if ((!takes(conn) || !wpipe__outbox_empty(&conn->outbox)) &&
         flush(loop, conn))
         return 2;
-    if (!conn->finished)
+    if (takes(conn))
         r = wpipe__conn_next(conn, loop->purse, letter);
+    if (r == WPIPE_EAGAIN) {
+        make_room(loop, conn);
+        return 2;
+    }
     if (r < 0) {
         reader_ended(loop, conn, r);
         return 2;

@@ -45,6 +45,9 @@ struct wpipe__loop_owner {
     /* The connection is over; DISCONNECTED will be told. Locked; any
      * thread. */
     void (*ended)(struct wpipe__loop *loop, struct wpipe__conn *conn);
+    /* The connection of this loop that holds most of the budget; may be NULL:
+     * there is one connection. Locked. */
+    struct wpipe__conn *(*greatest)(struct wpipe__loop *loop);
 };
 
 struct wpipe__loop {
@@ -59,6 +62,11 @@ struct wpipe__loop {
     struct wpipe__list hot;
     unsigned hot_count;
     struct wpipe__list notices;
+    struct wpipe__list drains;  /* threads in wpipe__loop_drain */
+    struct wpipe__list wanting; /* connections that wait for the budget */
+    struct wpipe__list leaving; /* those that end when all is read */
+    int linger_ms;              /* how long one of them may read nothing */
+    uint64_t leave_at; /* when to look at these; the owner's timer has it */
     struct wpipe__budget budget;
     struct wpipe__budget *purse; /* that one, or another loop's */
     uint64_t timer;      /* when the owner has something to do; never: ~0 */
@@ -71,6 +79,7 @@ struct wpipe__loop {
     uint8_t watched;     /* the poller was given to a foreign loop */
     uint8_t stopped;
     uint8_t signals; /* a signal handler ends a wait */
+    uint8_t closing;     /* nothing is accepted any more */
     _Atomic int nudged;
     _Atomic int spinning;
     _Atomic int contenders; /* threads that want the lock of a spinner */
@@ -120,8 +129,14 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
 int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
                      const struct wpipe__post *post, int wish);
 
+/* The budget has room again, maybe: tell who waits for it. */
+void wpipe__loop_feed(struct wpipe__loop *loop);
+
 /* Wake the peer for what was sent quietly (link.knock is not NULL). */
 void wpipe__loop_knock(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* It is closing from now on: in loop.leaving. */
+void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* One more thread waits until it is drained; or one less. */
 void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,

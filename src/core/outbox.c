@@ -98,21 +98,23 @@ static int put_all(struct journey *j, struct wpipe__link *link)
 
 /* ---- what is kept ------------------------------------------------------- */
 
-static int keep(struct wpipe__outbox *outbox, struct wpipe__budget *budget,
+static int keep(struct wpipe__outbox *outbox, const struct wpipe__share *share,
                 const struct journey *j)
 {
     size_t left = j->total - j->done;
     struct wpipe__outbox_item *item;
     uint64_t charge = charge_of(left);
-    int r = wpipe__budget_take(budget, charge);
+    int r = wpipe__share_take(share, charge);
 
-    if (r < 0)
+    if (r < 0) {
+        outbox->wanting = charge_of(j->total);
         return r;
+    }
     item = left > SIZE_MAX - sizeof(*item)
                ? NULL
                : wpipe__resize(NULL, sizeof(*item) + left);
     if (item == NULL) {
-        wpipe__budget_give(budget, charge);
+        wpipe__share_give(share, charge);
         return WPIPE_ENOMEM;
     }
     memset(item, 0, sizeof(*item));
@@ -136,7 +138,7 @@ static int keep(struct wpipe__outbox *outbox, struct wpipe__budget *budget,
 }
 
 static void drop_first(struct wpipe__outbox *outbox,
-                       struct wpipe__budget *budget)
+                       const struct wpipe__share *share)
 {
     struct wpipe__outbox_item *item = outbox->first;
 
@@ -146,7 +148,7 @@ static void drop_first(struct wpipe__outbox *outbox,
     outbox->charge -= item->charge;
     outbox->bytes -= item->total - item->done;
     outbox->count--;
-    wpipe__budget_give(budget, item->charge);
+    wpipe__share_give(share, item->charge);
     wpipe__free(item);
 }
 
@@ -175,7 +177,8 @@ static void remember_wish(struct wpipe__outbox *outbox, size_t size)
 
 int wpipe__outbox_writable(struct wpipe__outbox *outbox)
 {
-    if (!outbox->refused || outbox->charge > outbox->wished)
+    if (!outbox->refused || outbox->wanting > 0 ||
+        outbox->charge > outbox->wished)
         return 0;
     outbox->refused = 0;
     return 1;
@@ -184,6 +187,22 @@ int wpipe__outbox_writable(struct wpipe__outbox *outbox)
 uint64_t wpipe__outbox_begun(const struct wpipe__outbox *outbox)
 {
     return outbox->first == NULL ? 0 : outbox->first->done;
+}
+
+/* May a message be begun whose end may have to be kept? One that goes in one
+ * record is there whole or not at all; and one that finds an empty ring twice
+ * its size needs nothing kept. */
+static int may_begin(struct wpipe__outbox *outbox, struct wpipe__link *link,
+                     const struct wpipe__share *share, size_t size)
+{
+    if (size <= link->transport->fragment(link, size) ||
+        wpipe__share_allows(share, charge_of(size)))
+        return 1;
+    if (outbox->first == NULL && size <= link->terms.ring_out / 2 &&
+        link->transport->drained(link) == 1)
+        return 1;
+    outbox->wanting = charge_of(size);
+    return 0;
 }
 
 /* The beginning is in the link and the rest cannot be kept. */
@@ -197,7 +216,7 @@ static int give_up(struct wpipe__link *link, const struct journey *j, int error)
 }
 
 int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
-                       struct wpipe__budget *budget,
+                       const struct wpipe__share *share,
                        const struct wpipe__post *post, int wish)
 {
     struct journey j = { .data = post->data,
@@ -217,19 +236,26 @@ int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
     if (outbox->bytewise && post->size == 0)
         return 1;
     if (!has_place(outbox, post->size)) {
+        outbox->wanting = 0; /* it is the limit now */
         if (wish)
             remember_wish(outbox, post->size);
         return WPIPE_EAGAIN;
     }
-    r = outbox->first == NULL ? put_all(&j, link) : 0;
-    if (r != 0)
-        return r;
-    r = keep(outbox, budget, &j);
-    return r < 0 ? give_up(link, &j, r) : 0;
+    r = may_begin(outbox, link, share, post->size) ? 0 : WPIPE_EAGAIN;
+    if (r == 0 && outbox->first == NULL)
+        r = put_all(&j, link);
+    if (r == 0) {
+        r = keep(outbox, share, &j);
+        if (r < 0)
+            r = give_up(link, &j, r);
+    }
+    if (r == WPIPE_EAGAIN && wish)
+        remember_wish(outbox, post->size);
+    return r;
 }
 
 int wpipe__outbox_flush(struct wpipe__outbox *outbox, struct wpipe__link *link,
-                        struct wpipe__budget *budget)
+                        const struct wpipe__share *share)
 {
     struct wpipe__outbox_item *item;
     struct journey j;
@@ -251,16 +277,17 @@ int wpipe__outbox_flush(struct wpipe__outbox *outbox, struct wpipe__link *link,
             return r;
         if (r == 0)
             break;
-        drop_first(outbox, budget);
+        drop_first(outbox, share);
         went++;
     }
     return went;
 }
 
 void wpipe__outbox_done(struct wpipe__outbox *outbox,
-                        struct wpipe__budget *budget)
+                        const struct wpipe__share *share)
 {
     while (outbox->first != NULL)
-        drop_first(outbox, budget);
+        drop_first(outbox, share);
     outbox->refused = 0;
+    outbox->wanting = 0;
 }

@@ -33,6 +33,7 @@ struct wpipe__outbox {
     uint64_t bytes;   /* payload that is not in the link yet */
     uint64_t limit;   /* set by the owner */
     uint64_t wished;  /* after EAGAIN: worth to try again at this charge */
+    uint64_t wanting; /* what the budget did not give last; 0 it did */
     uint32_t count;   /* items */
     uint8_t refused;  /* EAGAIN was said, WRITABLE is due */
     uint8_t bytewise; /* set by the owner: a byte pipe, no boundaries */
@@ -46,21 +47,22 @@ struct wpipe__outbox {
  * only when nothing else is: so one that is allowed at all can be sent.
  *
  * Returns 1 all of it is in the link; 0 some of it is kept. Errors:
- * WPIPE_EAGAIN (the limit; with `wish` the outbox remembers it for
- * wpipe__outbox_writable), WPIPE_EMSGSIZE (over terms.max_out),
+ * WPIPE_EAGAIN (the limit, or the budget: then `wanting` says how much;
+ * with `wish` the outbox remembers it for wpipe__outbox_writable; nothing will
+ * arrive), WPIPE_EMSGSIZE (over terms.max_out),
  * WPIPE_ENOMEM (nothing will arrive), and those of put.
  */
 int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
-                       struct wpipe__budget *budget,
+                       const struct wpipe__share *share,
                        const struct wpipe__post *post, int wish);
 
 /* Move what is kept into the link. Returns how many messages went wholly, or
  * what put said (< 0). */
 int wpipe__outbox_flush(struct wpipe__outbox *outbox, struct wpipe__link *link,
-                        struct wpipe__budget *budget);
+                        const struct wpipe__share *share);
 
-/* 1, once after an EAGAIN, when there is room for what was refused and the
- * outbox is no more than half full. */
+/* 1, once after an EAGAIN, when there is room for what was refused, the budget
+ * is not waited for, and the outbox is no more than half full. */
 int wpipe__outbox_writable(struct wpipe__outbox *outbox);
 
 /* Bytes of the first message that are in the link already: the peer has the
@@ -74,6 +76,6 @@ static inline int wpipe__outbox_empty(const struct wpipe__outbox *outbox)
 
 /* Throw away what is kept. */
 void wpipe__outbox_done(struct wpipe__outbox *outbox,
-                        struct wpipe__budget *budget);
+                        const struct wpipe__share *share);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Servers: open, ask, close. Sending is in server_send.c, waiting in
- * server_loop.c, the callback form in server_threads.c.
+ * server_loop.c, the callback form in server_threads.c, ends in good order in
+ * server_end.c.
  */
 #include "core/server.h"
 
@@ -9,7 +10,6 @@
 
 #include "base/memory.h"
 #include "base/options.h"
-#include "base/ring.h"
 
 /* ---- open and close ----------------------------------------------------- */
 
@@ -25,6 +25,8 @@ static int open_acceptor(struct wpipe_server *s, const char *name)
     if (r < 0)
         wpipe__options_explain(&s->options, "cannot serve: %s",
                                wpipe__os_error_text());
+    s->seats = s->acceptor.seats;
+    memcpy(s->name, s->acceptor.door.name, sizeof(s->name));
     return r;
 }
 
@@ -40,6 +42,7 @@ static int open_lanes(struct wpipe_server *s)
         lane->number = i;
         r = wpipe__loop_init(&lane->loop, &wpipe__server_loop_owner,
                              &s->options);
+        lane->loop.budget.freed = wpipe__server_freed;
         lane->loop.purse = &s->lanes[0].loop.budget;
     }
     if (r < 0)
@@ -52,6 +55,7 @@ static void close_lanes(struct wpipe_server *s)
 {
     unsigned i;
 
+    s->lanes[0].loop.budget.freed = NULL; /* nobody waits for it any more */
     for (i = 0; i < s->lane_count; i++) {
         struct wpipe__lane *lane = &s->lanes[i];
         struct wpipe__conn *conn;
@@ -103,44 +107,15 @@ fail:
     return r;
 }
 
-static void say_goodbye(struct wpipe__lane *lane, struct wpipe__seats *seats)
-{
-    struct wpipe__conn *conn;
-    size_t cursor = 0;
-
-    while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL) {
-        if (conn->link == NULL)
-            continue;
-        (void)wpipe__conn_flush(conn, lane->loop.purse);
-        wpipe__conn_end(conn, lane->loop.purse, WPIPE__STATE_CLOSED,
-                        WPIPE_REASON_CLOSED, 0);
-        wpipe__seats_give(seats, conn->uid); /* the last one frees them */
-    }
-}
-
-/* Give the name back first: a new server may begin while we say goodbye. */
-static void close_in_order(struct wpipe_server *s)
-{
-    struct wpipe__seats *seats = s->acceptor.seats;
-    unsigned i;
-
-    wpipe_server_stop(s);
-    wpipe__loop_lock(&s->lanes[0].loop);
-    wpipe__acceptor_close(&s->acceptor);
-    for (i = 0; i < s->lane_count; i++) {
-        wpipe__lane_enter(&s->lanes[i]);
-        say_goodbye(&s->lanes[i], seats);
-        wpipe__lane_leave(&s->lanes[i]);
-    }
-    wpipe__loop_unlock(&s->lanes[0].loop);
-}
-
 void wpipe_server_close(wpipe_server *server)
 {
+    wpipe_lost lost = { .size = sizeof(lost) };
+
     if (server == NULL)
         return;
     if (server->lanes[0].loop.generation == wpipe__os_generation())
-        close_in_order(server);
+        (void)wpipe__server_end(server, server->options.linger_ms,
+                                WPIPE__UNTIL_HANDED, &lost);
     else
         wpipe__acceptor_close(&server->acceptor); /* closes only */
     close_lanes(server);
@@ -209,7 +184,7 @@ size_t wpipe_server_count(wpipe_server *server)
 
 const char *wpipe_server_name(const wpipe_server *server)
 {
-    return server == NULL ? NULL : server->acceptor.door.name;
+    return server == NULL ? NULL : server->name;
 }
 
 intptr_t wpipe_server_fd(wpipe_server *server)

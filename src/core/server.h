@@ -9,7 +9,7 @@
 
 #include "base/table.h"
 #include "core/acceptor.h"
-#include "core/loop.h"
+#include "core/loop_end.h"
 
 /* Refusals kept to be told; those beyond are only counted. */
 #define WPIPE__REFUSALS 32u
@@ -43,7 +43,10 @@ struct wpipe_server {
     unsigned refusal_count;
     wpipe_handlers handlers;
     void *handlers_user;
-    int thread_state; /* WPIPE__THREAD_* */
+    int thread_state;           /* WPIPE__THREAD_* */
+    int shut;                   /* the acceptor is closed */
+    struct wpipe__seats *seats; /* the acceptor's, also when that is closed */
+    char name[WPIPE_NAME_MAX + 1]; /* likewise */
     unsigned lane_count;
     struct wpipe__lane lanes[];
 };
@@ -76,6 +79,17 @@ static inline void wpipe__lane_leave(struct wpipe__lane *lane)
         wpipe__loop_unlock(&lane->loop);
 }
 
+/* Stop, give the name back, linger, end every connection; see
+ * wpipe__linger. Of a server that is ended it does nothing. */
+int wpipe__server_end(struct wpipe_server *s, int timeout_ms,
+                      enum wpipe__until until, wpipe_lost *lost);
+
+/* Is this one of the threads of wpipe_server_start? */
+int wpipe__server_own_thread(const struct wpipe_server *s);
+
+/* When the lane has something to do next may have changed. Locked. */
+void wpipe__lane_set_timer(struct wpipe__lane *lane);
+
 /* Clients of all lanes. */
 size_t wpipe__server_connected(const struct wpipe_server *s);
 
@@ -83,6 +97,9 @@ size_t wpipe__server_connected(const struct wpipe_server *s);
  * wpipe_server_start. */
 int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
                      int timeout_ms, int own);
+
+/* The budget's hook. */
+void wpipe__server_freed(struct wpipe__budget *budget);
 
 /* The hooks of the loop and of the acceptor. */
 extern const struct wpipe__loop_owner wpipe__server_loop_owner;

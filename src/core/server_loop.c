@@ -17,16 +17,22 @@ static struct wpipe__lane *lane_of(struct wpipe__loop *loop)
 /* ---- the loop's owner --------------------------------------------------- */
 
 /* Clients that come, go or say nothing change when we have to look again. */
-static void set_timer(struct wpipe_server *s)
+void wpipe__lane_set_timer(struct wpipe__lane *lane)
 {
-    s->lanes[0].loop.timer = wpipe__acceptor_until(&s->acceptor);
+    struct wpipe_server *s = lane->server;
+
+    lane->loop.timer = lane->loop.leave_at;
+    if (lane->number == 0 && !s->shut)
+        lane->loop.timer = wpipe__min_u64(lane->loop.timer,
+                                          wpipe__acceptor_until(&s->acceptor));
 }
 
 /* A seat is free. On the first lane, whose lock is the acceptor's. */
 static void seat(struct wpipe_server *s)
 {
-    wpipe__acceptor_seat(&s->acceptor, UINT32_MAX);
-    set_timer(s);
+    if (!s->shut)
+        wpipe__acceptor_seat(&s->acceptor, UINT32_MAX);
+    wpipe__lane_set_timer(&s->lanes[0]);
 }
 
 static void on_ready(struct wpipe__loop *loop, uint64_t tag)
@@ -35,12 +41,16 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
     struct wpipe__conn *conn;
 
     if (tag == WPIPE__TAG_FLAG) {
-        seat(lane->server);
+        wpipe__loop_feed(loop);
+        if (lane->number == 0)
+            seat(lane->server);
         return;
     }
     if (tag == WPIPE__TAG_ACCEPTOR || tag == WPIPE__TAG_TIMER) {
-        wpipe__acceptor_turn(&lane->server->acceptor, UINT32_MAX);
-        set_timer(lane->server);
+        wpipe__loop_see_off(loop);
+        if (lane->number == 0 && !lane->server->shut)
+            wpipe__acceptor_turn(&lane->server->acceptor, UINT32_MAX);
+        wpipe__lane_set_timer(lane);
         return;
     }
     conn = wpipe__table_find(&lane->clients, tag & ~WPIPE__LANE_MASK);
@@ -54,16 +64,42 @@ static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
     struct wpipe_server *s = lane->server;
 
     atomic_fetch_sub_explicit(&lane->connected, 1, memory_order_relaxed);
-    wpipe__seats_give(s->acceptor.seats, conn->uid);
+    wpipe__seats_give(s->seats, conn->uid);
     if (lane->number == 0)
         seat(s);
     else
         wpipe__loop_nudge(&s->lanes[0].loop);
 }
 
+static struct wpipe__conn *greatest_holder(struct wpipe__loop *loop)
+{
+    struct wpipe__lane *lane = lane_of(loop);
+    struct wpipe__conn *best = NULL;
+    struct wpipe__conn *conn;
+    size_t cursor = 0;
+
+    while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL)
+        if (conn->link != NULL && (best == NULL || conn->held > best->held))
+            best = conn;
+    return best;
+}
+
+/* Memory became free that others wait for: on any lane. */
+void wpipe__server_freed(struct wpipe__budget *budget)
+{
+    struct wpipe__loop *first =
+        wpipe__container_of(budget, struct wpipe__loop, budget);
+    struct wpipe_server *s = lane_of(first)->server;
+    unsigned i;
+
+    for (i = 0; i < s->lane_count; i++)
+        wpipe__loop_nudge(&s->lanes[i].loop);
+}
+
 const struct wpipe__loop_owner wpipe__server_loop_owner = {
     .ready = on_ready,
     .ended = on_ended,
+    .greatest = greatest_holder,
 };
 
 /* ---- the acceptor's owner ----------------------------------------------- */
@@ -264,7 +300,8 @@ static int next_notice(struct wpipe__lane *lane, wpipe_event *ret_event)
         return 1;
     /* a client cannot kick a server: it left, saying that it threw away what
      * we sent */
-    if (conn->error == WPIPE_EDISCONNECTED)
+    if (conn->error == WPIPE_EDISCONNECTED &&
+        conn->reason == WPIPE_REASON_KICKED)
         ret_event->reason = WPIPE_REASON_CLOSED;
     (void)wpipe__table_remove(&lane->clients, conn->id & ~WPIPE__LANE_MASK);
     wpipe__conn_free(conn, lane->loop.purse);
@@ -331,7 +368,7 @@ int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
         return r;
     do {
         r = 0;
-        if (loop->stopped)
+        if (loop->stopped || loop->closing)
             break;
         if (!own && is_served(lane)) {
             r = WPIPE_ESTATE;

@@ -80,13 +80,19 @@ int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
 
 /* ---- to all ------------------------------------------------------------- */
 
+/* Not it, but all of them together hold too much. */
+static int wants_memory(const struct wpipe__conn *conn)
+{
+    return conn->outbox.wanting > 0;
+}
+
 /* It did not take the message: drop it or leave it out, and say so. */
 static void too_slow(struct wpipe__lane *lane, struct wpipe__conn *conn,
                      int error)
 {
     if (error == WPIPE_ENOTCONN)
         return; /* its end is told anyhow */
-    if (error != WPIPE_EMSGSIZE &&
+    if (error != WPIPE_EMSGSIZE && !wants_memory(conn) &&
         lane->server->options.slow_reader == WPIPE_SLOW_DROP) {
         wpipe__loop_end(&lane->loop, conn, WPIPE__STATE_DISCONNECTED,
                         WPIPE_REASON_SLOW, error);
@@ -95,7 +101,7 @@ static void too_slow(struct wpipe__lane *lane, struct wpipe__conn *conn,
     conn->skip_reason = WPIPE_REASON_SLOW;
     if (error == WPIPE_EMSGSIZE)
         conn->skip_reason = WPIPE_REASON_TOO_BIG;
-    else if (error == WPIPE_ENOMEM)
+    else if (error == WPIPE_ENOMEM || wants_memory(conn))
         conn->skip_reason = WPIPE_REASON_MEMORY;
     wpipe__loop_tell(&lane->loop, conn, WPIPE__TELL_SKIPPED);
 }

@@ -28,7 +28,7 @@ static int is_stopped(struct wpipe__lane *lane)
     int stopped;
 
     wpipe__loop_lock(&lane->loop);
-    stopped = lane->loop.stopped;
+    stopped = lane->loop.stopped || lane->loop.closing;
     wpipe__loop_unlock(&lane->loop);
     return stopped;
 }
@@ -107,7 +107,7 @@ int wpipe_server_start(wpipe_server *server, const wpipe_handlers *handlers,
 }
 
 /* Is this one of its threads? They never wait for each other's end. */
-static int is_own_thread(const struct wpipe_server *s)
+int wpipe__server_own_thread(const struct wpipe_server *s)
 {
     unsigned i;
 
@@ -132,7 +132,7 @@ static void wait_for_joiner(struct wpipe_server *s)
 }
 
 /* Unlocked: they may want any lock before they end. Their words are left alone,
- * since they ask is_own_thread meanwhile. */
+ * since they ask own_thread meanwhile. */
 static void join_threads(const struct wpipe_server *s)
 {
     unsigned i;
@@ -155,7 +155,8 @@ void wpipe_server_stop(wpipe_server *server)
     loop = &server->lanes[0].loop;
     for (i = 0; i < server->lane_count; i++)
         set_stopped(&server->lanes[i], 1);
-    if (server->thread_state != WPIPE__THREAD_NONE && !is_own_thread(server)) {
+    if (server->thread_state != WPIPE__THREAD_NONE &&
+        !wpipe__server_own_thread(server)) {
         join = server->thread_state == WPIPE__THREAD_RUNNING;
         if (join)
             server->thread_state = WPIPE__THREAD_JOINING;

@@ -24,6 +24,7 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
     }
     s->link = link;
     s->server_end = server_end;
+    s->order.no_replies = 1; /* it makes no calls */
     s->reads_messages =
         options->type == WPIPE_MESSAGE && link->terms.type == WPIPE_MESSAGE;
     s->trusts_peer = (options->flags & WPIPE_TRUST_PEER) != 0 || link->own_user;

@@ -11,6 +11,7 @@
 #include <windpipe/error.h>
 #include <windpipe/stream.h>
 
+#include "base/sequence.h"
 #include "transport/transport.h"
 
 struct wpipe_stream {
@@ -31,14 +32,12 @@ struct wpipe_stream {
 
     /* the reader's; what both read must not share a line with it */
     uint8_t pad_reader[128];
-    int begun;                   /* a message is partly read */
-    int complete;                /* the last read ended a message */
-    uint64_t message_read;       /* bytes of the one begun */
-    uint64_t message_total;      /* 0 when it was not told */
-    int opened;                  /* read_begin without end */
-    struct wpipe__record record; /* what it showed */
-    uint8_t *copy;               /* for a peer that is not trusted */
-    wpipe__handle poller;        /* stream_fd, once asked for */
+    struct wpipe__sequence order; /* the message that is partly read */
+    int complete;                 /* the last read ended a message */
+    int opened;                   /* read_begin without end */
+    struct wpipe__record record;  /* what it showed */
+    uint8_t *copy;                /* for a peer that is not trusted */
+    wpipe__handle poller;         /* stream_fd, once asked for */
     wpipe__handle watch;
     _Atomic uint64_t messages_in;
     _Atomic uint64_t bytes_in;
@@ -97,7 +96,8 @@ static inline int wpipe__stream_reason(const struct wpipe_stream *s, int r)
 }
 
 /* The record to read next, waiting for it: 1; < 0; without a timer it does
- * not wait: 0. Skips messages that were withdrawn before they were begun. */
+ * not wait: 0. Skips messages that were withdrawn before they were begun. One
+ * that may not come now (base/sequence.h) ends the stream. */
 int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
                        struct wpipe__timer *timer);
 /* `bytes` of the record were read: account, and tell if the message ended. */

@@ -42,11 +42,24 @@ static int is_late(struct wpipe__timer *timer)
     return deadline != UINT64_MAX && wpipe__os_now() >= deadline;
 }
 
-/* Records of the first message, when it is all there and ends in its
- * withdrawal; else 0. */
+/* May it be taken next? 0; < 0. On a byte pipe borders mean nothing. */
+static int judge(const struct wpipe_stream *s,
+                 const struct wpipe__sequence *order,
+                 const struct wpipe__record *r)
+{
+    const struct wpipe__terms *terms = &s->link->terms;
+
+    return terms->type == WPIPE_MESSAGE
+               ? wpipe__sequence_judge(order, r, terms->max_in)
+               : 0;
+}
+
+/* Records of the first message, when it is all there, in good order, and ends
+ * in its withdrawal; else 0. */
 static unsigned withdrawn(struct wpipe_stream *s)
 {
     struct wpipe__link *link = s->link;
+    struct wpipe__sequence order = { .no_replies = s->order.no_replies };
     struct wpipe__cursor cursor = { 0 };
     struct wpipe__record r;
     unsigned count = 0;
@@ -55,7 +68,8 @@ static unsigned withdrawn(struct wpipe_stream *s)
         count++;
         if (r.flags & WPIPE__RECORD_ABORT)
             return count;
-        if (!(r.flags & WPIPE__RECORD_MORE))
+        if (judge(s, &order, &r) < 0 ||
+            wpipe__sequence_take(&order, &r, r.size))
             return 0;
     }
     return 0;
@@ -70,13 +84,23 @@ static void skip(struct wpipe_stream *s, unsigned count)
         link->transport->take(link, &r, r.size, 1);
 }
 
-/* A message over our limit: the peer knew the limit, so it lies. */
-static int over_limit(struct wpipe_stream *s, const struct wpipe__record *r)
+/* The peer knew the rules, and our limit. */
+static int refuse(struct wpipe_stream *s, int error)
 {
-    uint64_t limit = s->link->terms.max_in;
+    atomic_store(&s->over, error);
+    s->link->transport->leave(s->link, WPIPE__STATE_DISCONNECTED);
+    return error;
+}
 
-    return s->link->terms.type == WPIPE_MESSAGE &&
-           (s->message_read + r->size > limit || r->total > limit);
+/* The message begun was withdrawn: 1 when the reader has to be told. */
+static int was_begun(struct wpipe_stream *s)
+{
+    int told = s->order.begun && s->reads_messages;
+
+    wpipe__sequence_clear(&s->order);
+    if (told)
+        s->complete = 1;
+    return told;
 }
 
 int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
@@ -97,7 +121,7 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
         if (r == 0)
             r = wpipe__link_wait(link, WPIPE__WANT_DATA, look, &looking, timer);
         if (r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN) {
-            s->begun = 0; /* nothing more will come of it */
+            wpipe__sequence_clear(&s->order); /* nothing more will come */
             s->complete = 1;
             r = wpipe__stream_reason(s, r);
         }
@@ -105,48 +129,38 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
             return r;
         if (ret->flags & WPIPE__RECORD_ABORT) {
             link->transport->take(link, ret, 0, 1);
-            if (s->begun && s->reads_messages) {
-                s->begun = 0;
-                s->complete = 1;
+            if (was_begun(s))
                 return WPIPE_EABORTED;
-            }
-            s->begun = 0;
-        } else if (!s->begun && (ret->flags & WPIPE__RECORD_MORE) &&
-                   (count = withdrawn(s)) > 0) {
-            skip(s, count);
-        } else if (!s->reads_messages && ret->size == 0) {
-            (void)wpipe__stream_took(s, ret, 0); /* bytes: no empties */
-        } else {
-            break;
+            continue;
         }
+        if (!s->order.begun && (ret->flags & WPIPE__RECORD_MORE)) {
+            count = withdrawn(s);
+            if (count > 0) {
+                skip(s, count);
+                continue;
+            }
+            /* the scan may have moved what the first look showed */
+            r = link->transport->look(link, ret);
+            if (r <= 0)
+                return r < 0 ? r : WPIPE_EPROTO;
+        }
+        r = judge(s, &s->order, ret);
+        if (r < 0)
+            return refuse(s, r);
+        if (s->reads_messages || ret->size > 0)
+            return 1;
+        (void)wpipe__stream_took(s, ret, 0); /* bytes: no empties */
     }
-    /* the scan may have moved what the first look showed */
-    if (!s->begun && (ret->flags & WPIPE__RECORD_MORE)) {
-        r = link->transport->look(link, ret);
-        if (r <= 0)
-            return r < 0 ? r : WPIPE_EPROTO;
-    }
-    if (!s->begun) {
-        s->message_read = 0;
-        s->message_total = ret->total;
-    }
-    if (!over_limit(s, ret))
-        return 1;
-    atomic_store(&s->over, WPIPE_EMSGSIZE);
-    link->transport->leave(link, WPIPE__STATE_DISCONNECTED);
-    return WPIPE_EMSGSIZE;
 }
 
 int wpipe__stream_took(struct wpipe_stream *s,
                        const struct wpipe__record *record, uint32_t bytes)
 {
     struct wpipe__link *link = s->link;
-    int whole = bytes == record->size;
-    int ended = whole && !(record->flags & WPIPE__RECORD_MORE);
+    int ended;
 
-    link->transport->take(link, record, bytes, whole);
-    s->begun = !ended;
-    s->message_read += bytes;
+    link->transport->take(link, record, bytes, bytes == record->size);
+    ended = wpipe__sequence_take(&s->order, record, bytes);
     wpipe__stream_add(&s->bytes_in, bytes);
     if (ended)
         wpipe__stream_add(&s->messages_in, 1);
@@ -213,6 +227,7 @@ int wpipe__stream_end_is_there(struct wpipe_stream *s)
 
     return s->link->transport->look(s->link, &record) == 1 &&
            record.size == 0 && record.flags == 0 &&
+           judge(s, &s->order, &record) == 0 &&
            wpipe__stream_took(s, &record, 0);
 }
 
@@ -284,7 +299,7 @@ static int64_t read_nothing(struct wpipe_stream *s)
     s->complete = 1;
     if (r == 0 || !s->reads_messages)
         return 0;
-    if (record.size == 0 && record.flags == 0 && !s->begun)
+    if (record.size == 0 && record.flags == 0 && !s->order.begun)
         (void)wpipe__stream_took(s, &record, 0);
     else
         s->complete = 0;
@@ -328,7 +343,6 @@ static int64_t fetch(struct wpipe_stream *s, void *buf, size_t size)
 
     if (r < 0)
         return -1;
-    s->message_read = (uint64_t)r;
     s->complete = 1;
     wpipe__stream_add(&s->bytes_in, (uint64_t)r);
     wpipe__stream_add(&s->messages_in, 1);
@@ -356,7 +370,7 @@ static int fetched(void *user)
 /* May the next read be a fetch? */
 static int is_plain(const struct wpipe_stream *s, const void *buf, size_t size)
 {
-    return s->reads_messages && !s->begun && !s->opened && buf != NULL &&
+    return s->reads_messages && !s->order.begun && !s->opened && buf != NULL &&
            size > 0 && s->link->transport->fetch != NULL &&
            s->poller == WPIPE__NO_HANDLE;
 }
@@ -405,7 +419,6 @@ struct peeking {
     size_t available; /* of messages that are whole or still coming */
     size_t message;   /* bytes of the message being looked at */
     size_t first;     /* unread bytes of the first message */
-    uint64_t total;   /* of the first message, if told */
     int in_first;
     int in_message;
 };
@@ -416,11 +429,8 @@ static void peek_record(struct wpipe_stream *s, struct peeking *p,
     int by_message = s->link->terms.type == WPIPE_MESSAGE;
     size_t part;
 
-    if (!p->in_message) {
+    if (!p->in_message)
         p->message = 0;
-        if (p->in_first)
-            p->total = s->begun ? s->message_total : r->total;
-    }
     p->in_message = (r->flags & WPIPE__RECORD_MORE) != 0;
     if (r->flags & WPIPE__RECORD_ABORT) {
         p->available -= p->message; /* it will never be read */
@@ -441,12 +451,40 @@ static void peek_record(struct wpipe_stream *s, struct peeking *p,
     }
 }
 
+/* Look at all that is there, up to what a read would refuse. */
+static void peek_all(struct wpipe_stream *s, struct peeking *p)
+{
+    struct wpipe__sequence order = s->order;
+    struct wpipe__cursor cursor = { 0 };
+    struct wpipe__record record;
+
+    while (s->link->transport->scan(s->link, &cursor, &record) == 1) {
+        if (record.flags & WPIPE__RECORD_ABORT)
+            wpipe__sequence_clear(&order);
+        else if (judge(s, &order, &record) < 0)
+            break;
+        else
+            (void)wpipe__sequence_take(&order, &record, record.size);
+        peek_record(s, p, &record);
+    }
+}
+
+/* What is left of the first message, whose next record was judged: as it was
+ * announced, else as much of it as is there. */
+static uint64_t unread_of_first(const struct wpipe_stream *s,
+                                const struct wpipe__record *record,
+                                uint64_t there)
+{
+    if (s->order.begun)
+        return s->order.total ? s->order.total - s->order.size : there;
+    return (record->flags & WPIPE__RECORD_TOTAL) ? record->total : there;
+}
+
 int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
                    size_t *ret_available, size_t *ret_left_in_message)
 {
-    struct peeking p = { 0 };
-    struct wpipe__cursor cursor = { 0 };
-    struct wpipe__record record;
+    struct peeking p = { .to = buf, .room = size, .in_first = 1 };
+    struct wpipe__record record = { 0 };
     uint64_t first;
     int r = wpipe__stream_check(stream, WPIPE_IN);
 
@@ -460,17 +498,11 @@ int64_t wpipe_peek(wpipe_stream *stream, void *buf, size_t size,
     r = wpipe__stream_next(stream, &record, NULL); /* skips the withdrawn */
     if (r < 0)
         return r;
-    p.to = buf;
-    p.room = size;
-    p.in_first = 1;
-    p.in_message = stream->begun;
-    p.total = stream->begun ? stream->message_total : 0;
-    while (stream->link->transport->scan(stream->link, &cursor, &record) == 1)
-        peek_record(stream, &p, &record);
+    p.in_message = stream->order.begun;
+    if (r > 0)
+        peek_all(stream, &p);
     wpipe__stream_refresh(stream);
-    first = p.first;
-    if (p.total && p.total >= stream->message_read * (uint64_t)stream->begun)
-        first = p.total - stream->message_read * (uint64_t)stream->begun;
+    first = unread_of_first(stream, &record, p.first);
     if (ret_available != NULL)
         *ret_available = p.available;
     if (ret_left_in_message != NULL)

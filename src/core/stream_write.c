@@ -270,7 +270,7 @@ int64_t wpipe_transact(wpipe_stream *stream, const void *out, size_t out_size,
         return WPIPE_EINVAL;
     if (stream->opened)
         return WPIPE_ESTATE;
-    if (stream->begun || wpipe__stream_next(stream, &record, NULL) == 1)
+    if (stream->order.begun || wpipe__stream_next(stream, &record, NULL) == 1)
         return WPIPE_EBUSY;
     r = wpipe_write(stream, out, out_size, timeout_ms);
     if (r < 0)

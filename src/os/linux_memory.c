@@ -30,6 +30,7 @@
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
 #endif
+#define CACHESTAT 451 /* Linux 6.5; the same number everywhere */
 
 /* The seals that make reading safe; a segment may have more. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
@@ -47,18 +48,143 @@ void wpipe__os_test_no_memory(int on)
     atomic_store(&no_memory, on);
 }
 
-/* ---- ours --------------------------------------------------------------- */
-
-static int memory_code(int number)
+/* A call that segments need has failed. What an old kernel answers, or a
+ * filter of system calls, means that there are none here. */
+static int fail_segment(const char *what, int number)
 {
-    int r;
+    int r = wpipe__os_fail(what, number);
 
-    r = wpipe__os_fail("memfd_create", number);
-    /* Besides ENOSYS: what filters of system calls answer. */
     if (number == EPERM || number == EACCES || number == EINVAL)
         return WPIPE_ENOTSUP;
     return r;
 }
+
+/* ---- judging one -------------------------------------------------------- */
+
+static int flawed(const char *flaw, const char **ret_why)
+{
+    *ret_why = flaw;
+    return WPIPE_EPROTO;
+}
+
+static int is_refused(int number)
+{
+    return number == EPERM || number == EACCES || number == ENOSYS;
+}
+
+/* As the kernel has them (linux/mman.h of Linux 6.5). */
+struct cache_range {
+    uint64_t offset;
+    uint64_t size;
+};
+
+struct cache_pages {
+    uint64_t cached;
+    uint64_t dirty;
+    uint64_t written_back;
+    uint64_t evicted; /* to swap */
+    uint64_t recently_evicted;
+};
+
+static int count_pages(int fd, size_t size, uint64_t *ret_pages)
+{
+    const struct cache_range range = { 0, size };
+    struct cache_pages pages;
+
+    if (syscall(CACHESTAT, fd, &range, &pages, 0) < 0)
+        return fail_segment("cachestat", errno);
+    *ret_pages = pages.cached + pages.evicted;
+    return 0;
+}
+
+enum {
+    COUNTS_UNKNOWN = 0,
+    COUNTS_PAGES = 1,
+    COUNTS_NOTHING = 2
+};
+
+static atomic_int counting;
+
+/* Threads may race here: they find the same. A descriptor that is none is
+ * refused as such by a kernel that has the call. */
+int wpipe__os_counts_pages(void)
+{
+    int state = atomic_load_explicit(&counting, memory_order_relaxed);
+
+    if (state == COUNTS_UNKNOWN) {
+        state = syscall(CACHESTAT, -1, NULL, NULL, 0) < 0 && errno == EBADF
+                    ? COUNTS_PAGES
+                    : COUNTS_NOTHING;
+        atomic_store_explicit(&counting, state, memory_order_relaxed);
+    }
+    return state == COUNTS_PAGES;
+}
+
+/*
+ * Reading a hole would allocate, and in our account. The blocks of the file do
+ * not tell: they may lie behind its end. SEEK_HOLE takes what was allocated and
+ * not written for a hole, and as ftruncate it waits for a lock that the owner
+ * can hold for ever; mincore lies about files of others. cachestat waits for
+ * nothing, and what it has counted stays: the seals forbid to punch.
+ */
+static int check_pages(int fd, size_t size, uint64_t blocks,
+                       const char **ret_why)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t pages = 0;
+    int r;
+
+    if (blocks * 512 < size)
+        return flawed("it has holes", ret_why);
+    if (!wpipe__os_counts_pages())
+        return 0; /* of our own user: see os.h */
+    r = count_pages(fd, size, &pages);
+    if (r == 0 && pages < (size + page - 1) / page)
+        return flawed("it has holes", ret_why);
+    return r;
+}
+
+/*
+ * 0 when `fd` is a segment to be trusted; WPIPE_EPROTO, and what is wrong with
+ * it; WPIPE_ENOTSUP when that cannot be asked here. The seals are asked for
+ * first: that call alone never reaches a file system of the peer's making,
+ * which could let us wait.
+ */
+static int check_segment(int fd, size_t size, const char **ret_why)
+{
+    struct statfs system;
+    struct stat facts;
+    int seals = fcntl(fd, F_GET_SEALS);
+    int flags;
+
+    if (seals < 0 && is_refused(errno))
+        return fail_segment("F_GET_SEALS", errno);
+    if (seals < 0)
+        return flawed("not sealable memory", ret_why);
+    if ((seals & SEALS) != SEALS)
+        return flawed("seals are missing", ret_why);
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return fail_segment("F_GETFL", errno);
+    /* who may not write it may not count its pages */
+    if ((flags & O_ACCMODE) != O_RDWR)
+        return flawed("it is not open for reading and writing", ret_why);
+    /* Huge pages take the same seals, but touching one may still raise
+     * SIGBUS when their pool is empty. */
+    if (fstatfs(fd, &system) < 0)
+        return fail_segment("fstatfs", errno);
+    if (system.f_type != TMPFS_MAGIC)
+        return flawed("memory of another kind", ret_why);
+    if (fstat(fd, &facts) < 0)
+        return fail_segment("fstat", errno);
+    if (!S_ISREG(facts.st_mode))
+        return flawed("not sealable memory", ret_why);
+    if (facts.st_size < 0 || (uint64_t)facts.st_size != size)
+        return flawed("its size is not the one announced", ret_why);
+    return check_pages(fd, size, (uint64_t)facts.st_blocks, ret_why);
+}
+
+/* ---- ours --------------------------------------------------------------- */
 
 static int memory_new(int *ret_fd)
 {
@@ -66,12 +192,12 @@ static int memory_new(int *ret_fd)
     int fd;
 
     if (atomic_load_explicit(&no_memory, memory_order_relaxed))
-        return memory_code(ENOSYS);
+        return fail_segment("memfd_create", ENOSYS);
     fd = memfd_create("windpipe", flags | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL)
         fd = memfd_create("windpipe", flags);
     if (fd < 0)
-        return memory_code(errno);
+        return fail_segment("memfd_create", errno);
     *ret_fd = fd;
     return 0;
 }
@@ -91,13 +217,14 @@ static int memory_allocate(int fd, size_t size)
 {
     size_t at = 0;
     size_t step;
+    int r;
 
     if (size > INT64_MAX || !size_allowed(size)) {
         wpipe__os_fail("ftruncate", EFBIG);
         return WPIPE_ELIMIT;
     }
     if (ftruncate(fd, (off_t)size) < 0)
-        return wpipe__os_fail("ftruncate", errno);
+        return fail_segment("ftruncate", errno);
     while (at < size) {
         step = size - at < ALLOCATE_STEP ? size - at : ALLOCATE_STEP;
         if (fallocate(fd, 0, (off_t)at, (off_t)step) == 0) {
@@ -106,8 +233,8 @@ static int memory_allocate(int fd, size_t size)
         }
         if (errno == EINTR)
             continue;
-        wpipe__os_fail("fallocate", errno);
-        return errno == EOPNOTSUPP ? WPIPE_ENOTSUP : WPIPE_ENOMEM;
+        r = fail_segment("fallocate", errno);
+        return r == WPIPE_ENOTSUP ? r : WPIPE_ENOMEM;
     }
     return 0;
 }
@@ -120,9 +247,9 @@ static int memory_map(int fd, size_t size, int protection, void **ret_memory)
 
     memory = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED)
-        return wpipe__os_fail("mmap", errno);
+        return fail_segment("mmap", errno);
     if (madvise(memory, size, MADV_DONTFORK) < 0) {
-        r = wpipe__os_fail("madvise", errno);
+        r = fail_segment("madvise", errno);
         munmap(memory, size);
         return r;
     }
@@ -141,6 +268,7 @@ static int memory_seal(int fd)
 int wpipe__os_segment_make(size_t size, void **ret_memory,
                            wpipe__handle *ret_handle)
 {
+    const char *why;
     void *memory = NULL;
     int fd = -1;
     int r;
@@ -152,7 +280,7 @@ int wpipe__os_segment_make(size_t size, void **ret_memory,
         return r;
     /* Else another user could open it anew through /proc, for writing. */
     if (fchmod(fd, 0400) < 0) {
-        r = wpipe__os_fail("fchmod", errno);
+        r = fail_segment("fchmod", errno);
         goto fail;
     }
     r = memory_allocate(fd, size);
@@ -165,6 +293,10 @@ int wpipe__os_segment_make(size_t size, void **ret_memory,
     r = memory_seal(fd);
     if (r < 0)
         goto fail;
+    /* Who has offered one must take the peer's: can we? */
+    r = check_segment(fd, size, &why);
+    if (r < 0)
+        goto fail;
     *ret_memory = memory;
     *ret_handle = fd;
     return 0;
@@ -175,36 +307,6 @@ fail:
 }
 
 /* ---- the peer's --------------------------------------------------------- */
-
-/*
- * NULL when `fd` is a segment to be trusted, else what is wrong with it. The
- * seals are asked for first: that call alone never reaches a file system of
- * the peer's making, which could let us wait.
- */
-static const char *segment_flaw(int fd, size_t size)
-{
-    struct statfs system;
-    struct stat facts;
-    int seals;
-
-    seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0)
-        return "not sealable memory";
-    if ((seals & SEALS) != SEALS)
-        return "seals are missing";
-    /* Huge pages take the same seals, but touching one may still raise
-     * SIGBUS when their pool is empty. */
-    if (fstatfs(fd, &system) < 0 || system.f_type != TMPFS_MAGIC)
-        return "memory of another kind";
-    if (fstat(fd, &facts) < 0 || !S_ISREG(facts.st_mode))
-        return "not sealable memory";
-    if (facts.st_size < 0 || (uint64_t)facts.st_size != size)
-        return "its size is not the one announced";
-    /* Reading a hole would allocate, and in our account. */
-    if ((uint64_t)facts.st_blocks * 512 < size)
-        return "it has holes";
-    return NULL;
-}
 
 uint64_t wpipe__os_sealed_bytes(int fd)
 {
@@ -220,22 +322,14 @@ uint64_t wpipe__os_sealed_bytes(int fd)
 int wpipe__os_segment_map(wpipe__handle handle, size_t size,
                           const void **ret_memory, const char **ret_why)
 {
-    const char *flaw;
     void *memory;
     int r;
 
     if (size == 0)
         return WPIPE_EINVAL;
-    flaw = segment_flaw(handle, size);
-    if (flaw) {
-        *ret_why = flaw;
-        return WPIPE_EPROTO;
-    }
-    r = memory_map(handle, size, PROT_READ, &memory);
-    if (r == WPIPE_EACCES) {
-        *ret_why = "it is not open for reading";
-        return WPIPE_EPROTO;
-    }
+    r = check_segment(handle, size, ret_why);
+    if (r == 0)
+        r = memory_map(handle, size, PROT_READ, &memory);
     if (r < 0)
         return r;
     *ret_memory = memory;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "os/os_test.h"
 #include "os/posix.h"
 
 /* Linux 6.16; two architectures number their options in their own way. */
@@ -362,6 +364,13 @@ int wpipe__os_need_send_buffer(wpipe__handle socket, uint32_t least,
     return *ret_bytes >= least ? 0 : WPIPE_ELIMIT;
 }
 
+void wpipe__os_more_send_buffer(wpipe__handle socket)
+{
+    const int bytes = (int)wpipe__os_send_buffer(socket); /* it is doubled */
+
+    (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int wpipe__os_set_passing(wpipe__handle socket, int on)
 {
 #ifdef SO_PASSRIGHTS
@@ -403,6 +412,19 @@ int wpipe__os_refuse_passing(wpipe__handle socket)
 }
 
 /* ---- sending ------------------------------------------------------------ */
+
+static atomic_int short_sends;
+
+void wpipe__os_test_short_sends(int count)
+{
+    atomic_store(&short_sends, count);
+}
+
+static int is_short(void)
+{
+    return atomic_load_explicit(&short_sends, memory_order_relaxed) > 0 &&
+           atomic_fetch_sub(&short_sends, 1) > 0;
+}
 
 static int64_t send_code(int number)
 {
@@ -479,6 +501,8 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
 
     if (count < 0 || count > SEND_PIECES)
         return WPIPE_EINVAL;
+    if (is_short())
+        return send_code(ENOBUFS);
     for (i = 0; i < count; i++) {
         parts[i].iov_base = pieces[i].data;
         parts[i].iov_len = pieces[i].size;

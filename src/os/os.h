@@ -7,8 +7,8 @@
  *
  * Rules for every implementation: descriptors are close-on-exec from birth
  * and non-blocking; no signal is ever raised (SIGPIPE, SIGXFSZ); EINTR is
- * seen by the caller of a wait alone (WPIPE_EWOKEN); nothing changes the process (umask, signal
- * handlers, working directory, environment).
+ * seen by the caller of a wait alone (WPIPE_EWOKEN); nothing changes the
+ * process (umask, signal handlers, working directory, environment).
  */
 #ifndef WPIPE_OS_OS_H
 #define WPIPE_OS_OS_H
@@ -232,6 +232,10 @@ int64_t wpipe__os_socket_process(uint64_t number);
 int wpipe__os_lock_take(wpipe__handle directory, const char *name,
                         uint32_t mode, wpipe__handle *ret_lock,
                         int64_t *ret_pid);
+/* A number that the holder leaves in the file for his successor, and what the
+ * last one has left: 0 nothing. A full disk is no reason to fail. */
+void wpipe__os_lock_note(wpipe__handle lock, uint64_t note);
+uint64_t wpipe__os_lock_noted(wpipe__handle lock);
 /* Unlink the lock file while still holding it, then let go. */
 void wpipe__os_lock_release(wpipe__handle directory, const char *name,
                             wpipe__handle lock);
@@ -286,6 +290,9 @@ int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer);
 
 /* Two connected ends (tests, anonymous pipes). */
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2]);
+
+/* Make the send buffer larger, if the system lets us. */
+void wpipe__os_more_send_buffer(wpipe__handle socket);
 
 /* Make the send buffer at least the system's usual one, for a socket that has
  * a smaller one, and tell what it is. WPIPE_ELIMIT when not even `least` bytes
@@ -498,20 +505,28 @@ int wpipe__os_poller_wait(wpipe__handle poller, uint64_t *ret_tags, int room,
  * A segment of our own: `size` bytes that we alone can write, sealed against
  * every change by others, its blocks allocated. *ret_memory is our writable
  * mapping (not inherited by fork), *ret_handle is to be passed to the peer
- * and closed. WPIPE_ENOTSUP where sealed memory is not to be had,
- * WPIPE_ENOMEM, WPIPE_ELIMIT.
+ * and closed. WPIPE_ENOTSUP where sealed memory is not to be had, or that of a
+ * peer could not be checked; WPIPE_ENOMEM, WPIPE_ELIMIT.
  */
 int wpipe__os_segment_make(size_t size, void **ret_memory,
                            wpipe__handle *ret_handle);
 
 /*
  * Map a peer's segment for reading, after checking that it is sealed memory
- * (kind, seals, size exactly `size`, blocks allocated). WPIPE_EPROTO with a
- * word in *ret_why when it is not. The handle stays the caller's.
+ * (kind, seals, size exactly `size`, and all its pages: counted where
+ * counts_pages, else as the file's blocks say, which only a peer of our own
+ * user is to be believed). WPIPE_EPROTO with a word in *ret_why when it is not,
+ * WPIPE_ENOTSUP when a filter of system calls keeps us from asking. Waits for
+ * nobody. The handle stays the caller's.
  */
 int wpipe__os_segment_map(wpipe__handle handle, size_t size,
                           const void **ret_memory, const char **ret_why);
 void wpipe__os_segment_unmap(const void *memory, size_t size);
+
+/* 1 where the pages of a segment can be counted: Linux 6.5, unless a filter
+ * forbids it. Without that a segment may be full of holes, which would be
+ * filled in our account as we read. Asked once. */
+int wpipe__os_counts_pages(void);
 
 /* 1 when this process can use wpipe__os_barrier (it registers itself). */
 int wpipe__os_has_barrier(void);

@@ -9,6 +9,9 @@
 /* As where a filter forbids memfd_create: segment_make is WPIPE_ENOTSUP. */
 void wpipe__os_test_no_memory(int on);
 
+/* As when memory is short for a moment: so many sends fail with ENOBUFS. */
+void wpipe__os_test_short_sends(int count);
+
 /* As on a kernel without MADV_WIPEONFORK. Before the first generation(). */
 void wpipe__os_test_no_wipe(int on);
 

@@ -20,9 +20,11 @@
 
 #include "os/posix.h"
 
-/* A pid in decimal, padded so that a shorter one overwrites a longer one. */
+/* A pid in decimal, padded so that a shorter one overwrites a longer one; then
+ * a note in hex. */
 enum {
-    PID_TEXT = 20
+    PID_TEXT = 20,
+    NOTE_TEXT = 17
 };
 
 /* How often a lock file may vanish while we take it before we call the name
@@ -204,6 +206,10 @@ static int lock_open(int directory, const char *name, mode_t mode)
     for (i = 0; i < LOCK_ROUNDS; i++) {
         fd = openat(directory, name, flags);
         if (fd < 0 && errno == ENOENT) {
+            /* where it cannot be locked, do not make what could not be
+             * removed either: another may have it by then */
+            if (flock(directory, LOCK_UN) < 0)
+                return wpipe__os_fail("flock", errno);
             fd = openat(directory, name, flags | O_CREAT | O_EXCL, mode);
             if (fd >= 0)
                 (void)fchmod(fd, mode); /* what a umask took */
@@ -233,18 +239,42 @@ static int64_t lock_read_pid(int fd)
     return strtoll(text, NULL, 10);
 }
 
-/* The pid helps people; a full disk is no reason to fail. A file-size limit
- * would raise SIGXFSZ. */
+/* What is written helps people, and to clean up; a full disk is no reason to
+ * fail. A file-size limit would raise SIGXFSZ. */
+static void lock_write(int fd, const char *text, size_t size, off_t at)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+        limit.rlim_cur >= PID_TEXT + NOTE_TEXT)
+        (void)!pwrite(fd, text, size, at);
+}
+
 static void lock_write_pid(int fd)
 {
     char text[PID_TEXT + 1];
-    struct rlimit limit;
 
-    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur < PID_TEXT)
-        return;
     (void)snprintf(text, sizeof(text), "%-*lld\n", PID_TEXT - 1,
                    (long long)getpid());
-    (void)!pwrite(fd, text, PID_TEXT, 0);
+    lock_write(fd, text, PID_TEXT, 0);
+}
+
+void wpipe__os_lock_note(wpipe__handle lock, uint64_t note)
+{
+    char text[NOTE_TEXT + 1];
+
+    (void)snprintf(text, sizeof(text), "%016llx\n", (unsigned long long)note);
+    lock_write(lock, text, NOTE_TEXT, PID_TEXT);
+}
+
+uint64_t wpipe__os_lock_noted(wpipe__handle lock)
+{
+    char text[NOTE_TEXT + 1];
+
+    if (pread(lock, text, NOTE_TEXT, PID_TEXT) != NOTE_TEXT)
+        return 0;
+    text[NOTE_TEXT] = '\0';
+    return strtoull(text, NULL, 16);
 }
 
 /*

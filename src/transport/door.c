@@ -13,6 +13,10 @@
 #include "base/options.h"
 #include "transport/door_place.h"
 
+enum {
+    DRAWS = 8 /* of a name that nobody has */
+};
+
 static int access_of(const wpipe_options *options)
 {
     return options == NULL ? WPIPE_ACCESS_USER : options->access;
@@ -208,37 +212,31 @@ static int take_lock(struct wpipe__door *d, const wpipe_options *options)
     return r < 0 ? fail_lock(d, file, r, options) : 0;
 }
 
-/*
- * The name of the socket before it is published, and no trace of a server
- * that was killed with it: it had the same lock.
- */
-static int prepare_fresh(const struct wpipe__door *d,
-                         char fresh[WPIPE__FILE_MAX],
-                         const wpipe_options *options)
+/* The socket before it is published has a name that nobody can guess: others
+ * may write in the directory. It is noted in the lock. */
+static void fresh_file(char fresh[WPIPE__FILE_MAX], uint64_t number)
 {
-    struct wpipe__file_facts facts;
-    char file[WPIPE__FILE_MAX];
-    int r;
-
-    wpipe__place_file(file, d->name, "lock");
-    r = wpipe__os_file_facts(d->directory, file, &facts);
-    if (r < 0)
-        return fail_file(d, "look at", file, r, options);
     (void)snprintf(fresh, WPIPE__FILE_MAX, "%016llx.new",
-                   (unsigned long long)facts.inode);
-    r = wpipe__os_file_facts(d->directory, fresh, &facts);
-    if (r == WPIPE_ENOTFOUND)
-        return 0;
-    if (r < 0)
-        return fail_file(d, "look at", fresh, r, options);
-    if (facts.kind != WPIPE__FILE_SOCKET)
-        return fail_in_the_way(d, fresh, facts.kind, options);
-    r = wpipe__os_file_unlink(d->directory, fresh);
-    return r < 0 ? fail_file(d, "remove", fresh, r, options) : 0;
+                   (unsigned long long)number);
 }
 
-static int listen_fresh(struct wpipe__door *d, const char *fresh,
-                        const wpipe_options *options)
+/* No trace of a server that was killed with it: it had the same lock. */
+static void sweep_fresh(const struct wpipe__door *d)
+{
+    uint64_t number = wpipe__os_lock_noted(d->lock);
+    struct wpipe__file_facts facts;
+    char fresh[WPIPE__FILE_MAX];
+
+    if (number == 0)
+        return;
+    fresh_file(fresh, number);
+    if (wpipe__os_file_facts(d->directory, fresh, &facts) == 0 &&
+        facts.kind == WPIPE__FILE_SOCKET && facts.uid == wpipe__os_uid())
+        (void)wpipe__os_file_unlink(d->directory, fresh);
+}
+
+static int listen_as(struct wpipe__door *d, const char *fresh,
+                     const wpipe_options *options)
 {
     static const uint32_t modes[] = {
         [WPIPE_ACCESS_USER] = 0600,
@@ -246,12 +244,28 @@ static int listen_fresh(struct wpipe__door *d, const char *fresh,
         [WPIPE_ACCESS_ANYONE] = 0666,
     };
     uint32_t gid = wpipe__os_gid();
-    int r;
 
     if (d->access == WPIPE_ACCESS_GROUP && options->group != 0)
         gid = options->group;
-    r = wpipe__os_listen(d->directory, fresh, modes[d->access], gid,
-                         &d->listener);
+    return wpipe__os_listen(d->directory, fresh, modes[d->access], gid,
+                            &d->listener);
+}
+
+static int listen_fresh(struct wpipe__door *d, char fresh[WPIPE__FILE_MAX],
+                        const wpipe_options *options)
+{
+    int r = WPIPE_EINUSE;
+    uint64_t number = 0;
+    int i;
+
+    for (i = 0; i < DRAWS && r == WPIPE_EINUSE; i++) {
+        r = wpipe__os_random(&number, sizeof(number));
+        if (r < 0)
+            return r;
+        fresh_file(fresh, number);
+        wpipe__os_lock_note(d->lock, number);
+        r = listen_as(d, fresh, options);
+    }
     return r < 0 ? fail_file(d, "listen on", fresh, r, options) : 0;
 }
 
@@ -266,9 +280,7 @@ static int publish(struct wpipe__door *d, const wpipe_options *options)
     r = check_door(d, options);
     if (r < 0)
         return r;
-    r = prepare_fresh(d, fresh, options);
-    if (r < 0)
-        return r;
+    sweep_fresh(d);
     r = listen_fresh(d, fresh, options);
     if (r < 0)
         return r;

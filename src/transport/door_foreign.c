@@ -464,8 +464,12 @@ static void unpublish(const struct wpipe__foreign_door *d)
         return;
     }
     inside.directory = w.directory;
-    if (wpipe__os_file_move(outside, inside) == 0 && !is_door(d, inside))
+    if (wpipe__os_file_move(outside, inside) < 0) {
+        if (is_door(d, outside))
+            (void)wpipe__os_file_unlink(outside.directory, outside.name);
+    } else if (!is_door(d, inside)) {
         give_back(inside, outside);
+    }
     wpipe__workshop_close(d, &w);
 }
 

@@ -84,7 +84,9 @@ int wpipe__second_door_open(struct wpipe__second_door *s,
         return r;
     r = wpipe__os_file_facts(first->directory, file.name, &facts);
     if (r < 0) {
-        /* the directory was cleared, or has gone: nobody will find it */
+        /* the directory was cleared, or has gone: nobody will find it; or we
+         * could not look, and it must not stay */
+        (void)wpipe__os_file_unlink(first->directory, file.name);
         wpipe__os_close(s->listener);
         *s = null;
         return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;

@@ -158,6 +158,16 @@ static int on_end(struct wpipe__foreign *f)
     return r == 1 ? on_chunk(f, &chunk) : r;
 }
 
+/* Where nothing is received the end is the hang-up: 1; 0. */
+static int see_hang_up(struct wpipe__foreign *f)
+{
+    if (f->ended || f->kind != WPIPE__KIND_SOCKET ||
+        wpipe__os_hung_up(f->link.socket) == 0)
+        return 0;
+    f->ended = 1;
+    return 1;
+}
+
 /* 1 something came; 0; < 0 broken. With a place the queue is empty. */
 static int receive(struct wpipe__foreign *f, struct place *place)
 {
@@ -165,16 +175,19 @@ static int receive(struct wpipe__foreign *f, struct place *place)
     int64_t got;
     int r;
 
-    if (f->ended || f->link.terms.direction == WPIPE_OUT ||
-        atomic_load(&f->unread) >= f->limit)
+    if (f->link.terms.direction == WPIPE_OUT)
+        return see_hang_up(f);
+    if (f->ended || atomic_load(&f->unread) >= f->limit)
         return 0;
     got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, sizeof bytes,
                                 &f->link.passing);
     f->dry = got < (int64_t)sizeof bytes;
     if (got == WPIPE_EAGAIN)
         return 0;
+    if (got == WPIPE_EPIPE)
+        f->reset = 1;
     if (got == WPIPE_EOF || got == WPIPE_EPIPE)
-        r = on_end(f); /* reset: it closed with something of ours unread */
+        r = on_end(f);
     else if (got < 0)
         r = (int)got;
     else {
@@ -399,10 +412,37 @@ static int foreign_drained(struct wpipe__link *link)
     return r;
 }
 
-/* What lies in the kernel's buffer cannot be told in payload bytes. */
+/* The kernel tells whether all that it got was read, but not how much of it was
+ * payload. Of one that is gone it tells by a reset that something was not. */
+static int kernel_has_some(struct wpipe__foreign *f)
+{
+    int up;
+
+    if (f->reset || f->link.socket == WPIPE__NO_HANDLE)
+        return f->reset;
+    up = wpipe__os_hung_up(f->link.socket);
+    return up == 2 || (up == 0 && !wpipe__os_all_read(f->link.socket, f->kind));
+}
+
 static uint64_t foreign_unread(struct wpipe__link *link)
 {
     return wpipe__foreign_kept(wpipe__foreign(link));
+}
+
+static uint64_t foreign_lost(struct wpipe__link *link)
+{
+    struct wpipe__foreign *f = wpipe__foreign(link);
+    uint64_t kept;
+
+    wpipe__mutex_lock(&link->lock);
+    kept = wpipe__foreign_kept(f);
+    if (kernel_has_some(f) || (kept > 0 && f->last_size == 0))
+        kept = WPIPE__LOST_UNKNOWN; /* or a message without payload */
+    else if (kept > 0) /* the end of the last record, framing not counted */
+        kept = wpipe__min_u64(kept - wpipe__min_u64(kept, f->last_after),
+                              f->last_size);
+    wpipe__mutex_unlock(&link->lock);
+    return kept;
 }
 
 /* ---- the table: the rest ------------------------------------------------- */
@@ -495,8 +535,10 @@ static void foreign_leave(struct wpipe__link *link, uint32_t state)
     wpipe__mutex_lock(&link->lock);
     if (!f->left) {
         f->left = 1;
-        if (state == WPIPE__STATE_CLOSED && !atomic_load(&f->over))
+        if (state != WPIPE__STATE_DISCONNECTED && !atomic_load(&f->over))
             (void)wpipe__foreign_flush(f);
+        if (state == WPIPE__STATE_DROPPED && !atomic_load(&f->over))
+            wpipe__foreign_cut(f);
         if (f->kind == WPIPE__KIND_SOCKET)
             wpipe__os_shutdown(link->socket);
     }
@@ -535,6 +577,7 @@ static const struct wpipe__transport foreign_transport = {
     .settled = foreign_settled,
     .drained = foreign_drained,
     .unread = foreign_unread,
+    .lost = foreign_lost,
     .gone = foreign_gone,
     .interest = foreign_interest,
     .pump = foreign_pump,

@@ -36,6 +36,10 @@ struct wpipe__foreign {
     int in_message; /* we have put a part of one */
     int finish;     /* FIN: shut down once `pending` is gone */
     int left;
+    int reset;        /* the peer closed with something of ours unread */
+    int unbegun;      /* nothing of the message in `pending` is out yet */
+    size_t last_size; /* payload of the last put, and framing behind it */
+    size_t last_after;
     _Atomic int asks; /* somebody waits to be read: look now and then */
     uint8_t *scratch;
     struct wpipe__buffer pending;
@@ -60,6 +64,8 @@ void wpipe__foreign_break(struct wpipe__foreign *f, int error, const char *why);
 
 /* Hand `pending` to the kernel. 1 it is gone; 0 not all; < 0. */
 int wpipe__foreign_flush(struct wpipe__foreign *f);
+/* Nothing more will go: let the peer see that by an end inside a message. */
+void wpipe__foreign_cut(struct wpipe__foreign *f);
 /* Forget `pending`. */
 void wpipe__foreign_drop(struct wpipe__foreign *f);
 /* Room for one more record: 1; 0; < 0. */

@@ -45,11 +45,27 @@ int wpipe__foreign_flush(struct wpipe__foreign *f)
             return (int)n;
         }
         wpipe__buffer_drop(&f->pending, (size_t)n);
+        f->unbegun = 0;
         set_kept(f);
     }
     if (f->finish == 1)
         end_writing(f);
     return 1;
+}
+
+/* A few bytes of the message that nobody will get, if the end would be behind a
+ * whole one; the system makes room for them. A line that is cut may pass for a
+ * whole one, and bytes have no messages. */
+void wpipe__foreign_cut(struct wpipe__foreign *f)
+{
+    wpipe_piece piece = { NULL, 2 };
+
+    if (!f->unbegun || wpipe__foreign_kept(f) <= piece.size ||
+        f->framing == WPIPE_FRAMING_RAW || f->framing == WPIPE_FRAMING_LINES)
+        return;
+    piece.data = (void *)(uintptr_t)wpipe__buffer_front(&f->pending);
+    wpipe__os_more_send_buffer(f->link.socket);
+    (void)wpipe__os_stream_write(f->link.socket, f->kind, &piece, 1);
 }
 
 void wpipe__foreign_drop(struct wpipe__foreign *f)
@@ -80,6 +96,7 @@ struct outgoing {
     wpipe_piece pieces[PIECES_MAX + 2];
     int count;
     size_t size;
+    size_t behind; /* bytes of framing at the end */
     uint8_t before[WPIPE__FRAMING_OWN_HEADER];
     uint8_t after[WPIPE__FRAMING_OWN_HEADER];
 };
@@ -152,6 +169,7 @@ static int compose(struct wpipe__foreign *f, const struct wpipe__parcel *p,
         return WPIPE_ENOTSUP; /* calls have ids, byte streams have not */
     o->count = 0;
     o->size = 0;
+    o->behind = 0;
     if (!f->in_message) {
         if ((r->flags & (WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL)) ==
                 WPIPE__RECORD_MORE &&
@@ -176,8 +194,10 @@ static int compose(struct wpipe__foreign *f, const struct wpipe__parcel *p,
         return n;
     if (!(r->flags & WPIPE__RECORD_MORE)) {
         n = wpipe__framing_after(f->framing, o->after);
-        if (n > 0)
+        if (n > 0) {
             append_piece(o, o->after, (size_t)n);
+            o->behind = (size_t)n;
+        }
     }
     return 0;
 }
@@ -233,6 +253,9 @@ int wpipe__foreign_put(struct wpipe__foreign *f,
             wpipe__foreign_break(f, r, NULL); /* half a record is on its way */
             return r;
         }
+        f->unbegun = sent == 0 && !f->in_message;
+        f->last_size = parcel->record.size;
+        f->last_after = o.behind;
     }
     f->in_message = (parcel->record.flags & WPIPE__RECORD_MORE) != 0;
     return 1;

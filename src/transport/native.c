@@ -36,6 +36,15 @@ static int need_buffer(struct wpipe__native *n)
     return r;
 }
 
+/* Can we tell that a segment of the peer's has its pages, or trust that it has?
+ * If not, reading it could take memory from us. */
+static int may_share(const struct wpipe__native *n)
+{
+    uint32_t uid = n->link.peer.uid;
+
+    return uid == wpipe__os_uid() || uid == 0 || wpipe__os_counts_pages();
+}
+
 /* Both greetings are here: the terms, seen from this end. 0; < 0: broken. */
 static int agree(struct wpipe__native *n)
 {
@@ -58,7 +67,8 @@ static int agree(struct wpipe__native *n)
     t->silent_peer = them->direction == WPIPE_IN;
     t->max_in = us->max_message;
     t->max_out = them->max_message;
-    n->willing = (us->flags & them->flags & WPIPE__GREET_SHARED) != 0;
+    n->willing =
+        (us->flags & them->flags & WPIPE__GREET_SHARED) != 0 && may_share(n);
     if (!n->willing)
         wpipe__native_refuse_passing(n);
     if (need_buffer(n) < 0)
@@ -342,6 +352,14 @@ static int native_gone(struct wpipe__link *link)
     return wpipe__native_end(wpipe__native(link), 1);
 }
 
+static int native_dropped(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    return atomic_load_explicit(&n->theirs->state, memory_order_acquire) ==
+           WPIPE__STATE_DROPPED;
+}
+
 static unsigned native_interest(struct wpipe__link *link)
 {
     (void)link;
@@ -365,7 +383,7 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
     atomic_thread_fence(memory_order_seq_cst);
     /* or, when the peer leaves that out, makes it pass one now */
     if (atomic_load_explicit(&n->theirs->fenceless, memory_order_acquire) ||
-        (waits && n->theirs->features & WPIPE__FEATURE_BARRIER))
+        (waits && n->their_features & WPIPE__FEATURE_BARRIER))
         (void)wpipe__os_barrier();
     if (wpipe__in_shared(n))
         wpipe__native_ring_asleep(n);
@@ -438,7 +456,7 @@ static void native_leave(struct wpipe__link *link, uint32_t state)
     n->left = 1;
     /* who closes frees next; the peer knows, and our copies in forked children
      * do not matter to it */
-    if (!gone && !(told && state == WPIPE__STATE_CLOSED))
+    if (!gone && !(told && state != WPIPE__STATE_DISCONNECTED))
         wpipe__os_shutdown(link->socket);
     wpipe__link_notify(link);
     wpipe__mutex_unlock(&link->lock);
@@ -491,6 +509,7 @@ static const struct wpipe__transport native_transport = {
     .drained = wpipe__native_drained,
     .unread = native_unread,
     .gone = native_gone,
+    .dropped = native_dropped,
     .interest = native_interest,
     .pump = native_pump,
     .arm = native_arm,

@@ -53,6 +53,7 @@ struct wpipe__native {
     uint32_t send_buffer;         /* of the socket, as the kernel counts it */
     const struct wpipe__control *their_segment; /* also when not used */
     uint32_t their_ring;          /* its size there; 0: no segment came */
+    uint32_t their_features;      /* as it told when that came */
     struct wpipe__control *grown; /* ours with the larger ring, or NULL */
     const struct wpipe__control *their_grown; /* the peer's */
     uint64_t their_grown_at; /* first position in that; 0: it has not come */
@@ -131,6 +132,13 @@ void wpipe__native_break(struct wpipe__native *n, int error);
 int wpipe__native_end(struct wpipe__native *n, int writer);
 
 /* ---- native_pump.c: all with link.lock held ---- */
+
+/* Send these bytes; when the system is short of memory, again for a moment.
+ * As wpipe__os_send. Also without link.lock. */
+int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
+                           int count);
+/* What to break the link with when that was refused for good. */
+int wpipe__native_refusal(int64_t sent);
 
 /* Receive and act on what is there: 1 something came; 0; < 0 the end. */
 int wpipe__native_pump(struct wpipe__native *n);

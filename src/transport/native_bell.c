@@ -26,6 +26,8 @@ int wpipe__native_end(struct wpipe__native *n, int writer)
         return WPIPE_EDISCONNECTED;
     if (state == WPIPE__STATE_CLOSED)
         return writer ? WPIPE_EPIPE : WPIPE_EOF;
+    if (state == WPIPE__STATE_DROPPED)
+        return writer ? WPIPE_EPIPE : WPIPE_EDISCONNECTED;
     if (state != WPIPE__STATE_OPEN) {
         /* a word that there is not; whatever it says next, it has lied */
         atomic_compare_exchange_strong(&n->over, &over, WPIPE_EPROTO);
@@ -36,16 +38,42 @@ int wpipe__native_end(struct wpipe__native *n, int writer)
     return 0;
 }
 
-static void bell(struct wpipe__native *n)
+/* 0; < 0: it was refused for good, and the link has to end, since nobody else
+ * rings for that sleep. Without room in the socket there is something unread,
+ * which wakes the peer as well. */
+static int bell(struct wpipe__native *n)
 {
     uint8_t byte = WPIPE__FRAME_BELL;
     wpipe_piece piece = { &byte, 1 };
+    int64_t sent = wpipe__native_push(n, &piece, 1);
 
-    if (wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE) ==
-        WPIPE_EPIPE) {
+    if (sent == WPIPE_EPIPE) {
         atomic_store(&n->hung_up, 1);
         wpipe__link_notify(&n->link);
     }
+    return sent >= 0 || sent == WPIPE_EPIPE || sent == WPIPE_EAGAIN
+               ? 0
+               : wpipe__native_refusal(sent);
+}
+
+static void bell_locked(struct wpipe__native *n)
+{
+    int r = bell(n);
+
+    if (r < 0)
+        wpipe__native_break(n, r);
+}
+
+/* Where no frames go that could be torn apart. */
+static void bell_unlocked(struct wpipe__native *n)
+{
+    int r = bell(n);
+
+    if (r == 0)
+        return;
+    wpipe__mutex_lock(&n->link.lock);
+    wpipe__native_break(n, r);
+    wpipe__mutex_unlock(&n->link.lock);
 }
 
 /* Does the peer sleep for one of `mask`, and has nobody rung for that sleep?
@@ -74,19 +102,19 @@ static void ring_unfenced(struct wpipe__native *n, unsigned mask)
     if (!owes_bell(n, mask))
         return;
     if (wpipe__all_shared(n)) {
-        bell(n);
+        bell_unlocked(n);
         return;
     }
     /* frames of another thread must not be torn apart */
     wpipe__mutex_lock(&n->link.lock);
-    bell(n);
+    bell_locked(n);
     wpipe__mutex_unlock(&n->link.lock);
 }
 
 void wpipe__native_ring_asleep(struct wpipe__native *n)
 {
     if (owes_bell(n, WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))
-        bell(n);
+        bell_locked(n);
 }
 
 void wpipe__native_ring(struct wpipe__native *n, unsigned mask)
@@ -106,7 +134,7 @@ void wpipe__native_ring_writer(struct wpipe__native *n)
 {
     const unsigned mask = WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED;
 
-    if (!(n->mine->features & n->theirs->features & WPIPE__FEATURE_BARRIER)) {
+    if (!(n->mine->features & n->their_features & WPIPE__FEATURE_BARRIER)) {
         wpipe__native_ring(n, mask);
         return;
     }
@@ -138,7 +166,7 @@ void wpipe__native_ring_reader(struct wpipe__native *n)
         return;
     }
     if (++n->run == STREAMING_WRITER &&
-        (n->theirs->features & WPIPE__FEATURE_BARRIER) &&
+        (n->their_features & WPIPE__FEATURE_BARRIER) &&
         wpipe__os_has_barrier()) {
         n->fenceless = 1;
         atomic_store_explicit(&n->mine->fenceless, 1, memory_order_relaxed);

@@ -21,6 +21,8 @@
 #define ROUNDS         4
 #define LAST_ROUNDS    64
 #define BODY_PIECES    2
+#define SHORT_TRIES    10
+#define SHORT_MS       1
 #define CREDIT_SIZE    (WPIPE__FRAME_HEADER + 8)
 
 void wpipe__native_break(struct wpipe__native *n, int error)
@@ -38,6 +40,36 @@ uint64_t wpipe__native_window(uint32_t ring_size)
                           WPIPE__WINDOW_MAX);
 }
 
+static int is_short(int64_t sent)
+{
+    return sent == WPIPE_ENOMEM || sent == WPIPE_ELIMIT;
+}
+
+/*
+ * The kernel has waited for memory itself before it refuses, and nothing tells
+ * when there is some again. Nobody else sends what is sent here: a frame that
+ * others come behind, a bell for a sleep that is remembered as rung for. So it
+ * goes within some ms, or the link ends, which wakes the peer without memory.
+ */
+int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
+                           int count)
+{
+    int64_t sent;
+    int i;
+
+    for (i = 0;; i++) {
+        sent = wpipe__os_send(n->link.socket, pieces, count, WPIPE__NO_HANDLE);
+        if (!is_short(sent) || i == SHORT_TRIES)
+            return sent;
+        (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(SHORT_MS));
+    }
+}
+
+int wpipe__native_refusal(int64_t sent)
+{
+    return is_short(sent) ? WPIPE_ENOMEM : WPIPE_ESYSTEM;
+}
+
 /* What became of a send of `size` bytes: 0, or < 0. */
 static int judge_send(struct wpipe__native *n, int64_t sent, size_t size)
 {
@@ -50,11 +82,11 @@ static int judge_send(struct wpipe__native *n, int64_t sent, size_t size)
             (void)wpipe__native_pump(n);
         return wpipe__native_end(n, 1);
     }
-    if (sent == WPIPE_EACCES || sent == WPIPE_ELIMIT)
-        return (int)sent; /* the descriptor was not taken; nothing was sent */
-    /* it does not read what it owes us to read */
-    wpipe__native_break(n, WPIPE_EPROTO);
-    return WPIPE_EPROTO;
+    /* or it does not read what it owes us to read */
+    wpipe__native_break(n, sent < 0 && sent != WPIPE_EAGAIN
+                               ? wpipe__native_refusal(sent)
+                               : WPIPE_EPROTO);
+    return atomic_load(&n->over);
 }
 
 /* Whole frames. 0, or < 0: link broken. */
@@ -62,8 +94,7 @@ static int send_bytes(struct wpipe__native *n, uint8_t *bytes, size_t size)
 {
     wpipe_piece piece = { bytes, size };
 
-    return judge_send(
-        n, wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE), size);
+    return judge_send(n, wpipe__native_push(n, &piece, 1), size);
 }
 
 int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
@@ -72,6 +103,7 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
     uint8_t head[WPIPE__FRAME_HEADER];
     wpipe_piece pieces[1 + BODY_PIECES];
     size_t size = sizeof head;
+    int64_t sent;
     int i;
 
     wpipe__frame_encode(frame, head);
@@ -82,8 +114,14 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
         pieces[1 + i] = body[i];
         size += body[i].size;
     }
-    return judge_send(
-        n, wpipe__os_send(n->link.socket, pieces, 1 + count, pass), size);
+    if (pass == WPIPE__NO_HANDLE) {
+        sent = wpipe__native_push(n, pieces, 1 + count);
+    } else {
+        sent = wpipe__os_send(n->link.socket, pieces, 1 + count, pass);
+        if (is_short(sent) || sent == WPIPE_EACCES)
+            return (int)sent; /* it was not taken; nothing was sent */
+    }
+    return judge_send(n, sent, size);
 }
 
 int wpipe__native_say(struct wpipe__native *n, uint8_t type, uint64_t value)
@@ -128,8 +166,7 @@ int wpipe__native_farewell(struct wpipe__native *n, uint32_t state)
 
     (void)encode_credit(n, bytes);
     wpipe__frame_encode(&f, bytes + CREDIT_SIZE);
-    return wpipe__os_send(n->link.socket, &piece, 1, WPIPE__NO_HANDLE) ==
-           (int64_t)sizeof bytes;
+    return wpipe__native_push(n, &piece, 1) == (int64_t)sizeof bytes;
 }
 
 void wpipe__native_answer(struct wpipe__native *n)

@@ -334,6 +334,7 @@ int64_t wpipe__native_fetch(struct wpipe__link *link, void *to, size_t size)
     memcpy(to, data, length);
     n->consumed += length;
     n->in.tail += wpipe__record_space(0, length);
+    n->in.known = 0;
     moved(n);
     return length;
 }

@@ -19,6 +19,12 @@
 #define EARNED_AT 16u
 #define EARN_UNIT 4096u
 
+/* Words that an honest peer does not change any more. */
+static uint32_t load_once(const uint32_t *word)
+{
+    return *(const volatile uint32_t *)word;
+}
+
 /* Start the segment's words where the private ones stand. */
 static void copy_words(struct wpipe__control *to,
                        const struct wpipe__control *from)
@@ -138,9 +144,9 @@ int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
     if (r < 0)
         return r;
     words = memory;
-    if (words->magic != WPIPE__CONTROL_MAGIC ||
-        words->version != WPIPE__WIRE_VERSION ||
-        words->ring_size != offer->ring_size) {
+    if (load_once(&words->magic) != WPIPE__CONTROL_MAGIC ||
+        load_once(&words->version) != WPIPE__WIRE_VERSION ||
+        load_once(&words->ring_size) != offer->ring_size) {
         wpipe__os_segment_unmap(memory, offer->segment_size);
         return WPIPE_EPROTO;
     }
@@ -152,9 +158,12 @@ int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
 static int decline(struct wpipe__native *n)
 {
     n->declined = 1;
+    n->willing = 0;
     wpipe__os_discard(n->passed);
     n->passed = WPIPE__NO_HANDLE;
     wpipe__native_refuse_passing(n);
+    if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
+        return WPIPE_ENOTSUP;
     if (wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0)
         return atomic_load(&n->over);
     return 0;
@@ -189,6 +198,7 @@ int wpipe__native_on_switch(struct wpipe__native *n,
     n->passed = WPIPE__NO_HANDLE;
     n->their_segment = words;
     n->their_ring = offer.ring_size;
+    n->their_features = load_once(&words->features);
     n->theirs = words;
     if (!wpipe__native_expects_segment(n))
         wpipe__native_refuse_passing(n);
@@ -200,6 +210,7 @@ int wpipe__native_on_switch(struct wpipe__native *n,
     if (r == 0)
         return 0;
     n->theirs = &n->local[1];
+    n->their_features = 0;
     return decline(n);
 }
 
@@ -241,6 +252,7 @@ void wpipe__native_enter_ring(struct wpipe__native *n)
 {
     n->in.head = n->in.tail;
     n->in.taken = 0;
+    n->in.known = 0;
     n->told = n->in.tail;
     wpipe__queue_done(&n->queue);
     atomic_store_explicit(&n->in_shared, 1, memory_order_release);

@@ -59,13 +59,17 @@ struct wpipe__cursor {
 /*
  * The end of a link is told in one place: every reader function gives, once
  * all records before it are taken, WPIPE_EOF (the peer finished or closed),
- * WPIPE_EDIED, WPIPE_EDISCONNECTED (at once, unread records are void),
+ * WPIPE_EDIED, WPIPE_EDISCONNECTED (at once, when unread records are void; or
+ * behind the last record, when the peer closed and more was thrown away),
  * WPIPE_EPROTO, or the server's verdict; writer functions give WPIPE_EPIPE
  * instead of WPIPE_EOF.
  */
 /* What put says of a record that there will never be room for as things have
  * become since it was cut: ask fragment again. */
 #define WPIPE__PUT_TOO_LONG 2
+
+/* Some, and nobody can tell how much. */
+#define WPIPE__LOST_UNKNOWN UINT64_MAX
 
 struct wpipe__transport {
     const char *name;
@@ -120,9 +124,15 @@ struct wpipe__transport {
     /* Any thread. Payload bytes that put took and the peer has not read yet,
      * as far as can be told. */
     uint64_t (*unread)(struct wpipe__link *link);
+    /* Any thread, NULL when unread is exact. The same at the end of the link;
+     * WPIPE__LOST_UNKNOWN. */
+    uint64_t (*lost)(struct wpipe__link *link);
     /* Any thread. Why the peer is gone, both ways (WPIPE_EPIPE, WPIPE_EDIED,
      * ...), or 0: look may give WPIPE_EOF while it still reads. */
     int (*gone)(struct wpipe__link *link);
+    /* Any thread, may be NULL. 1 when it closed, and threw away some of what it
+     * had accepted for us. */
+    int (*dropped)(struct wpipe__link *link);
     /* Any thread. What to poll the socket for: WPIPE__INTEREST_*. */
     unsigned (*interest)(struct wpipe__link *link);
     /* Any thread. Harvest the socket: 1 something came; 0; < 0 the end. */
@@ -142,8 +152,8 @@ struct wpipe__transport {
     /* Any thread. Offer shared memory now. 0, or why not (< 0). */
     int (*offer)(struct wpipe__link *link);
 
-    /* Any thread. Say WPIPE__STATE_CLOSED or _DISCONNECTED; then nothing is
-     * sent any more. Later calls do nothing. */
+    /* Any thread. Say WPIPE__STATE_CLOSED, _DISCONNECTED or _DROPPED; then
+     * nothing is sent any more. Later calls do nothing. */
     void (*leave)(struct wpipe__link *link, uint32_t state);
     /* Last call: closes and frees. */
     void (*free)(struct wpipe__link *link);

@@ -56,6 +56,11 @@ out=$(timeout -k 1 "$patience" "$windpipe" call sums short)
 same '' "$out" 'rpc_server answers nonsense with nothing'
 stop
 
+# two seconds of kill -9 at random
+TMPDIR=$scratch example collector check 2 4
+same 0 "$status" 'collector: each message once, whoever is killed'
+[ "$status" -eq 0 ] || echo "$out" >&2
+
 mkfifo "$scratch/typed" "$scratch/said"
 "$examples/event_loop" board <"$scratch/typed" >"$scratch/said" &
 pid=$!

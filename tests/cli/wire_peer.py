@@ -20,7 +20,7 @@ BELL = 0xbe
 MAGIC = int.from_bytes(b"WINDPIPE", "little")
 MORE, TOTAL, REQUEST, REPLY, ABORT, FIN, PAD = (1 << i for i in range(7))
 GROWN = 1 << 9
-CLOSED = 1
+CLOSED, DISCONNECTED, DROPPED = 1, 2, 3
 WANT_DATA, WANT_ROOM, WANT_DRAINED = 1, 2, 4
 GREETING = struct.Struct("<HHIIHHIIQQ")
 CONTROL_MAGIC = 0x31305057
@@ -127,6 +127,7 @@ class Peer:
         elif kind == WANT:
             self.credit()
         elif kind == STATE:
+            assert value in (CLOSED, DISCONNECTED, DROPPED)
             self.state = value
         elif kind == SWITCH:
             self.on_switch(value, body)
@@ -352,13 +353,16 @@ class Peer:
                 assert total is None or total == len(message)
                 return message, call
 
-    def close(self):
+    def close(self, state=CLOSED):
         if self.out is not None:
-            struct.pack_into("<I", self.out, ENDED, CLOSED)
-        if not self.shared() or self.moved is None:
-            self.credit()
-            self.frame(STATE, CLOSED)
-        self.socket.shutdown(socket.SHUT_RDWR)
+            struct.pack_into("<I", self.out, ENDED, state)
+        try:
+            if not self.shared() or self.moved is None:
+                self.credit()
+                self.frame(STATE, state)
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            assert self.out is not None  # it has seen the word, and is gone
         self.socket.close()
 
 
@@ -422,6 +426,14 @@ def gets_replies_to_calls(door):
     peer.close()
 
 
+def drops_what_it_accepted(door):
+    for size, shared in ((10, False), (65536, True)):
+        peer = Peer(door, shared=shared)
+        echo(peer, [size] * 20)
+        assert peer.shared() == shared
+        peer.close(DROPPED)
+
+
 def asks_for_facts(door):
     peer = Peer(door)
     asker = Peer(door, kind=1)
@@ -478,7 +490,8 @@ def ends_alone_when_it_breaks_the_rules(door):
 
 def main(door):
     tries = (moves_to_shared_memory, grows_a_small_ring, stays_on_its_socket,
-             sends_ahead_of_the_reader, gets_replies_to_calls, asks_for_facts,
+             sends_ahead_of_the_reader, gets_replies_to_calls,
+             drops_what_it_accepted, asks_for_facts,
              is_refused_what_does_not_fit, ends_alone_when_it_breaks_the_rules)
     for one in tries:
         one(door)

@@ -85,9 +85,9 @@ static const char *type_name(int type)
     static const char *const names[] = { "none",    "connected",
                                          "message", "disconnected",
                                          "refused", "writable",
-                                         "skipped" };
+                                         "skipped", "finished" };
 
-    return type > 0 && type <= WPIPE_EVENT_SKIPPED ? names[type] : "unknown";
+    return type > 0 && type <= WPIPE_EVENT_FINISHED ? names[type] : "unknown";
 }
 
 static void check_event(int result, const wpipe_event *event, int type)

@@ -54,10 +54,15 @@ static void make_stream(struct raw_peer *raw)
 void raw_open_greeted(struct raw_peer *raw, int victim_serves,
                       int shared_memory)
 {
+    raw_open(raw, victim_serves, shared_memory);
+    raw_be_greeted(raw);
+}
+
+void raw_be_greeted(struct raw_peer *raw)
+{
     struct wpipe__greeting g = raw_greeting();
 
-    raw_open(raw, victim_serves, shared_memory);
-    if (victim_serves) {
+    if (raw->victim_serves) {
         assert_true(raw_greet(raw, WPIPE__FRAME_HELLO, WPIPE__HELLO_MAGIC, &g));
         assert_int_equal(wpipe__native_greeted(raw->link), WPIPE__GREET_HELLO);
         assert_int_equal(wpipe__native_admit(raw->link), 0);

@@ -37,6 +37,8 @@ void raw_open(struct raw_peer *raw, int victim_serves, int shared_memory);
 /* As above, greeted in good order, with its stream. */
 void raw_open_greeted(struct raw_peer *raw, int victim_serves,
                       int shared_memory);
+/* The second half of that. */
+void raw_be_greeted(struct raw_peer *raw);
 /* As above, moved to shared memory in good order both ways. Our ring is as
  * large as it may get; or with _small as it should begin. */
 void raw_open_shared(struct raw_peer *raw, int victim_serves);

@@ -16,6 +16,7 @@
 enum {
     SERVER = 1,
     CLIENT = 0,
+    MOST = 1 << 20, /* the victim's max_message */
     RING = 65536
 };
 
@@ -60,7 +61,7 @@ static void tail_that_cannot_be_is_eproto(void **state)
 
 static void state_word_that_is_none_is_eproto(void **state)
 {
-    static const uint32_t lies[] = { 3, 4, 255, UINT32_MAX };
+    static const uint32_t lies[] = { 4, 5, 255, UINT32_MAX };
 
     (void)state;
     for (size_t i = 0; i < 8; i++) {
@@ -251,6 +252,57 @@ static void records_rewritten_at_full_speed(void **state)
     run_lies(1, 1500);
 }
 
+/* The announced size of the first message, again and again: large and too
+ * large, while we look. */
+static void *lie_in_total(void *argument)
+{
+    struct liar *l = argument;
+
+    while (!stopped(l)) {
+        put_word(l, 8, MOST);
+        put_word(l, 8, 0x30d00000000ull);
+    }
+    return NULL;
+}
+
+/* What peek tells is never over the limit: it was judged, and that is told. */
+static void total_rewritten_at_full_speed_is_never_told(void **state)
+{
+    const int64_t until = support_now_ms() + 1000;
+    size_t told = 0;
+
+    (void)state;
+    while (support_now_ms() < until) {
+        struct raw_peer raw;
+        struct liar l = { .raw = &raw };
+        pthread_t thread;
+
+        raw_open_shared(&raw, SERVER);
+        put_word(&l, 8, MOST);
+        put_word(&l, 0,
+                 (uint64_t)(WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL) << 32 |
+                     8);
+        atomic_store(&raw.mine->head, 24);
+        assert_int_equal(pthread_create(&thread, NULL, lie_in_total, &l), 0);
+        for (int i = 0; i < 100; i++) {
+            size_t left = 0;
+            int64_t r = wpipe_peek(raw.stream, NULL, 0, NULL, &left);
+
+            if (r < 0) {
+                assert_int_equal(r, WPIPE_EMSGSIZE);
+                break;
+            }
+            if (left > MOST)
+                fail_msg("%zu bytes left in a message", left);
+            told++;
+        }
+        __atomic_store_n(&l.stop, 1, __ATOMIC_RELAXED);
+        pthread_join(thread, NULL);
+        raw_close(&raw);
+    }
+    assert_true(told > 0);
+}
+
 /* ---- always more of nothing ---------------------------------------------- */
 
 /*
@@ -391,6 +443,7 @@ static const struct support_case cases[] = {
     TEST(record_in_ring_that_is_none_is_eproto),
     TEST(words_rewritten_at_full_speed),
     TEST(records_rewritten_at_full_speed),
+    TEST(total_rewritten_at_full_speed_is_never_told),
     TEST(withdrawals_without_end_do_not_hold_us),
     TEST(withdrawal_taken_back_does_not_hold_us),
     TEST(empty_messages_without_end_do_not_hold_us),

@@ -7,6 +7,7 @@
 #include "raw_peer.h"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -124,6 +125,22 @@ static int make_with_holes(void)
     return memory(SEGMENT, ALL_SEALS, false, true);
 }
 
+/* It has as many blocks as it should, but behind its end. */
+static int make_with_blocks_behind_its_end(void)
+{
+    const struct wpipe__control control = { .magic = WPIPE__CONTROL_MAGIC,
+                                            .version = WPIPE__WIRE_VERSION,
+                                            .ring_size = RING };
+    int fd = memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    assert_int_equal(ftruncate(fd, (off_t)SEGMENT), 0);
+    assert_int_equal(pwrite(fd, &control, sizeof control, 0), sizeof control);
+    assert_int_equal(fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)SEGMENT, RING),
+                     0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, ALL_SEALS), 0);
+    return fd;
+}
+
 static int make_without_words(void)
 {
     return memory(SEGMENT, ALL_SEALS, true, false);
@@ -151,10 +168,21 @@ static int make_nothing(void)
 }
 
 static int (*const makers[])(void) = {
-    make_regular_file, make_pipe,      make_socket,     make_device,
-    make_directory,    make_unsealed,  make_shrinkable, make_writable_by_others,
-    make_undersized,   make_oversized, make_with_holes, make_without_words,
-    make_write_only,   make_nothing,
+    make_regular_file,
+    make_pipe,
+    make_socket,
+    make_device,
+    make_directory,
+    make_unsealed,
+    make_shrinkable,
+    make_writable_by_others,
+    make_undersized,
+    make_oversized,
+    make_with_holes,
+    make_without_words,
+    make_write_only,
+    make_nothing,
+    make_with_blocks_behind_its_end,
 };
 
 /* What came is closed, but for one that waits for its frame: that one goes with

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -25,7 +26,9 @@
 enum {
     VICTIM = 65533,
     ATTACKER = 65534,
-    GUESTS = 12345
+    GUESTS = 12345,
+    GUESSES = 8192,
+    SERVERS = 8
 };
 
 /* What processes tell each other: READY, then results of calls as -r. */
@@ -298,6 +301,69 @@ static void shared_lock_squatted_is_refused_by_name(void **state)
     }
 }
 
+/* Names that a server could give its socket before that is published, after the
+ * file that it makes first: one for each number that this may have. */
+static int guesser(int fd, void *argument)
+{
+    struct stat facts;
+    char first[PATH_MAX];
+    char path[PATH_MAX];
+    long long number;
+
+    (void)argument;
+    become(ATTACKER, ATTACKER);
+    snprintf(first, sizeof(first), "%s/guess", shared_dir());
+    write_file(first, "");
+    assert_int_equal(lstat(first, &facts), 0);
+    for (number = -GUESSES / 2; number < GUESSES / 2; number++) {
+        snprintf(path, sizeof(path), "%s/%016llx.new", shared_dir(),
+                 (unsigned long long)facts.st_ino + (unsigned long long)number);
+        assert_int_equal(link(first, path), 0);
+    }
+    event_send(fd, READY);
+    event_expect(fd, END);
+    return 0;
+}
+
+static int many_servers(int fd, void *argument)
+{
+    wpipe_options options = plain();
+    struct wpipe__door doors[SERVERS];
+    char name[16];
+    int i;
+
+    (void)argument;
+    become(VICTIM, VICTIM);
+    options.access = WPIPE_ACCESS_ANYONE;
+    for (i = 0; i < SERVERS; i++) {
+        snprintf(name, sizeof(name), "race-%d", i);
+        assert_int_equal(wpipe__door_open(&doors[i], name, &options), 0);
+    }
+    for (i = 0; i < SERVERS; i++)
+        wpipe__door_close(&doors[i]);
+    event_send(fd, READY);
+    return 0;
+}
+
+static void shared_names_guessed_stop_nobody(void **state)
+{
+    struct helper bad = HELPER_NONE;
+    struct helper good = HELPER_NONE;
+
+    (void)state;
+    make_world();
+    helper_start(&bad, guesser, NULL);
+    event_expect(bad.fd, READY);
+    helper_start(&good, many_servers, NULL);
+    event_expect(good.fd, READY);
+    assert_int_equal(helper_join(&good), 0);
+    assert_int_equal(count_files(shared_dir()), GUESSES + 1);
+    event_send(bad.fd, END);
+    assert_int_equal(helper_join(&bad), 0);
+    support_allow_left("*.new");
+    support_allow_left("guess");
+}
+
 /* Root can, and does, clear away what a dead server of a user has left. */
 static void shared_name_of_dead_user_is_taken_by_root(void **state)
 {
@@ -543,6 +609,7 @@ static void access_user_keeps_out_twice(void **state)
 static const struct support_case cases[] = {
     TEST(shared_door_squatted_is_refused_by_name),
     TEST(shared_lock_squatted_is_refused_by_name),
+    TEST(shared_names_guessed_stop_nobody),
     TEST(shared_name_of_dead_user_is_taken_by_root),
     TEST(private_directory_squatted_is_refused_by_name),
     TEST(private_directory_swapped_close_stays_inside),

@@ -40,6 +40,8 @@ static int serve(const char *name, const wpipe_options *options)
     while ((r = wpipe_server_wait(server, &e, WAIT_MS)) > 0) {
         if (e.type == WPIPE_EVENT_MESSAGE)
             r = wpipe_server_send_wait(server, e.from, e.data, e.size, WAIT_MS);
+        if (e.type == WPIPE_EVENT_FINISHED)
+            (void)wpipe_server_disconnect(server, e.from);
         if (r < 0 || e.type == WPIPE_EVENT_DISCONNECTED)
             break;
     }

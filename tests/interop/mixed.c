@@ -338,6 +338,8 @@ static int serve(int ms)
         on_message(&e);
     else if (e.type == WPIPE_EVENT_CONNECTED)
         served.connected++;
+    else if (e.type == WPIPE_EVENT_FINISHED)
+        (void)wpipe_server_disconnect(served.server, e.from);
     else if (e.type == WPIPE_EVENT_DISCONNECTED)
         served.gone++;
     return 1;

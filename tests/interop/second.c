@@ -39,6 +39,8 @@ static int serve(const char *name, const wpipe_options *options, int clients)
         }
         if (e.type == WPIPE_EVENT_REFUSED)
             r = e.error;
+        if (e.type == WPIPE_EVENT_FINISHED)
+            (void)wpipe_server_disconnect(server, e.from);
         if (e.type == WPIPE_EVENT_DISCONNECTED && clients-- > 0)
             r = e.reason == WPIPE_REASON_CLOSED ? 0 : e.error;
     }

@@ -171,6 +171,10 @@ void support_wait_path(const char *path, bool present);
 /* Until thread tid of process pid sleeps in the kernel; fails the case. */
 void support_wait_asleep(pid_t pid, pid_t tid);
 
+/* Until every other thread of this process sleeps in the kernel; fails the
+ * case. */
+void support_wait_others_asleep(void);
+
 /* The calling thread's number, for support_wait_asleep. */
 pid_t support_tid(void);
 

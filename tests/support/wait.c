@@ -5,9 +5,11 @@
  */
 #include "support.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
@@ -105,6 +107,38 @@ void support_wait_asleep(pid_t pid, pid_t tid)
         seen = thread_state(pid, tid) == 'S' ? seen + 1 : 0;
         if (support_now_ms() > end)
             fail_msg("thread %ld does not sleep", (long)tid);
+        nanosleep(&pause, NULL);
+    }
+}
+
+static bool others_sleep(pid_t pid, pid_t self)
+{
+    DIR *dir = opendir("/proc/self/task");
+    bool sleep = true;
+    struct dirent *entry;
+
+    assert_non_null(dir);
+    while (sleep && (entry = readdir(dir)) != NULL) {
+        pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+        if (tid > 0 && tid != self)
+            sleep = thread_state(pid, tid) == 'S';
+    }
+    closedir(dir);
+    return sleep;
+}
+
+void support_wait_others_asleep(void)
+{
+    const struct timespec pause = { 0, 500000 };
+    int64_t end = support_now_ms() + SUPPORT_WAIT_MS;
+    int seen = 0;
+
+    /* Three times in a row: spinning, they may be off the core for a moment. */
+    while (seen < 3) {
+        seen = others_sleep(getpid(), support_tid()) ? seen + 1 : 0;
+        if (support_now_ms() > end)
+            fail_msg("a thread does not sleep");
         nanosleep(&pause, NULL);
     }
 }

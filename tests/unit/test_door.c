@@ -7,6 +7,7 @@
  */
 #include "support.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "support/forbid.h"
 #include "transport/door.h"
 #include "unit/door_tools.h"
 
@@ -133,6 +135,43 @@ static void door_names_that_look_like_ours_do_not_collide(void **state)
     }
     for (i = 0; i < COUNT; i++)
         wpipe__door_close(&doors[i]);
+}
+
+/* A server was killed between making its socket and publishing it: the next one
+ * finds it by the lock, and takes nothing else for it. */
+static void door_of_killed_server_is_cleared_away(void **state)
+{
+    const char *run = support_runtime_dir();
+    const char *lock = below(run, "echo.lock");
+    const char *fresh = below(run, "00000000deadbeef.new");
+    struct wpipe__door d;
+    struct stat facts;
+
+    (void)state;
+    write_file(lock, "7                  \n00000000deadbeef\n");
+    leave_socket(fresh, SOCK_STREAM);
+    assert_int_equal(wpipe__door_open(&d, "echo", NULL), 0);
+    assert_int_equal(lstat(fresh, &facts), -1);
+    wpipe__door_close(&d);
+    assert_int_equal(count_files(run), 0);
+    write_file(lock, "7                  \n00000000deadbeef\n");
+    write_file(fresh, "precious");
+    assert_int_equal(wpipe__door_open(&d, "echo", NULL), 0);
+    assert_file_holds(fresh, "precious");
+    wpipe__door_close(&d);
+    assert_int_equal(unlink(fresh), 0);
+    write_file(lock, "nonsense, and more of it than there should be");
+    assert_int_equal(wpipe__door_open(&d, "echo", NULL), 0);
+    wpipe__door_close(&d);
+    assert_int_equal(count_files(run), 0);
+}
+
+static void door_without_locks_leaves_nothing(void **state)
+{
+    (void)state;
+    support_forbid(SYS_flock, SUPPORT_ANY, 0, ENOSYS);
+    assert_open("echo", NULL, WPIPE_ENOTSUP);
+    assert_int_equal(count_files(support_runtime_dir()), 0);
 }
 
 /* What a close removes is its own door, not one that took its place. */
@@ -406,6 +445,8 @@ static const struct support_case cases[] = {
     TEST(door_taken_here_names_this_process),
     TEST(door_names_of_every_length_reach_their_own),
     TEST(door_names_that_look_like_ours_do_not_collide),
+    TEST(door_of_killed_server_is_cleared_away),
+    TEST(door_without_locks_leaves_nothing),
     TEST(door_replaced_is_not_unlinked_by_close),
     TEST(door_closed_by_forked_child_still_serves),
     TEST(door_that_lost_its_lock_is_not_displaced),

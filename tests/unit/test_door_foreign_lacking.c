@@ -106,6 +106,32 @@ static void without_room_close_still_removes_the_door(void **state)
     assert_nothing_left();
 }
 
+/* Nor when it cannot be moved away. */
+static void without_rename_close_still_removes_the_door(void **state)
+{
+    struct wpipe__foreign_door d;
+
+    (void)state;
+    assert_int_equal(wpipe__foreign_door_open(&d, "echo", NULL), 0);
+#ifdef SYS_renameat
+    forbid(SYS_renameat, UINT32_MAX, EPERM);
+#endif
+    forbid(SYS_renameat2, UINT32_MAX, EPERM);
+    wpipe__foreign_door_close(&d);
+    assert_nothing_left();
+}
+
+static void without_locks_nothing_is_left(void **state)
+{
+    wpipe_options options = plain();
+
+    (void)state;
+    forbid(SYS_flock, UINT32_MAX, ENOSYS);
+    assert_foreign_open("echo", &options, WPIPE_ENOTSUP);
+    assert_said("cannot lock");
+    assert_nothing_left();
+}
+
 static const struct support_case cases[] = {
     TEST(without_list_living_server_is_not_displaced),
     TEST(without_list_dead_server_is_replaced),
@@ -113,6 +139,8 @@ static const struct support_case cases[] = {
     TEST(without_exchange_dead_server_is_replaced),
     TEST(without_links_nothing_is_published_or_left),
     TEST(without_room_close_still_removes_the_door),
+    TEST(without_rename_close_still_removes_the_door),
+    TEST(without_locks_nothing_is_left),
 };
 
 TEST_MAIN(cases)

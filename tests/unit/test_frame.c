@@ -130,12 +130,14 @@ static void frame_flags_without_record_are_eproto(void **state)
 
 static void frame_unknown_state_is_eproto(void **state)
 {
-    static const uint64_t values[] = { 0, 3, 255, (uint64_t)1 << 32 | 1,
+    static const uint64_t values[] = { 0, 4, 255, (uint64_t)1 << 32 | 1,
                                        UINT64_MAX };
     struct wpipe__frame f = good(WPIPE__FRAME_STATE);
 
     (void)state;
     f.value = WPIPE__STATE_DISCONNECTED;
+    assert_int_equal(decode(&f), 0);
+    f.value = WPIPE__STATE_DROPPED;
     assert_int_equal(decode(&f), 0);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         f.value = values[i];

@@ -44,6 +44,7 @@ static void expect_defaults(const wpipe_options *o)
     assert_int_equal(o->handshake_ms, 5000);
     assert_int_equal(o->connect_ms, 300000);
     assert_int_equal(o->threads, 1);
+    assert_int_equal(o->linger_ms, 1000);
     assert_null(o->admit);
     assert_null(o->admit_user);
 }
@@ -93,7 +94,7 @@ static void options_set_fields_kept(void **state)
     in.shared_memory = WPIPE_SHARED_REQUIRED;
     in.slow_reader = WPIPE_SLOW_SKIP;
     in.spin_us = 10000;
-    in.flags = 63;
+    in.flags = 127;
     in.server_uid = UINT32_MAX;
     in.max_clients = 1;
     in.max_per_user = 2;
@@ -105,6 +106,7 @@ static void options_set_fields_kept(void **state)
     in.handshake_ms = INT_MAX;
     in.threads = WPIPE_THREADS_MAX;
     in.connect_ms = 1;
+    in.linger_ms = 1;
     in.admit = admit_nobody;
     in.admit_user = &in;
     assert_int_equal(wpipe__options_take(&in, &out), 0);
@@ -148,11 +150,15 @@ static void options_special_times_resolved(void **state)
     (void)state;
     in.spin_us = WPIPE_SPIN_OFF;
     in.connect_ms = WPIPE_FOREVER;
+    in.linger_ms = WPIPE_LINGER_OFF;
     assert_int_equal(wpipe__options_take(&in, &out), 0);
     assert_int_equal(out.spin_us, 0);
     assert_int_equal(out.connect_ms, WPIPE_FOREVER);
+    assert_int_equal(out.linger_ms, 0);
     in.spin_us = 1;
+    in.linger_ms = WPIPE_FOREVER;
     assert_int_equal(wpipe__options_take(&in, &out), 0);
+    assert_int_equal(out.linger_ms, WPIPE_FOREVER);
     assert_int_equal(out.spin_us, 1);
 }
 
@@ -183,7 +189,7 @@ static const struct bad_row bad_rows[] = {
     BAD(slow_reader, 2, "slow_reader is 2, not 0 to 1"),
     BAD(spin_us, -2, "spin_us is -2, not -1 to 10000"),
     BAD(spin_us, 10001, "spin_us is 10001, not -1 to 10000"),
-    BAD(flags, 0x40, "flags is 0x40, and 0x40 is no flag"),
+    BAD(flags, 0x80, "flags is 0x80, and 0x80 is no flag"),
     BAD(flags, 0x80000001, "flags is 0x80000001, and 0x80000000 is no flag"),
     BAD(buffer_in, 1, "buffer_in is 1, not 4096 to 67108864"),
     BAD(buffer_in, 4095, "buffer_in is 4095, not 4096 to 67108864"),
@@ -206,6 +212,7 @@ static const struct bad_row bad_rows[] = {
     BAD(second_pipe, 3, "second_pipe is 3, not 0 to 2"),
     BAD(handshake_ms, -1, "handshake_ms is -1, not 0 to 2147483647"),
     BAD(connect_ms, -2, "connect_ms is -2, not -1 to 2147483647"),
+    BAD(linger_ms, -3, "linger_ms is -3, not -2 to 2147483647"),
     BAD(reserved[0], 7, "reserved[0] is 7, not 0"),
     BAD(reserved[5], -1, "reserved[5] is 18446744073709551615, not 0"),
 };
@@ -322,8 +329,8 @@ static void options_smaller_takes_whole_fields(void **state)
                          size >= offsetof(wpipe_options, error_text) ? &in
                                                                      : NULL);
         assert_ptr_equal(out.error_text,
-                         size >= offsetof(wpipe_options, reserved) ? error_text
-                                                                   : NULL);
+                         size >= offsetof(wpipe_options, linger_ms) ? error_text
+                                                                    : NULL);
         assert_string_equal(error_text, out.error_text == NULL ? "old" : "");
     }
 }

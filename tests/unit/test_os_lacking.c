@@ -8,50 +8,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "support/forbid.h"
 #include "support/support.h"
 
 enum {
-    SIZE = 8192,
-    ANY = -1
+    SIZE = 8192
 };
-
-#define FIELD(member) ((unsigned)offsetof(struct seccomp_data, member))
-
-/*
- * From now on this process gets `error` from the system call `number` when
- * its argument `index` (ANY: always) is `value`.
- */
-static void forbid(long number, int index, unsigned value, unsigned error)
-{
-    const unsigned at = index == ANY ? FIELD(nr) : FIELD(args[index]);
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIELD(nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-                 index == ANY ? (unsigned)number : value, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]),
-                                  .filter = filter };
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-        support_skip("no filters of system calls here");
-}
 
 /* ---- memory -------------------------------------------------------------- */
 
@@ -70,14 +40,14 @@ static void expect_no_segment(int number)
 static void memfd_that_is_forbidden_is_not_supported(void **state)
 {
     (void)state;
-    forbid(SYS_memfd_create, ANY, 0, EPERM);
+    support_forbid(SYS_memfd_create, SUPPORT_ANY, 0, EPERM);
     expect_no_segment(EPERM);
 }
 
 static void memfd_that_is_unknown_is_not_supported(void **state)
 {
     (void)state;
-    forbid(SYS_memfd_create, ANY, 0, ENOSYS);
+    support_forbid(SYS_memfd_create, SUPPORT_ANY, 0, ENOSYS);
     expect_no_segment(ENOSYS);
 }
 
@@ -91,7 +61,8 @@ static void memfd_without_noexec_seal_is_made_all_the_same(void **state)
     const char *why;
 
     (void)state;
-    forbid(SYS_memfd_create, 1, MFD_CLOEXEC | MFD_ALLOW_SEALING | 8, EINVAL);
+    support_forbid(SYS_memfd_create, 1, MFD_CLOEXEC | MFD_ALLOW_SEALING | 8,
+                   EINVAL);
     assert_int_equal(wpipe__os_segment_make(SIZE, &memory, &handle), 0);
     assert_int_equal(fstat(handle, &facts), 0);
     assert_int_equal(facts.st_mode & 07777, 0400);
@@ -105,7 +76,7 @@ static void memfd_without_noexec_seal_is_made_all_the_same(void **state)
 static void memory_without_future_write_is_not_supported(void **state)
 {
     (void)state;
-    forbid(SYS_fcntl, 1, F_ADD_SEALS, EINVAL);
+    support_forbid(SYS_fcntl, 1, F_ADD_SEALS, EINVAL);
     expect_no_segment(EINVAL);
 }
 
@@ -116,17 +87,86 @@ static void memory_that_is_out_is_no_segment(void **state)
     wpipe__handle handle = 99;
     void *memory = NULL;
 
-    forbid(SYS_fallocate, ANY, 0, *error);
+    support_forbid(SYS_fallocate, SUPPORT_ANY, 0, *error);
     assert_int_equal(wpipe__os_segment_make(SIZE, &memory, &handle),
                      WPIPE_ENOMEM);
     assert_null(memory);
     assert_int_equal(handle, 99);
 }
 
+/* ---- each call that segments need ---------------------------------------- */
+
+struct lacking {
+    const struct support_call *call;
+    unsigned error;
+    wpipe__handle handle; /* of a segment that was made before */
+};
+
+static int make_and_map_without(int fd, void *argument)
+{
+    const struct lacking *l = argument;
+    wpipe__handle handle = WPIPE__NO_HANDLE;
+    const void *theirs = NULL;
+    const char *why = NULL;
+    void *memory = NULL;
+
+    (void)fd;
+    support_forbid(l->call->number, l->call->index, l->call->value, l->error);
+    assert_int_equal(wpipe__os_segment_make(SIZE, &memory, &handle),
+                     WPIPE_ENOTSUP);
+    assert_int_equal(wpipe__os_error_number(), l->error);
+    assert_null(memory);
+    assert_int_equal(handle, WPIPE__NO_HANDLE);
+    assert_int_equal(wpipe__os_segment_map(l->handle, SIZE, &theirs, &why),
+                     l->call->maps ? WPIPE_ENOTSUP : 0);
+    assert_null(why);
+    wpipe__os_segment_unmap(theirs, SIZE);
+    return 0;
+}
+
+static void segment_without_one_of_its_calls_is_not_supported(void **state)
+{
+    static const unsigned errors[] = { EPERM, ENOSYS };
+    struct lacking l = { .handle = WPIPE__NO_HANDLE };
+    struct helper helper;
+    void *memory;
+    size_t i;
+
+    (void)state;
+    assert_int_equal(wpipe__os_segment_make(SIZE, &memory, &l.handle), 0);
+    for (i = 0; i < 2 * SUPPORT_SEGMENT_CALLS; i++) {
+        l.call = &support_segment_calls[i / 2];
+        l.error = errors[i % 2];
+        helper_fork(&helper, make_and_map_without, &l);
+        if (helper_join(&helper) != 0)
+            fail_msg("without %s", l.call->name);
+    }
+    wpipe__os_segment_unmap(memory, SIZE);
+    wpipe__os_close(l.handle);
+}
+
+/* Before Linux 6.5: the blocks are believed, and others are not. */
+static void pages_that_cannot_be_counted_are_told_so(void **state)
+{
+    wpipe__handle handle;
+    const void *theirs;
+    const char *why;
+    void *memory;
+
+    (void)state;
+    support_forbid(451, SUPPORT_ANY, 0, ENOSYS);
+    assert_int_equal(wpipe__os_counts_pages(), 0);
+    assert_int_equal(wpipe__os_segment_make(SIZE, &memory, &handle), 0);
+    assert_int_equal(wpipe__os_segment_map(handle, SIZE, &theirs, &why), 0);
+    wpipe__os_segment_unmap(theirs, SIZE);
+    wpipe__os_segment_unmap(memory, SIZE);
+    wpipe__os_close(handle);
+}
+
 static void barrier_that_is_unknown_is_not_supported(void **state)
 {
     (void)state;
-    forbid(SYS_membarrier, ANY, 0, ENOSYS);
+    support_forbid(SYS_membarrier, SUPPORT_ANY, 0, ENOSYS);
     assert_int_equal(wpipe__os_has_barrier(), 0);
     assert_int_equal(wpipe__os_barrier(), WPIPE_ENOTSUP);
 }
@@ -139,7 +179,7 @@ static void barrier_forbidden_later_takes_its_time(void **state)
     (void)state;
     if (!wpipe__os_has_barrier())
         support_skip("no membarrier here");
-    forbid(SYS_membarrier, ANY, 0, EPERM);
+    support_forbid(SYS_membarrier, SUPPORT_ANY, 0, EPERM);
     before = wpipe__os_now();
     assert_int_equal(wpipe__os_barrier(), 0);
     assert_true(wpipe__os_now() - before >= 1000000);
@@ -153,7 +193,7 @@ static void getrandom_that_is_unknown_has_a_stand_in(void **state)
 
     (void)state;
     memset(bytes, 0, sizeof(bytes));
-    forbid(SYS_getrandom, ANY, 0, ENOSYS);
+    support_forbid(SYS_getrandom, SUPPORT_ANY, 0, ENOSYS);
     assert_int_equal(wpipe__os_random(bytes[0], sizeof(bytes[0])), 0);
     assert_int_equal(wpipe__os_random(bytes[1], sizeof(bytes[1])), 0);
     assert_memory_not_equal(bytes[0], bytes[1], 32);
@@ -165,8 +205,8 @@ static int want_random(int fd, void *argument)
     char bytes[16];
 
     (void)argument;
-    forbid(SYS_getrandom, ANY, 0, EPERM);
-    forbid(SYS_openat, 2, O_RDONLY | O_CLOEXEC, EACCES);
+    support_forbid(SYS_getrandom, SUPPORT_ANY, 0, EPERM);
+    support_forbid(SYS_openat, 2, O_RDONLY | O_CLOEXEC, EACCES);
     assert_int_equal(wpipe__os_random(bytes, sizeof(bytes)), WPIPE_ESYSTEM);
     assert_int_equal(wpipe__os_error_number(), EACCES);
     event_send(fd, 1);
@@ -187,7 +227,7 @@ static void random_that_is_not_to_be_had_is_an_error(void **state)
 static void cores_that_are_not_told_are_counted(void **state)
 {
     (void)state;
-    forbid(SYS_sched_getaffinity, ANY, 0, EINVAL);
+    support_forbid(SYS_sched_getaffinity, SUPPORT_ANY, 0, EINVAL);
     assert_true(wpipe__os_cores() >= 1);
 }
 
@@ -205,7 +245,7 @@ static void fork_is_noticed_without_wiped_pages(void **state)
     uint32_t mine;
 
     (void)state;
-    forbid(SYS_madvise, 2, MADV_WIPEONFORK, EINVAL);
+    support_forbid(SYS_madvise, 2, MADV_WIPEONFORK, EINVAL);
     mine = wpipe__os_generation();
     assert_true(mine != 0);
     helper_start(&helper, send_generation, NULL);
@@ -228,8 +268,8 @@ static int want_thread(int fd, void *argument)
     int ran = 0;
 
     (void)argument;
-    forbid(SYS_clone, ANY, 0, EAGAIN);
-    forbid(SYS_clone3, ANY, 0, EAGAIN);
+    support_forbid(SYS_clone, SUPPORT_ANY, 0, EAGAIN);
+    support_forbid(SYS_clone3, SUPPORT_ANY, 0, EAGAIN);
     assert_int_equal(wpipe__thread_start(&thread, never_run, &ran),
                      WPIPE_ELIMIT);
     wpipe__thread_join(&thread);
@@ -255,9 +295,9 @@ static void watches_that_are_used_up_are_a_limit(void **state)
     wpipe__handle watch = WPIPE__NO_HANDLE;
 
     (void)state;
-    forbid(SYS_inotify_add_watch, ANY, 0, ENOSPC);
+    support_forbid(SYS_inotify_add_watch, SUPPORT_ANY, 0, ENOSPC);
     assert_int_equal(wpipe__os_watch_open("/", &watch), WPIPE_ELIMIT);
-    forbid(SYS_inotify_init1, ANY, 0, EMFILE);
+    support_forbid(SYS_inotify_init1, SUPPORT_ANY, 0, EMFILE);
     assert_int_equal(wpipe__os_watch_open("/", &watch), WPIPE_ELIMIT);
     assert_int_equal(watch, WPIPE__NO_HANDLE);
 }
@@ -271,7 +311,7 @@ static void passing_that_cannot_be_refused_is_no_error(void **state)
     char byte;
 
     (void)state;
-    forbid(SYS_setsockopt, 2, 83, ENOPROTOOPT);
+    support_forbid(SYS_setsockopt, 2, 83, ENOPROTOOPT);
     assert_int_equal(wpipe__os_socket_pair(pair), 0);
     wpipe__os_refuse_passing(pair[1]);
     assert_int_equal(wpipe__os_send(pair[0], &piece, 1, pair[0]), 1);
@@ -292,21 +332,21 @@ static void listener_that_fails_late_leaves_no_name(void **state)
 
     assert_true(directory >= 0);
     umask(077);
-    forbid(SYS_listen, ANY, 0, ENOBUFS);
+    support_forbid(SYS_listen, SUPPORT_ANY, 0, ENOBUFS);
     assert_int_equal(wpipe__os_listen(directory, name, 0600, 0, &socket),
                      WPIPE_ELIMIT);
 #ifdef SYS_chmod
-    forbid(SYS_chmod, ANY, 0, EPERM);
+    support_forbid(SYS_chmod, SUPPORT_ANY, 0, EPERM);
 #endif
-    forbid(SYS_fchmodat, ANY, 0, EPERM);
+    support_forbid(SYS_fchmodat, SUPPORT_ANY, 0, EPERM);
     assert_int_equal(
         wpipe__os_listen(directory, name, 0660, getegid(), &socket),
         WPIPE_EACCES);
-    forbid(SYS_linkat, ANY, 0, ENOSPC);
+    support_forbid(SYS_linkat, SUPPORT_ANY, 0, ENOSPC);
     assert_int_equal(
         wpipe__os_listen(directory, name, 0660, getegid(), &socket),
         strlen(name) > 100 ? WPIPE_ELIMIT : WPIPE_EACCES);
-    forbid(SYS_fchmod, ANY, 0, EPERM);
+    support_forbid(SYS_fchmod, SUPPORT_ANY, 0, EPERM);
     assert_int_equal(wpipe__os_listen(directory, name, 0600, 0, &socket),
                      WPIPE_EACCES);
     assert_int_equal(socket, WPIPE__NO_HANDLE);
@@ -325,11 +365,11 @@ static void accept_that_runs_out_of_memory_is_a_limit(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        forbid(SYS_accept4, 0, 1000 + (unsigned)i, errors[i]);
+        support_forbid(SYS_accept4, 0, 1000 + (unsigned)i, errors[i]);
         assert_int_equal(wpipe__os_accept(1000 + (int)i, &none), WPIPE_ELIMIT);
     }
     /* One connection that is broken says nothing about the next. */
-    forbid(SYS_accept4, 0, 2000, ECONNABORTED);
+    support_forbid(SYS_accept4, 0, 2000, ECONNABORTED);
     assert_int_equal(wpipe__os_accept(2000, &none), WPIPE_EAGAIN);
     assert_int_equal(none, WPIPE__NO_HANDLE);
 }
@@ -397,6 +437,8 @@ static const struct support_case cases[] = {
     TEST(memory_without_future_write_is_not_supported),
     TEST_WITH(memory_that_is_out_is_no_segment, NULL, "ENOSPC"),
     TEST_WITH(memory_that_is_out_is_no_segment, &other, "ENOMEM"),
+    TEST(segment_without_one_of_its_calls_is_not_supported),
+    TEST(pages_that_cannot_be_counted_are_told_so),
     TEST(barrier_that_is_unknown_is_not_supported),
     TEST(barrier_forbidden_later_takes_its_time),
     TEST(getrandom_that_is_unknown_has_a_stand_in),

@@ -480,6 +480,58 @@ static void memory_with_holes_is_refused(void **state)
     expect_refused(fd, SIZE, "holes");
 }
 
+/* As many blocks as it has bytes, but from `from` on, behind its end in part
+ * or whole. */
+static int memory_allocated_from(off_t from)
+{
+    int fd = memory_of(MFD_ALLOW_SEALING);
+
+    assert_int_equal(ftruncate(fd, SIZE), 0);
+    assert_int_equal(fallocate(fd, FALLOC_FL_KEEP_SIZE, from, SIZE), 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, SEALS), 0);
+    return fd;
+}
+
+static void memory_with_blocks_behind_its_end_is_refused(void **state)
+{
+    (void)state;
+    if (!wpipe__os_counts_pages())
+        support_skip("no cachestat on this kernel");
+    expect_refused(memory_allocated_from(SIZE), SIZE, "holes");
+    expect_refused(memory_allocated_from(4096), SIZE, "holes");
+    expect_refused(memory_allocated_from(SIZE - 4096), SIZE, "holes");
+}
+
+/* As it is made, it may be counted by whom it is passed to. */
+static int map_as_nobody(int fd, void *argument)
+{
+    const struct segment *s = argument;
+    const void *memory;
+    const char *why;
+
+    assert_int_equal(setresgid(NOBODY, NOBODY, NOBODY), 0);
+    assert_int_equal(setresuid(NOBODY, NOBODY, NOBODY), 0);
+    assert_int_equal(wpipe__os_segment_map(s->handle, SIZE, &memory, &why), 0);
+    wpipe__os_segment_unmap(memory, SIZE);
+    event_send(fd, 1);
+    return 0;
+}
+
+static void segment_is_taken_by_another_user(void **state)
+{
+    struct segment s;
+    struct helper helper;
+
+    (void)state;
+    if (geteuid() != 0)
+        support_skip("only root can become another user");
+    segment_open(&s);
+    helper_fork(&helper, map_as_nobody, &s);
+    event_expect(helper.fd, 1);
+    assert_int_equal(helper_join(&helper), 0);
+    segment_close(&s);
+}
+
 static void memory_of_another_size_is_refused(void **state)
 {
     struct segment s;
@@ -586,6 +638,8 @@ static const struct support_case cases[] = {
     TEST(memory_that_lacks_a_seal_is_refused),
     TEST(memory_with_more_seals_is_taken),
     TEST(memory_with_holes_is_refused),
+    TEST(memory_with_blocks_behind_its_end_is_refused),
+    TEST(segment_is_taken_by_another_user),
     TEST(memory_of_another_size_is_refused),
     TEST(memory_of_huge_pages_is_refused),
     TEST(memory_that_is_not_readable_is_refused),

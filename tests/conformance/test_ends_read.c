@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The row of the table of ends for read and wait: see matrix.h.
+ */
+#include "matrix.h"
+
+int main(int argc, char **argv)
+{
+    return matrix_main(argc, argv, OP_READ);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The row of the table of ends for a transaction without an answer: see
+ * matrix.h.
+ */
+#include "matrix.h"
+
+int main(int argc, char **argv)
+{
+    return matrix_main(argc, argv, OP_TRANSACT);
+}
