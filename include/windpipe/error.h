@@ -121,7 +121,9 @@ enum wpipe_access {
     WPIPE_ACCESS_ANYONE = 2 /* every user of this machine */
 };
 
-/* options.shared_memory: when a connection leaves its socket. */
+/* options.shared_memory: when a connection leaves its socket. With a peer of
+ * another user, who is not root, it never does without WPIPE_TRUST_PEER, and
+ * REQUIRED fails with WPIPE_ENOTSUP. */
 enum wpipe_shared_memory {
     WPIPE_SHARED_AUTO = 0, /* when its traffic earns it */
     WPIPE_SHARED_NOW = 1,  /* right after the connection is made */
@@ -181,7 +183,8 @@ enum wpipe_flags {
     WPIPE_CONNECT_EARLY = 2,  /* connect: do not wait for the verdict;
                                 one thread may listen, connect, write,
                                 accept */
-    WPIPE_TRUST_PEER = 4, /* read_begin: ring memory also from another user */
+    WPIPE_TRUST_PEER = 4,     /* shared memory also with another user, and
+                             read_begin gives it as it is */
     WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
     WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first

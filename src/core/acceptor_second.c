@@ -80,7 +80,7 @@ static void forget(struct wpipe__acceptor *a, struct second *s)
 static void drop(struct wpipe__acceptor *a, struct second *s)
 {
     forget(a, s);
-    wpipe__os_close(s->socket);
+    wpipe__os_close_unknown(s->socket, a->foreign.generation);
     wpipe__free(s);
 }
 
@@ -166,7 +166,7 @@ void wpipe__acceptor_introduce(struct wpipe__acceptor *a, wpipe__handle socket)
         if (r < 0)
             drop(a, s);
     }
-    wpipe__os_close(socket);
+    wpipe__os_close_unknown(socket, wpipe__os_generation());
     if (r == WPIPE_EACCES)
         refuse(a, WPIPE_REASON_DENIED, r);
     else if (r == WPIPE_ENOMEM)
@@ -215,7 +215,7 @@ static void knock_at(struct wpipe__acceptor *a, struct second *s)
             arrive(a, s, socket);
             return;
         }
-        wpipe__os_close(socket);
+        wpipe__os_close_unknown(socket, wpipe__os_generation());
         refuse(a, WPIPE_REASON_DENIED, WPIPE_EACCES);
     }
 }

@@ -76,6 +76,7 @@ static void name_peer(struct wpipe__link *link, wpipe__handle end)
     if (wpipe__os_handle_facts(end, &facts) < 0)
         return;
     link->peer.uid = facts.uid;
+    link->own_user = facts.uid == wpipe__os_uid();
     link->peer.gid = facts.gid;
     link->peer.pid = 0;
 }

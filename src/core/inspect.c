@@ -192,7 +192,7 @@ int wpipe_wait_for(const char *name, int timeout_ms)
         if (r < 0)
             break;
     }
-    wpipe__os_close(socket);
+    wpipe__os_close_unknown(socket, wpipe__os_generation());
     wpipe__knock_done(&knock);
     return r == WPIPE_EAGAIN ? 0 : r;
 }

@@ -14,6 +14,8 @@ int wpipe__introduced_begin(struct wpipe__introduced *i, wpipe__handle socket)
 
     memset(i, 0, sizeof(*i));
     i->socket = socket;
+    i->generation = wpipe__os_generation();
+    i->passing = wpipe__os_refuse_passing(socket);
     if (wpipe__os_peer(socket, 0, &peer) < 0) {
         wpipe__introduced_done(i);
         return WPIPE_EPIPE;
@@ -43,7 +45,8 @@ int wpipe__introduced_read(struct wpipe__introduced *i, const char *first,
 
     while ((left = wpipe__introduction_left(m)) > 0) {
         got = wpipe__os_stream_read(i->socket, WPIPE__KIND_SOCKET,
-                                    m->bytes + m->have, (size_t)left);
+                                    m->bytes + m->have, (size_t)left,
+                                    &i->passing);
         if (got == WPIPE_EAGAIN)
             return 0;
         if (got == WPIPE_EOF || got == WPIPE_EPIPE)
@@ -60,7 +63,9 @@ int wpipe__introduced_read(struct wpipe__introduced *i, const char *first,
 
 void wpipe__introduced_done(struct wpipe__introduced *i)
 {
-    wpipe__os_close(i->socket);
+    const int own = i->generation == wpipe__os_generation();
+
+    wpipe__os_close_socket(i->socket, own ? i->passing : WPIPE__PASSES_NOTHING);
     i->socket = WPIPE__NO_HANDLE;
 }
 

@@ -15,6 +15,8 @@
 struct wpipe__introduced {
     wpipe__handle socket; /* readable: call read; none: not under way */
     uint32_t uid;         /* the server's */
+    uint32_t generation;  /* wpipe__os_generation when it began */
+    int passing;          /* WPIPE__PASS*: what can be in the socket */
     struct wpipe__introduction message;
 };
 

@@ -27,8 +27,7 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
     s->order.no_replies = 1; /* it makes no calls */
     s->reads_messages =
         options->type == WPIPE_MESSAGE && link->terms.type == WPIPE_MESSAGE;
-    s->trusts_peer = (options->flags & WPIPE_TRUST_PEER) != 0 ||
-                     link->peer.uid == wpipe__os_uid();
+    s->trusts_peer = (options->flags & WPIPE_TRUST_PEER) != 0 || link->own_user;
     s->complete = 1;
     s->poller = WPIPE__NO_HANDLE;
     s->watch = WPIPE__NO_HANDLE;

@@ -308,6 +308,17 @@ fail:
 
 /* ---- the peer's --------------------------------------------------------- */
 
+uint64_t wpipe__os_sealed_bytes(int fd)
+{
+    struct stat facts;
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    /* with these seals it cannot get more, either */
+    if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &facts) < 0)
+        return UINT64_MAX;
+    return (uint64_t)facts.st_blocks * 512;
+}
+
 int wpipe__os_segment_map(wpipe__handle handle, size_t size,
                           const void **ret_memory, const char **ret_why)
 {

@@ -193,6 +193,8 @@ int wpipe__os_listen(wpipe__handle directory, const char *name, uint32_t mode,
         r = wpipe__os_fail("fchmod", errno);
         goto fail;
     }
+    /* Those whom it accepts inherit it, from their connect on. */
+    (void)wpipe__os_set_passing(fd, 0);
     r = bind_name(fd, directory, name);
     if (r < 0)
         goto fail;
@@ -369,16 +371,44 @@ void wpipe__os_more_send_buffer(wpipe__handle socket)
     (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-void wpipe__os_refuse_passing(wpipe__handle socket)
+int wpipe__os_set_passing(wpipe__handle socket, int on)
 {
 #ifdef SO_PASSRIGHTS
-    const int off = 0;
-
-    /* Fails on older kernels; receiving descriptors is prepared for anyway. */
-    setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+    return setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on)) == 0;
 #else
     (void)socket;
+    (void)on;
+    return 0;
 #endif
+}
+
+/* Refused already, or it is a socket that carries none. */
+static int passing_is_off(int fd)
+{
+#ifdef SO_PASSRIGHTS
+    int on = 1;
+    socklen_t size = sizeof(on);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on, &size) < 0)
+        return errno == EOPNOTSUPP;
+    return !on;
+#else
+    (void)fd;
+    return 0;
+#endif
+}
+
+int wpipe__os_refuse_passing(wpipe__handle socket)
+{
+    const int on = 1;
+
+    if (passing_is_off(socket))
+        return WPIPE__PASSES_NOTHING;
+    /* A byte out of band would be skipped by a receive, and the descriptor
+     * that came along closed by it. */
+    setsockopt(socket, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+    return wpipe__os_set_passing(socket, 0) ? WPIPE__PASSED_BEFORE
+                                            : WPIPE__PASSES;
 }
 
 /* ---- sending ------------------------------------------------------------ */
@@ -502,15 +532,6 @@ union receive_room {
     char bytes[CMSG_SPACE(sizeof(int) * PASSED_MAX)];
 };
 
-/* Closing a socket of the peer's could wait for as long as its SO_LINGER
- * says. Not a socket: nothing happens. */
-static void forget_linger(int fd)
-{
-    const struct linger off = { 0, 0 };
-
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
-}
-
 /* Collect the descriptors; returns how many. `fds` has room for them. */
 static int passed_descriptors(struct msghdr *message, int *fds)
 {
@@ -528,12 +549,10 @@ static int passed_descriptors(struct msghdr *message, int *fds)
              i += sizeof(int))
             memcpy(&fds[count++], CMSG_DATA(header) + i, sizeof(int));
     }
-    for (i = 0; i < (size_t)count; i++)
-        forget_linger(fds[i]);
     return count;
 }
 
-/* The one descriptor of the message to *ret_passed, or all closed. There is
+/* The one descriptor of the message to *ret_passed, or all discarded. There is
  * room for all that one message can carry: what is cut has found our table
  * full. */
 static int take_passed(struct msghdr *message, wpipe__handle *ret_passed)
@@ -554,7 +573,7 @@ static int take_passed(struct msghdr *message, wpipe__handle *ret_passed)
         return 0;
     }
     for (i = 0; i < count; i++)
-        wpipe__os_close(fds[i]);
+        wpipe__os_discard(fds[i]);
     return count > 0 ? WPIPE_EPROTO : 0;
 }
 
@@ -602,4 +621,52 @@ int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
         r = receive_once(socket, buf, size, MSG_DONTWAIT, ret_passed);
     while (r == INTERRUPTED);
     return r;
+}
+
+/* Look at what a receive of `size` bytes would give, and take nothing: its
+ * bytes, 0 or < 0 as recv. WPIPE_EPROTO: a descriptor comes with them. */
+static int64_t look(int fd, void *buf, size_t size)
+{
+    struct iovec part = { .iov_base = buf, .iov_len = size };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    ssize_t n;
+
+    do
+        n = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n > 0 && (message.msg_flags & MSG_CTRUNC)) {
+        wpipe__os_fail("recvmsg", EPROTO);
+        return WPIPE_EPROTO;
+    }
+    return n;
+}
+
+int64_t wpipe__os_receive_plain(wpipe__handle socket, void *buf, size_t size,
+                                int *passing)
+{
+    int64_t n = 1;
+
+    if (size == 0)
+        return WPIPE_EINVAL; /* its 0 would look like the end */
+    if (*passing != WPIPE__PASSES_NOTHING) {
+        n = look(socket, buf, size);
+        if (n == WPIPE_EPROTO)
+            return n;
+        if (n > 0) /* no more than was looked at */
+            size = (size_t)n;
+    }
+    if (n > 0) {
+        do
+            n = recv(socket, buf, size, MSG_DONTWAIT);
+        while (n < 0 && errno == EINTR);
+    }
+    if (n > 0)
+        return n;
+    if (n == 0)
+        return WPIPE_EOF;
+    if (errno != EAGAIN)
+        return receive_code(errno);
+    if (*passing == WPIPE__PASSED_BEFORE)
+        *passing = WPIPE__PASSES_NOTHING; /* all that came before is taken */
+    return WPIPE_EAGAIN;
 }

@@ -7,8 +7,8 @@
  *
  * Rules for every implementation: descriptors are close-on-exec from birth
  * and non-blocking; no signal is ever raised (SIGPIPE, SIGXFSZ); EINTR is
- * seen by the caller of a wait alone (WPIPE_EWOKEN); nothing changes the process (umask, signal
- * handlers, working directory, environment).
+ * seen by the caller of a wait alone (WPIPE_EWOKEN); nothing changes the
+ * process (umask, signal handlers, working directory, environment).
  */
 #ifndef WPIPE_OS_OS_H
 #define WPIPE_OS_OS_H
@@ -315,21 +315,57 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
  * Receive up to `size` bytes. Returns > 0, WPIPE_EAGAIN, WPIPE_EOF (orderly
  * end), WPIPE_EPIPE (reset). A descriptor that came along goes to *ret_passed
  * (else WPIPE__NO_HANDLE; WPIPE__LOST_HANDLE when one came that this process
- * had no place for). More than one: all are closed and WPIPE_EPROTO returned.
- * Never receives into a control
- * buffer that is too small; a received socket loses SO_LINGER before it is
- * closed.
+ * had no place for). More than one: all are discarded and WPIPE_EPROTO
+ * returned. Never receives into a control buffer that is too small.
  */
 int64_t wpipe__os_receive(wpipe__handle socket, void *buf, size_t size,
                           wpipe__handle *ret_passed);
 
-/* Refuse descriptors from now on where the kernel can (SO_PASSRIGHTS). */
-void wpipe__os_refuse_passing(wpipe__handle socket);
+/* What may lie in the queue of a socket, besides bytes. */
+enum {
+    WPIPE__PASSES_NOTHING = 0, /* descriptors are and were refused */
+    WPIPE__PASSED_BEFORE = 1,  /* they are; some may have come before that */
+    WPIPE__PASSES = 2,         /* they may come, and nobody wants them */
+    WPIPE__PASSES_DUE = 3      /* they may; from one who means no harm */
+};
+
+/* Let the kernel take descriptors for this socket, or not (SO_PASSRIGHTS, Linux
+ * 6.16). 1, or 0 where it always does. */
+int wpipe__os_set_passing(wpipe__handle socket, int on);
+/* Refuse them from now on, where the kernel can: WPIPE__PASS*. Listening
+ * sockets do from birth, and with them all that they accept. */
+int wpipe__os_refuse_passing(wpipe__handle socket);
+
+/*
+ * Receive from one who has no descriptor to give, as wpipe__os_receive does.
+ * What comes with one stays where it is: WPIPE_EPROTO, each time. *passing is
+ * what refuse_passing said, and is kept up to date.
+ */
+int64_t wpipe__os_receive_plain(wpipe__handle socket, void *buf, size_t size,
+                                int *passing);
 
 /* Tell the other end that we are done, without closing: shutdown both. */
 void wpipe__os_shutdown(wpipe__handle socket);
 
+/* What we made ourselves, and nothing of others is in. */
 void wpipe__os_close(wpipe__handle handle);
+
+/* ---- closing what may wait (linux_close.c) ------------------------------ */
+
+/*
+ * None of these waits. What may is left to a thread, with all signals blocked,
+ * which is there only meanwhile. There are 8 of them at the most; while none of
+ * them comes back, what is left to them stays open.
+ */
+
+/* A descriptor that came from a peer: anything. */
+void wpipe__os_discard(wpipe__handle handle);
+/* A connected (or listening) socket, of which `passing` (WPIPE__PASS*) tells
+ * what can be in its queue. */
+void wpipe__os_close_socket(wpipe__handle socket, int passing);
+/* The same when nothing is known of that; it was opened, or its owner made,
+ * under `generation`: a copy in a forked child is just closed. */
+void wpipe__os_close_unknown(wpipe__handle socket, uint32_t generation);
 
 /* A descriptor kept in reserve, to be able to accept and refuse when the
  * table is full. */
@@ -365,9 +401,9 @@ int wpipe__os_pipe(wpipe__handle ret_ends[2], uint32_t size);
 uint32_t wpipe__os_pipe_size(wpipe__handle end);
 
 /* Read and write on any such handle, never blocking, never raising SIGPIPE.
- * Results as receive and send. */
+ * Results as receive_plain (`passing` is for sockets) and send. */
 int64_t wpipe__os_stream_read(wpipe__handle handle, int kind, void *buf,
-                              size_t size);
+                              size_t size, int *passing);
 int64_t wpipe__os_stream_write(wpipe__handle handle, int kind,
                                const wpipe_piece *pieces, int count);
 

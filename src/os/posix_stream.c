@@ -111,13 +111,14 @@ static int64_t code_of(const char *what)
 }
 
 int64_t wpipe__os_stream_read(wpipe__handle handle, int kind, void *buf,
-                              size_t size)
+                              size_t size, int *passing)
 {
     ssize_t n;
 
-    do /* recv has no room for descriptors: the system closes what is passed */
-        n = kind == WPIPE__KIND_SOCKET ? recv(handle, buf, size, MSG_DONTWAIT)
-                                       : read(handle, buf, size);
+    if (kind == WPIPE__KIND_SOCKET)
+        return wpipe__os_receive_plain(handle, buf, size, passing);
+    do
+        n = read(handle, buf, size);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return code_of("read");

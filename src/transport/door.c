@@ -121,7 +121,7 @@ static int check_socket(const struct wpipe__door *d, const char *file,
     if (r == 0) {
         if (wpipe__os_peer(socket, 0, &peer) < 0)
             peer.pid = 0;
-        wpipe__os_close(socket);
+        wpipe__os_close_unknown(socket, wpipe__os_generation());
         return fail_in_use(d, peer.pid, options);
     }
     if (r == WPIPE_EAGAIN)
@@ -358,7 +358,7 @@ void wpipe__door_close(struct wpipe__door *d)
     if (d->lock != WPIPE__NO_HANDLE)
         wpipe__os_close(d->lock);
     if (d->listener != WPIPE__NO_HANDLE)
-        wpipe__os_close(d->listener);
+        wpipe__os_close_unknown(d->listener, d->generation);
     if (d->directory != WPIPE__NO_HANDLE)
         wpipe__os_close(d->directory);
     *d = null;

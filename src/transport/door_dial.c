@@ -53,7 +53,7 @@ static int keep_if_trusted(wpipe__handle socket, const char *name,
     int r = check_server(socket, name, options);
 
     if (r < 0)
-        wpipe__os_close(socket);
+        wpipe__os_close_unknown(socket, wpipe__os_generation());
     else
         *ret_socket = socket;
     return r;
@@ -82,7 +82,7 @@ static int dial_path(const char *name, const wpipe_options *options,
         return WPIPE_ENOTSUP;
     path[length] = '\0';
     if (!wpipe__place_ours(path)) {
-        wpipe__os_close(socket);
+        wpipe__os_close_unknown(socket, wpipe__os_generation());
         return WPIPE_ENOTSUP;
     }
     return keep_if_trusted(socket, name, options, ret_socket);

@@ -124,7 +124,7 @@ static int check_socket(const struct wpipe__foreign_door *d,
     if (r == 0) {
         if (wpipe__os_peer(socket, 0, &peer) < 0)
             peer.pid = 0;
-        wpipe__os_close(socket);
+        wpipe__os_close_unknown(socket, wpipe__os_generation());
         return fail_in_use(d, peer.pid, options);
     }
     if (r == WPIPE_EAGAIN)
@@ -486,7 +486,7 @@ void wpipe__foreign_door_close(struct wpipe__foreign_door *d)
         d->lock = WPIPE__NO_HANDLE; /* closed with the release */
     }
     wpipe__os_close(d->lock);
-    wpipe__os_close(d->listener);
+    wpipe__os_close_unknown(d->listener, d->generation);
     wpipe__os_close(d->home);
     wpipe__os_close(d->directory);
     *d = null;

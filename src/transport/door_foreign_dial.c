@@ -130,7 +130,7 @@ int wpipe__foreign_door_dial(const char *name, const wpipe_options *options,
         return r;
     r = check_server(socket, path, options);
     if (r < 0) {
-        wpipe__os_close(socket);
+        wpipe__os_close_unknown(socket, wpipe__os_generation());
         return r;
     }
     wpipe__options_explain(options, "%s", "");

@@ -110,7 +110,7 @@ void wpipe__second_door_close(struct wpipe__second_door *s,
         wpipe__os_file_facts(first->directory, file.name, &facts) == 0 &&
         facts.device == s->device && facts.inode == s->inode)
         (void)wpipe__os_file_unlink(first->directory, file.name);
-    wpipe__os_close(s->listener);
+    wpipe__os_close_unknown(s->listener, first->generation);
     *s = null;
 }
 
@@ -142,7 +142,7 @@ static int is_dead(const struct wpipe__foreign_door *first, const char *file,
         return 0; /* or we cannot tell */
     r = wpipe__os_connect(first->directory, file, &knocked);
     if (r == 0)
-        wpipe__os_close(knocked);
+        wpipe__os_close_unknown(knocked, wpipe__os_generation());
     return r == WPIPE_ENOTFOUND;
 }
 

@@ -179,7 +179,8 @@ static int receive(struct wpipe__foreign *f, struct place *place)
         return see_hang_up(f);
     if (f->ended || atomic_load(&f->unread) >= f->limit)
         return 0;
-    got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, sizeof bytes);
+    got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, sizeof bytes,
+                                &f->link.passing);
     f->dry = got < (int64_t)sizeof bytes;
     if (got == WPIPE_EAGAIN)
         return 0;
@@ -194,7 +195,8 @@ static int receive(struct wpipe__foreign *f, struct place *place)
         r = decode(f, bytes, (size_t)got, place);
     }
     if (r < 0)
-        wpipe__foreign_break(f, r, NULL);
+        wpipe__foreign_break(
+            f, r, got == WPIPE_EPROTO ? "it passed a descriptor" : NULL);
     return r < 0 ? r : 1;
 }
 
@@ -624,8 +626,11 @@ int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,
     f->kind = wpipe__os_kind(handle);
     set_up(f, options);
     f->link.peer.size = sizeof f->link.peer;
+    f->link.passing = WPIPE__PASSES_NOTHING;
     if (f->kind == WPIPE__KIND_SOCKET) {
+        f->link.passing = wpipe__os_refuse_passing(handle);
         (void)wpipe__os_peer(handle, 0, &f->link.peer);
+        f->link.own_user = f->link.peer.uid == wpipe__os_uid();
         if (options->direction == WPIPE_IN)
             wpipe__os_shutdown_write(handle);
         if (options->direction == WPIPE_OUT)
@@ -635,6 +640,6 @@ int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,
     return 0;
 fail:
     wpipe__free(f);
-    wpipe__os_close(handle);
+    wpipe__os_close_unknown(handle, wpipe__os_generation());
     return r;
 }

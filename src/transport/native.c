@@ -69,6 +69,8 @@ static int agree(struct wpipe__native *n)
     t->max_out = them->max_message;
     n->willing =
         (us->flags & them->flags & WPIPE__GREET_SHARED) != 0 && may_share(n);
+    if (!n->willing)
+        wpipe__native_refuse_passing(n);
     if (need_buffer(n) < 0)
         return WPIPE_ELIMIT;
     n->window =
@@ -183,6 +185,19 @@ int wpipe__native_may_queue(struct wpipe__link *link)
            0;
 }
 
+static int would_share(const struct wpipe__native *n)
+{
+    return (n->ours.flags & n->theirs_greeting.flags & WPIPE__GREET_SHARED) !=
+           0;
+}
+
+/* From its verdict on the client may send a segment. */
+static void allow_passing(struct wpipe__native *n)
+{
+    if (would_share(n))
+        (void)wpipe__os_set_passing(n->link.socket, 1);
+}
+
 int wpipe__native_admit(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
@@ -192,10 +207,10 @@ int wpipe__native_admit(struct wpipe__link *link)
     if (n->ours.type == 0) /* an inherited end is what its parent says */
         n->ours.type = n->theirs_greeting.type;
     r = fits(&n->ours, &n->theirs_greeting);
-    if (r == 0 && n->wishes_shared == WPIPE_SHARED_REQUIRED &&
-        !(n->theirs_greeting.flags & WPIPE__GREET_SHARED))
+    if (r == 0 && n->wishes_shared == WPIPE_SHARED_REQUIRED && !would_share(n))
         r = WPIPE_ENOTSUP;
     if (r == 0) {
+        allow_passing(n);
         n->ours.code = WPIPE__VERDICT_ACCEPTED;
         r = send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);
         if (r < 0 && atomic_load(&n->hung_up) && left_something(n))
@@ -225,6 +240,7 @@ static int inherit(struct wpipe__native *n)
         n->left = 1;
         return r;
     }
+    allow_passing(n);
     n->ours.code = WPIPE__VERDICT_ACCEPTED;
     r = send_greeting(n, WPIPE__FRAME_VERDICT, &n->ours);
     if (r < 0 && !atomic_load(&n->hung_up))
@@ -455,8 +471,8 @@ static void native_free(struct wpipe__link *link)
         return;
     n = wpipe__native(link);
     own = link->generation == wpipe__os_generation();
-    wpipe__os_close(n->passed);
-    wpipe__os_close(n->unmapped);
+    wpipe__os_discard(n->passed);
+    wpipe__os_discard(n->unmapped);
     wpipe__buffer_done(&n->partial);
     wpipe__buffer_done(&n->facts);
     wpipe__queue_done(&n->queue);
@@ -554,14 +570,38 @@ static int make(wpipe__handle socket, const wpipe_options *options,
 fail:
     wpipe__free(local);
     wpipe__free(n);
-    wpipe__os_close(socket);
+    wpipe__os_close_unknown(socket, wpipe__os_generation());
     return r;
+}
+
+/* Who is it? With another user we share no memory, since we would have to take
+ * a descriptor for it, unless the options trust him. */
+static int meet(struct wpipe__native *n, const wpipe_options *options)
+{
+    struct wpipe__link *link = &n->link;
+    int r = wpipe__os_peer(link->socket, 0, &link->peer);
+
+    if (r < 0)
+        return r;
+    link->own_user = link->peer.uid == wpipe__os_uid();
+    n->trusted = (options->flags & WPIPE_TRUST_PEER) != 0 || link->own_user ||
+                 link->peer.uid == 0;
+    if (n->trusted) {
+        link->passing = WPIPE__PASSES_DUE;
+    } else {
+        n->ours.flags &= ~(uint32_t)(WPIPE__GREET_SHARED | WPIPE__GREET_NOW);
+        link->passing = wpipe__os_refuse_passing(link->socket);
+    }
+    return 0;
 }
 
 int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
                        int wait, int query, struct wpipe__link **ret_link)
 {
     struct wpipe__native *n = NULL;
+    /* else it is our own user's or root's, and there is time for that when
+     * the server has got our hello */
+    const int first = (options->flags & WPIPE_CHECK_UID) != 0;
     int r = make(socket, options, &n);
 
     if (r < 0)
@@ -572,9 +612,12 @@ int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
     if (wait)
         n->ours.flags |= WPIPE__GREET_WAIT;
     wpipe__mutex_lock(&n->link.lock);
-    r = send_greeting(n, WPIPE__FRAME_HELLO, &n->ours);
-    if (r == 0) /* what has time until the server has got that */
-        r = wpipe__os_peer(socket, 0, &n->link.peer);
+    if (first)
+        r = meet(n, options);
+    if (r == 0)
+        r = send_greeting(n, WPIPE__FRAME_HELLO, &n->ours);
+    if (r == 0 && !first)
+        r = meet(n, options);
     if (r == 0)
         r = need_buffer(n); /* it may write before the verdict */
     wpipe__mutex_unlock(&n->link.lock);
@@ -594,7 +637,7 @@ int wpipe__native_accept(wpipe__handle socket, const wpipe_options *options,
 
     if (r < 0)
         return r;
-    r = wpipe__os_peer(socket, 0, &n->link.peer);
+    r = meet(n, options);
     if (r < 0) {
         native_free(&n->link);
         return r;

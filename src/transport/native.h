@@ -29,6 +29,7 @@ struct wpipe__native {
     int server_end;
     _Atomic int greeted; /* WPIPE__GREET_* of transport.h; asked unlocked */
     int wishes_shared;   /* options.shared_memory */
+    int trusted;         /* descriptors are taken from it, while one is due */
     int willing;         /* both ends can use shared memory, so far */
     int declined;        /* we said STAY */
     int offered;         /* our segment is on its way, or there */
@@ -43,11 +44,11 @@ struct wpipe__native {
     struct wpipe__buffer partial; /* the beginning of a frame */
     struct wpipe__buffer facts;   /* query: the answer */
     int facts_here;
-    wpipe__handle passed; /* came, its SWITCH frame not yet */
-    uint64_t epoch;       /* of our last sleep */
-    uint64_t bells;       /* that came */
-    uint64_t credit_sent; /* framed: the tail that we last told */
-    uint64_t received;    /* framed: position behind what we queued */
+    wpipe__handle passed;         /* came, its SWITCH frame not yet */
+    uint64_t epoch;               /* of our last sleep */
+    uint64_t bells;               /* that came */
+    uint64_t credit_sent;         /* framed: the tail that we last told */
+    uint64_t received;            /* framed: position behind what we queued */
     struct wpipe__control *local; /* two, for the framed phase */
     uint32_t send_buffer;         /* of the socket, as the kernel counts it */
     const struct wpipe__control *their_segment; /* also when not used */
@@ -155,6 +156,9 @@ void wpipe__native_answer(struct wpipe__native *n);
 /* What receivers of a ring of this size grant on the socket; senders keep
  * WPIPE__WINDOW_RESERVE of it for ABORT and FIN. */
 uint64_t wpipe__native_window(uint32_t ring_size);
+
+/* No descriptor is due, now or ever again. */
+void wpipe__native_refuse_passing(struct wpipe__native *n);
 
 /* ---- native.c: the greeting, link.lock held ---- */
 int wpipe__native_on_hello(struct wpipe__native *n, const uint8_t *body);

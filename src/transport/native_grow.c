@@ -79,7 +79,7 @@ static int map_growth(struct wpipe__native *n)
     int r = wpipe__native_map(n, n->unmapped, &offer, &n->their_grown);
 
     if (r == 0 || r == WPIPE_EPROTO) {
-        wpipe__os_close(n->unmapped);
+        wpipe__os_discard(n->unmapped);
         n->unmapped = WPIPE__NO_HANDLE;
     }
     return r;
@@ -94,7 +94,7 @@ int wpipe__native_on_growth(struct wpipe__native *n,
     n->their_grown_at = at;
     n->unmapped = n->passed;
     n->passed = WPIPE__NO_HANDLE;
-    wpipe__os_refuse_passing(n->link.socket);
+    wpipe__native_refuse_passing(n);
     /* what lies before the mark can be read in any case */
     return map_growth(n) == WPIPE_EPROTO ? WPIPE_EPROTO : 0;
 }

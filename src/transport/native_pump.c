@@ -375,6 +375,23 @@ static int passed_is_due(struct wpipe__native *n)
             *wpipe__buffer_front(&n->partial) == WPIPE__FRAME_SWITCH);
 }
 
+void wpipe__native_refuse_passing(struct wpipe__native *n)
+{
+    if (n->link.passing == WPIPE__PASSES_DUE &&
+        wpipe__os_set_passing(n->link.socket, 0))
+        n->link.passing = WPIPE__PASSED_BEFORE;
+}
+
+static int64_t receive(struct wpipe__native *n, uint8_t *bytes, size_t size,
+                       wpipe__handle *ret_passed)
+{
+    if (n->trusted)
+        return wpipe__os_receive(n->link.socket, bytes, size, ret_passed);
+    *ret_passed = WPIPE__NO_HANDLE;
+    return wpipe__os_receive_plain(n->link.socket, bytes, size,
+                                   &n->link.passing);
+}
+
 /* What a receive gave: > 0 bytes; 0 nothing there; < 0 the end. */
 static int64_t received(struct wpipe__native *n, int64_t got,
                         wpipe__handle passed)
@@ -382,14 +399,18 @@ static int64_t received(struct wpipe__native *n, int64_t got,
     if (passed != WPIPE__NO_HANDLE) {
         if (n->passed != WPIPE__NO_HANDLE ||
             !wpipe__native_expects_segment(n)) {
-            wpipe__os_close(passed);
+            wpipe__os_discard(passed);
             return WPIPE_EPROTO;
         }
         n->passed = passed;
     }
-    if (got == WPIPE_EAGAIN)
+    if (got == WPIPE_EAGAIN) {
+        if (n->link.passing == WPIPE__PASSED_BEFORE)
+            n->link.passing = WPIPE__PASSES_NOTHING; /* all is taken */
         return 0;
+    }
     if (got == WPIPE_EOF || got == WPIPE_EPIPE) {
+        n->link.passing = WPIPE__PASSES_NOTHING;
         atomic_store(&n->hung_up, 1);
         wpipe__link_notify(&n->link);
     }
@@ -413,7 +434,7 @@ static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t size)
 
     for (round = 0; round < ROUNDS || atomic_load(&n->hung_up); round++) {
         wpipe__handle passed;
-        int64_t got = wpipe__os_receive(n->link.socket, bytes, size, &passed);
+        int64_t got = receive(n, bytes, size, &passed);
         int r;
 
         got = received(n, got, passed);

@@ -159,8 +159,9 @@ static int decline(struct wpipe__native *n)
 {
     n->declined = 1;
     n->willing = 0;
-    wpipe__os_close(n->passed);
+    wpipe__os_discard(n->passed);
     n->passed = WPIPE__NO_HANDLE;
+    wpipe__native_refuse_passing(n);
     if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
         return WPIPE_ENOTSUP;
     if (wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0)
@@ -200,7 +201,7 @@ int wpipe__native_on_switch(struct wpipe__native *n,
     n->their_features = load_once(&words->features);
     n->theirs = words;
     if (!wpipe__native_expects_segment(n))
-        wpipe__os_refuse_passing(n->link.socket);
+        wpipe__native_refuse_passing(n);
     if (n->offered)
         return move(n);
     r = wpipe__native_offer(n);
@@ -235,6 +236,7 @@ int wpipe__native_on_stay(struct wpipe__native *n)
     if (n->their_ring)
         return WPIPE_EPROTO; /* it has offered, and moved for all we know */
     n->willing = 0;
+    wpipe__native_refuse_passing(n);
     if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
         wpipe__native_break(n, WPIPE_ENOTSUP);
     if (!n->offered)

@@ -177,6 +177,7 @@ struct wpipe__waiting {
 struct wpipe__link {
     const struct wpipe__transport *transport;
     wpipe__handle socket; /* what to poll; readable: call pump */
+    int passing;          /* WPIPE__PASS*: what can be in its queue */
     uint32_t generation;  /* wpipe__os_generation when it was made */
     int polled; /* a poller calls pump whenever the socket is readable, so a
                    look need not ask a socket that was found empty */
@@ -186,6 +187,7 @@ struct wpipe__link {
     struct wpipe__waiting waiting;
     struct wpipe__terms terms;
     wpipe_peer peer; /* uid, gid, pid; no names */
+    int own_user;    /* its uid is ours */
 };
 
 /* Set up and take down the common part. */

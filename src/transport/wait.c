@@ -28,6 +28,7 @@ int wpipe__link_init(struct wpipe__link *link,
 {
     link->transport = transport;
     link->socket = socket;
+    link->passing = WPIPE__PASSES;
     link->generation = wpipe__os_generation();
     link->waiting.watch = WPIPE__NO_HANDLE;
     wpipe__room_init(&link->waiting.room);
@@ -36,10 +37,14 @@ int wpipe__link_init(struct wpipe__link *link,
 
 void wpipe__link_done(struct wpipe__link *link)
 {
+    const int own = link->generation == wpipe__os_generation();
+
     wpipe__room_done(&link->waiting.room);
-    wpipe__os_close(link->socket);
+    /* a copy in a forked child is not the last one */
+    wpipe__os_close_socket(link->socket,
+                           own ? link->passing : WPIPE__PASSES_NOTHING);
     link->socket = WPIPE__NO_HANDLE;
-    if (link->generation == wpipe__os_generation())
+    if (own)
         wpipe__mutex_done(&link->lock);
     /* else a forked child: a thread of its parent may hold it */
 }

@@ -189,7 +189,7 @@ static int (*const makers[])(void) = {
  * the connection. */
 static void keeps_one_at_most(size_t before)
 {
-    assert_true(support_count_descriptors() <= before + 1);
+    assert_true(support_wait_descriptors(before + 1));
 }
 
 /* Descriptors that are open; a first wait opens one for good. */
@@ -516,7 +516,9 @@ static void stay_then_switch_is_borne_or_eproto(void **state)
         raw_open_greeted(&raw, serves, WPIPE_SHARED_NOW);
         assert_true(raw_frame(&raw, WPIPE__FRAME_STAY, 0, 0, NULL, 0));
         assert_int_equal(raw.link->transport->pump(raw.link), 1);
-        assert_true(raw_switch(&raw, fd, RING));
+        /* the kernel may refuse to pass it: then it never comes */
+        if (!raw_switch(&raw, fd, RING))
+            assert_true(raw_switch(&raw, -1, RING));
         assert_true(raw_frame(&raw, WPIPE__FRAME_MOVED, 0, 0, NULL, 0));
         for (int i = 0; i < 5 && end == 0; i++)
             end = raw_exercise(&raw);

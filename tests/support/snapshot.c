@@ -73,6 +73,17 @@ size_t support_count_descriptors(void)
     return list_numbers("/proc/self/fd", NULL, 0);
 }
 
+bool support_wait_descriptors(size_t most)
+{
+    const struct timespec pause = { 0, 1000000 };
+    int64_t end = support_now_ms() + SUPPORT_WAIT_MS;
+
+    while (support_count_descriptors() > most)
+        if (support_now_ms() > end || nanosleep(&pause, NULL) < 0)
+            return false;
+    return true;
+}
+
 size_t support_count_threads(void)
 {
     return list_numbers("/proc/self/task", NULL, 0);

@@ -186,8 +186,19 @@ int64_t support_now_ns(void);
 
 /* What this process holds now. */
 size_t support_count_descriptors(void);
+/* Until no more than `most` are open: what a peer passed is closed by a thread
+ * of which nothing tells. False after SUPPORT_WAIT_MS. */
+bool support_wait_descriptors(size_t most);
 size_t support_count_threads(void);
 size_t support_count_mappings(void);
+
+/*
+ * A TCP socket whose last close waits for a second: it has something to send to
+ * one who does not read. *ret_other is that one; closing it ends the wait.
+ */
+int support_open_lingering(int *ret_other);
+/* Nobody has waited for one of those since `begun` (support_now_ms). */
+void support_expect_no_linger(int64_t begun);
 
 /* From now on no descriptor can be opened, until the returned limit is given
  * back. */

@@ -21,10 +21,6 @@ enum {
     ROUNDS = 50
 };
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
-
 static char some_bytes[1 << 16];
 
 static void open_pair(wpipe__handle pair[2])
@@ -64,7 +60,7 @@ static int open_null(void)
 }
 
 /* As a peer that does not use this library: `count` descriptors at once. */
-static ssize_t send_many(int socket, int fd, int count)
+static ssize_t send_flagged(int socket, int fd, int count, int flags)
 {
     union {
         struct cmsghdr header;
@@ -84,7 +80,17 @@ static ssize_t send_many(int socket, int fd, int count)
                sizeof(int));
     message.msg_control = room.bytes;
     message.msg_controllen = CMSG_SPACE(size);
-    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT | flags);
+}
+
+static ssize_t send_many(int socket, int fd, int count)
+{
+    return send_flagged(socket, fd, count, 0);
+}
+
+static ssize_t send_out_of_band(int socket, int fd)
+{
+    return send_flagged(socket, fd, 1, MSG_OOB);
 }
 
 /* ---- bytes --------------------------------------------------------------- */
@@ -310,8 +316,8 @@ static void descriptors_more_than_one_are_all_closed(void **state)
         assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 9, &passed),
                          WPIPE_EPROTO);
         assert_int_equal(passed, WPIPE__NO_HANDLE);
-        assert_int_equal(support_count_descriptors(), before);
     }
+    assert_true(support_wait_descriptors(before));
     close(fd);
     close_pair(pair);
 }
@@ -348,7 +354,7 @@ static void descriptors_in_a_flood_are_all_closed(void **state)
         received++;
     }
     assert_int_equal(receive_bytes(pair[1]), WPIPE_EAGAIN);
-    assert_int_equal(support_count_descriptors(), before);
+    assert_true(support_wait_descriptors(before));
     close(fd);
     close_pair(pair);
 }
@@ -383,54 +389,252 @@ static void descriptors_beyond_the_table_are_noticed(void **state)
                          room == 0 ? WPIPE__LOST_HANDLE : WPIPE__NO_HANDLE);
         wpipe__os_close(passed); /* does nothing */
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-        assert_int_equal(support_count_descriptors(), count);
+        assert_true(support_wait_descriptors(count));
     }
     close(fd);
     close_pair(pair);
 }
 
-/* SO_LINGER on a socket that the peer passes would let our close wait. */
-static void descriptor_that_lingers_no_longer_does(void **state)
+/* ---- what closing waits for ---------------------------------------------- */
+
+static void descriptor_that_lingers_is_closed_elsewhere(void **state)
 {
     const int count = *(const int *)*state;
-    struct linger linger = { .l_onoff = 1, .l_linger = 60 };
-    socklen_t size = sizeof(linger);
     wpipe__handle pair[2];
     wpipe__handle passed;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    size_t before;
+    int64_t begun;
+    int other;
+    int fd;
 
     open_pair(pair);
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, size), 0);
+    fd = support_open_lingering(&other);
+    before = support_count_descriptors() - 1;
     assert_int_equal(send_many(pair[0], fd, count), 1);
+    close(fd); /* not the last one */
+    begun = support_now_ms();
     assert_int_equal(wpipe__os_receive(pair[1], some_bytes, 9, &passed),
                      count == 1 ? 1 : WPIPE_EPROTO);
-    wpipe__os_close(passed);
-    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size), 0);
-    assert_int_equal(linger.l_onoff, 0);
-    close(fd);
+    wpipe__os_discard(passed);
+    support_expect_no_linger(begun);
+    assert_true(support_wait_descriptors(before));
+    close(other);
     close_pair(pair);
+}
+
+/* One that takes its time does not hold the others up. */
+static void descriptors_behind_one_that_lingers_are_closed(void **state)
+{
+    size_t before = support_count_descriptors();
+    int64_t begun;
+    int other;
+    int fd = support_open_lingering(&other);
+    int i;
+
+    (void)state;
+    begun = support_now_ms();
+    wpipe__os_discard(fd);
+    for (i = 0; i < ROUNDS; i++)
+        wpipe__os_discard(open_null());
+    assert_true(support_wait_descriptors(before + 2));
+    support_expect_no_linger(begun);
+    close(other);
+    assert_true(support_wait_descriptors(before));
+}
+
+/* What the other end passed lies in the queue, and goes with it. */
+static void socket_with_one_that_lingers_is_closed_elsewhere(void **state)
+{
+    const int refuses = *state == NULL;
+    wpipe__handle pair[2];
+    int64_t begun;
+    int passing = WPIPE__PASSES;
+    int other;
+    int fd;
+
+    open_pair(pair);
+    fd = support_open_lingering(&other);
+    assert_int_equal(send_bytes(pair[0], 3, WPIPE__NO_HANDLE), 3);
+    assert_int_equal(send_many(pair[0], fd, 1), 1);
+    close(fd);
+    if (refuses)
+        passing = wpipe__os_refuse_passing(pair[1]);
+    assert_int_not_equal(passing, WPIPE__PASSES_NOTHING);
+    begun = support_now_ms();
+    wpipe__os_close_socket(pair[1], passing);
+    /* and the other end knows at once */
+    assert_int_equal(send_bytes(pair[0], 1, WPIPE__NO_HANDLE), WPIPE_EPIPE);
+    support_expect_no_linger(begun);
+    wpipe__os_close(pair[0]);
+    close(other);
+}
+
+static void socket_with_bytes_is_closed_at_once(void **state)
+{
+    wpipe__handle pair[2];
+    size_t before;
+
+    (void)state;
+    before = support_count_descriptors();
+    open_pair(pair);
+    assert_int_equal(send_bytes(pair[0], 40000, WPIPE__NO_HANDLE), 40000);
+    wpipe__os_close_socket(pair[1], WPIPE__PASSES);
+    assert_int_equal(support_count_descriptors(), before + 1);
+    wpipe__os_close_unknown(pair[0], wpipe__os_generation());
+    assert_int_equal(support_count_descriptors(), before);
+    wpipe__os_close_socket(WPIPE__NO_HANDLE, WPIPE__PASSES);
+    wpipe__os_close_unknown(WPIPE__NO_HANDLE, wpipe__os_generation());
+    wpipe__os_discard(WPIPE__LOST_HANDLE);
+}
+
+/* A segment as it ought to be is no reason for a thread. */
+static void segment_is_discarded_at_once(void **state)
+{
+    size_t before = support_count_descriptors();
+    wpipe__handle handle;
+    void *memory;
+
+    (void)state;
+    assert_int_equal(wpipe__os_segment_make(8192, &memory, &handle), 0);
+    wpipe__os_segment_unmap(memory, 8192);
+    wpipe__os_discard(handle);
+    assert_int_equal(support_count_descriptors(), before);
+}
+
+/* ---- from one who has none to give --------------------------------------- */
+
+static int64_t receive_plain(int socket, int *passing)
+{
+    return wpipe__os_receive_plain(socket, some_bytes, sizeof(some_bytes),
+                                   passing);
+}
+
+/* It is seen, and never opened here. */
+static void descriptor_that_nobody_wants_stays_where_it_is(void **state)
+{
+    wpipe__handle pair[2];
+    int passing = WPIPE__PASSES;
+    size_t before;
+
+    (void)state;
+    open_pair(pair);
+    before = support_count_descriptors();
+    assert_int_equal(send_bytes(pair[0], 5, WPIPE__NO_HANDLE), 5);
+    assert_int_equal(receive_plain(pair[1], &passing), 5);
+    assert_int_equal(receive_plain(pair[1], &passing), WPIPE_EAGAIN);
+    assert_int_equal(passing, WPIPE__PASSES);
+    assert_int_equal(send_bytes(pair[0], 5, pair[0]), 5);
+    assert_int_equal(receive_plain(pair[1], &passing), WPIPE_EPROTO);
+    assert_int_equal(receive_plain(pair[1], &passing), WPIPE_EPROTO);
+    assert_int_equal(support_count_descriptors(), before);
+    assert_int_equal(wpipe__os_receive_plain(pair[1], some_bytes, 0, &passing),
+                     WPIPE_EINVAL);
+    close_pair(pair);
+}
+
+/* A receive skips a byte out of band, and closes what came along. */
+static void descriptor_out_of_band_is_seen(void **state)
+{
+    wpipe__handle pair[2];
+    int passing;
+    int other;
+    int64_t begun;
+    int fd;
+
+    (void)state;
+    open_pair(pair);
+    fd = support_open_lingering(&other);
+    if (send_out_of_band(pair[0], fd) < 0) {
+        close(other);
+        close(fd);
+        close_pair(pair);
+        support_skip("nothing out of band here");
+    }
+    close(fd);
+    passing = wpipe__os_refuse_passing(pair[1]);
+    begun = support_now_ms();
+    assert_int_equal(receive_plain(pair[1], &passing), WPIPE_EPROTO);
+    wpipe__os_close_socket(pair[1], passing);
+    support_expect_no_linger(begun);
+    close(other);
+    wpipe__os_close(pair[0]);
+}
+
+static void plain_receive_ends_as_others_do(void **state)
+{
+    wpipe__handle pair[2];
+    int passing = WPIPE__PASSES;
+
+    (void)state;
+    open_pair(pair);
+    wpipe__os_close(pair[0]);
+    assert_int_equal(receive_plain(pair[1], &passing), WPIPE_EOF);
+    wpipe__os_close(pair[1]);
+    open_pair(pair);
+    assert_int_equal(send_bytes(pair[1], 1, WPIPE__NO_HANDLE), 1);
+    wpipe__os_close(pair[0]);
+    assert_int_equal(receive_plain(pair[1], &passing), WPIPE_EPIPE);
+    wpipe__os_close(pair[1]);
+    assert_int_equal(receive_plain(-1, &passing), WPIPE_ESYSTEM);
+}
+
+static void need_refusing(void)
+{
+    wpipe__handle pair[2];
+    int can;
+
+    open_pair(pair);
+    can = wpipe__os_set_passing(pair[1], 1);
+    close_pair(pair);
+    if (!can)
+        support_skip("this kernel has no SO_PASSRIGHTS");
 }
 
 static void descriptors_are_refused_where_the_kernel_can(void **state)
 {
     wpipe__handle pair[2];
-    int on = -1;
-    socklen_t size = sizeof(on);
+    int passing;
 
     (void)state;
+    need_refusing();
     open_pair(pair);
-    wpipe__os_refuse_passing(pair[1]);
-    if (getsockopt(pair[1], SOL_SOCKET, SO_PASSRIGHTS, &on, &size) < 0) {
-        close_pair(pair);
-        support_skip("this kernel has no SO_PASSRIGHTS");
-    }
-    assert_int_equal(on, 0);
-    assert_int_equal(send_bytes(pair[0], 1, pair[0]), WPIPE_EACCES);
-    assert_int_equal(receive_bytes(pair[1]), WPIPE_EAGAIN);
     assert_int_equal(send_bytes(pair[0], 1, WPIPE__NO_HANDLE), 1);
-    assert_int_equal(receive_bytes(pair[1]), 1);
+    passing = wpipe__os_refuse_passing(pair[1]);
+    assert_int_equal(passing, WPIPE__PASSED_BEFORE);
+    assert_int_equal(send_bytes(pair[0], 1, pair[0]), WPIPE_EACCES);
+    assert_int_equal(receive_plain(pair[1], &passing), 1);
+    assert_int_equal(passing, WPIPE__PASSED_BEFORE);
+    assert_int_equal(receive_plain(pair[1], &passing), WPIPE_EAGAIN);
+    assert_int_equal(passing, WPIPE__PASSES_NOTHING);
+    assert_int_equal(wpipe__os_refuse_passing(pair[1]), WPIPE__PASSES_NOTHING);
+    assert_int_equal(wpipe__os_set_passing(pair[1], 1), 1);
+    assert_int_equal(send_many(pair[0], pair[0], 1), 1);
     close_pair(pair);
+}
+
+/* Also before they are accepted, when nobody can do anything about it. */
+static void listener_lets_nobody_pass_descriptors(void **state)
+{
+    wpipe__handle listener;
+    wpipe__handle client;
+    wpipe__handle server;
+    int directory = open(support_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    (void)state;
+    need_refusing();
+    assert_true(directory >= 0);
+    assert_int_equal(wpipe__os_listen(directory, "door", 0600, 0, &listener),
+                     0);
+    assert_int_equal(wpipe__os_connect(directory, "door", &client), 0);
+    assert_int_equal(send_bytes(client, 1, client), WPIPE_EACCES);
+    assert_int_equal(wpipe__os_accept(listener, &server), 0);
+    assert_int_equal(send_bytes(client, 1, client), WPIPE_EACCES);
+    assert_true(send_out_of_band(client, client) < 0);
+    assert_int_equal(wpipe__os_refuse_passing(server), WPIPE__PASSES_NOTHING);
+    wpipe__os_close(server);
+    wpipe__os_close(client);
+    wpipe__os_close_unknown(listener, wpipe__os_generation());
+    close(directory);
 }
 
 /* The kernel bounds descriptors under way by the sender's RLIMIT_NOFILE. */
@@ -484,8 +688,18 @@ static const struct support_case cases[] = {
     TEST_WITH(descriptors_more_than_one_are_all_closed, &most, "most"),
     TEST(descriptors_in_a_flood_are_all_closed),
     TEST(descriptors_beyond_the_table_are_noticed),
-    TEST_WITH(descriptor_that_lingers_no_longer_does, &one, "taken"),
-    TEST_WITH(descriptor_that_lingers_no_longer_does, &two, "refused"),
+    TEST_WITH(descriptor_that_lingers_is_closed_elsewhere, &one, "taken"),
+    TEST_WITH(descriptor_that_lingers_is_closed_elsewhere, &two, "refused"),
+    TEST(descriptors_behind_one_that_lingers_are_closed),
+    TEST_WITH(socket_with_one_that_lingers_is_closed_elsewhere, NULL,
+              "refusing"),
+    TEST_WITH(socket_with_one_that_lingers_is_closed_elsewhere, &one, "not"),
+    TEST(socket_with_bytes_is_closed_at_once),
+    TEST(segment_is_discarded_at_once),
+    TEST(descriptor_that_nobody_wants_stays_where_it_is),
+    TEST(descriptor_out_of_band_is_seen),
+    TEST(plain_receive_ends_as_others_do),
+    TEST(listener_lets_nobody_pass_descriptors),
     TEST(descriptors_are_refused_where_the_kernel_can),
     TEST(descriptors_under_way_have_a_limit),
 };
