@@ -28,7 +28,7 @@ struct wpipe_listener {
     uint32_t generation;
     wpipe__handle poller;
     wpipe__handle wake;
-    _Atomic int woken;  /* wake is set, or about to be */
+    _Atomic int woken;   /* wake is set, or about to be */
     wpipe__handle seat;  /* a seat is free again; also: look at the lobby */
     wpipe__handle alarm; /* once the descriptor was asked for: readable at... */
     uint64_t due;        /* when the acceptor has something to do */

@@ -43,11 +43,11 @@ struct wpipe__native {
     struct wpipe__buffer partial; /* the beginning of a frame */
     struct wpipe__buffer facts;   /* query: the answer */
     int facts_here;
-    wpipe__handle passed; /* came, its SWITCH frame not yet */
-    uint64_t epoch;       /* of our last sleep */
-    uint64_t bells;       /* that came */
-    uint64_t credit_sent; /* framed: the tail that we last told */
-    uint64_t received;    /* framed: position behind what we queued */
+    wpipe__handle passed;         /* came, its SWITCH frame not yet */
+    uint64_t epoch;               /* of our last sleep */
+    uint64_t bells;               /* that came */
+    uint64_t credit_sent;         /* framed: the tail that we last told */
+    uint64_t received;            /* framed: position behind what we queued */
     struct wpipe__control *local; /* two, for the framed phase */
     uint32_t send_buffer;         /* of the socket, as the kernel counts it */
     const struct wpipe__control *their_segment; /* also when not used */
