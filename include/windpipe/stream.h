@@ -85,10 +85,17 @@ WPIPE_API int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret,
 /* The name without prefix; owned by the listener, valid until its close. */
 WPIPE_API const char *wpipe_listener_name(const wpipe_listener *listener);
 
-/* A descriptor that is readable when accept may have work; for poll only. */
-WPIPE_API intptr_t wpipe_listener_fd(const wpipe_listener *listener);
+/*
+ * A descriptor that is readable when accept may have work, or a deadline that
+ * the listener keeps (handshake_ms) is over; for poll only. After it is
+ * readable call accept(0) until WPIPE_ETIMEDOUT. It stays the same, is the
+ * listener's, and asking again has no effect. The thread that accepts.
+ * Errors: WPIPE_EINVAL, WPIPE_ESTATE (of a parent process), WPIPE_ESYSTEM.
+ */
+WPIPE_API intptr_t wpipe_listener_fd(wpipe_listener *listener);
 
-/* End a running wpipe_accept, or the next one, with WPIPE_EWOKEN. */
+/* End a running wpipe_accept, or the next one, with WPIPE_EWOKEN. Any thread;
+ * safe in a signal handler. */
 WPIPE_API void wpipe_listener_wake(wpipe_listener *listener);
 
 /* Give the name back. Streams that were accepted go on. */
@@ -282,8 +289,7 @@ WPIPE_API intptr_t wpipe_stream_fd(wpipe_stream *stream);
 
 /*
  * End running waits on the stream, or else the next one: WPIPE_EWOKEN. Any
- * thread. A read in a running conversation between two processors may see it
- * some milliseconds later (two ticks of the system).
+ * thread; safe in a signal handler.
  */
 WPIPE_API void wpipe_stream_wake(wpipe_stream *stream);
 

@@ -243,7 +243,7 @@ static int send_request(struct call *call)
 
     if (conn != NULL && conn->finished)
         return WPIPE_ENOTCONN; /* no answer will come any more */
-    if (call->id != 0) /* never sent twice */
+    if (call->id != 0)         /* never sent twice */
         return conn != NULL && conn->id == call->id ? 0 : WPIPE_ENOTCONN;
     if (conn == NULL)
         return may_come_again(c) ? 0 : WPIPE_ENOTCONN;

@@ -18,7 +18,8 @@ enum {
     TAG_SEAT = 2,
     TAG_ACCEPTOR = 3,
     TAG_DOOR = 4,
-    TAGS = 4
+    TAG_ALARM = 5,
+    TAGS = 5
 };
 
 struct wpipe_listener {
@@ -27,8 +28,10 @@ struct wpipe_listener {
     uint32_t generation;
     wpipe__handle poller;
     wpipe__handle wake;
-    _Atomic int woken;  /* wake is set, or about to be */
-    wpipe__handle seat; /* a seat is free again; also: look at the lobby */
+    _Atomic int woken;   /* wake is set, or about to be */
+    wpipe__handle seat;  /* a seat is free again; also: look at the lobby */
+    wpipe__handle alarm; /* once the descriptor was asked for: readable at... */
+    uint64_t due;        /* when the acceptor has something to do */
     struct wpipe__spin_record spin;
     struct wpipe__link *link; /* just let in */
 };
@@ -107,6 +110,8 @@ int wpipe_listen(wpipe_listener **ret, const char *name,
     l->poller = WPIPE__NO_HANDLE;
     l->wake = WPIPE__NO_HANDLE;
     l->seat = WPIPE__NO_HANDLE;
+    l->alarm = WPIPE__NO_HANDLE;
+    l->due = UINT64_MAX;
     l->generation = wpipe__os_generation();
     r = open_poller(l);
     if (r < 0) {
@@ -139,6 +144,7 @@ void wpipe_listener_close(wpipe_listener *listener)
     wpipe__os_close(listener->poller);
     wpipe__os_close(listener->wake);
     wpipe__os_close(listener->seat);
+    wpipe__os_close(listener->alarm);
     wpipe__free(listener);
 }
 
@@ -176,6 +182,20 @@ static int make_stream(struct wpipe_listener *l, struct wpipe_stream **ret)
     seat->uid = uid;
     wpipe__stream_on_close(*ret, on_stream_closed, seat);
     return 0;
+}
+
+/* The acceptor's turn; who only polls is told of its deadlines, too. */
+static void take_turn(struct wpipe_listener *l)
+{
+    uint64_t due;
+
+    wpipe__acceptor_turn(&l->acceptor, 1);
+    due = wpipe__acceptor_until(&l->acceptor);
+    if (due == l->due)
+        return;
+    l->due = due;
+    if (l->alarm != WPIPE__NO_HANDLE)
+        wpipe__os_timer_set(l->alarm, due);
 }
 
 /* Once after a wake: the flag is asked only when it is set. */
@@ -253,7 +273,7 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
         return WPIPE_EWOKEN;
     deadline = wpipe__os_deadline(timeout_ms);
     for (;;) {
-        wpipe__acceptor_turn(&listener->acceptor, 1);
+        take_turn(listener);
         if (listener->link != NULL)
             break;
         if (late > 1)
@@ -277,11 +297,38 @@ const char *wpipe_listener_name(const wpipe_listener *listener)
     return listener == NULL ? NULL : listener->acceptor.door.name;
 }
 
-intptr_t wpipe_listener_fd(const wpipe_listener *listener)
+/* From now on the poller is readable also when the acceptor has something to
+ * do. 0 or < 0. */
+static int be_polled(struct wpipe_listener *l)
 {
-    return listener == NULL ? WPIPE_EINVAL : listener->poller;
+    int r = wpipe__os_timer_open(&l->alarm);
+
+    if (r == 0)
+        r = wpipe__os_poller_add(l->poller, l->alarm, TAG_ALARM);
+    if (r < 0) {
+        wpipe__os_close(l->alarm);
+        l->alarm = WPIPE__NO_HANDLE;
+        return r;
+    }
+    wpipe__os_timer_set(l->alarm, l->due);
+    return 0;
 }
 
+intptr_t wpipe_listener_fd(wpipe_listener *listener)
+{
+    int r = 0;
+
+    if (listener == NULL)
+        return WPIPE_EINVAL;
+    if (listener->generation != wpipe__os_generation())
+        return WPIPE_ESTATE;
+    if (listener->alarm == WPIPE__NO_HANDLE)
+        r = be_polled(listener);
+    return r < 0 ? r : listener->poller;
+}
+
+/* In this order: accept takes the flag for a wake only when `woken` says so,
+ * and looks at it again until it does. */
 void wpipe_listener_wake(wpipe_listener *listener)
 {
     if (listener == NULL || listener->generation != wpipe__os_generation())

@@ -79,7 +79,7 @@ struct wpipe__loop {
     uint8_t watched;     /* the poller was given to a foreign loop */
     uint8_t stopped;
     uint8_t signals; /* a signal handler ends a wait */
-    uint8_t closing;     /* nothing is accepted any more */
+    uint8_t closing; /* nothing is accepted any more */
     _Atomic int nudged;
     _Atomic int spinning;
     _Atomic int contenders; /* threads that want the lock of a spinner */
@@ -176,7 +176,8 @@ struct wpipe__rest {
 };
 
 /* Begin to wait for events: locks. WPIPE_ESTATE when another thread does, or
- * in a forked child; then nothing is locked. */
+ * in a forked child; WPIPE_EWOKEN, a signal handler ran while another one
+ * still drove. Then nothing is locked. */
 int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest);
 /* The end of it. `more`: there may be another event right away. */
 void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,

@@ -60,20 +60,23 @@ int wpipe__loop_reached(struct wpipe__loop *loop, struct wpipe__conn *conn,
 /* ---- drain -------------------------------------------------------------- */
 
 /* Until it is worth to ask again. That a peer which is not windpipe has read
- * gives no sign: ask the kernel now and then. */
+ * gives no sign: ask the kernel now and then. It stays one wait, which wakes
+ * that came since its beginning end. */
 static int await(struct wpipe__loop *loop, const struct wpipe__conn *conn,
                  struct wpipe__rest *rest)
 {
-    struct wpipe__rest soon = { .timer = { LOOK_MS, 0 } };
     struct wpipe__link *link = conn->link;
+    const struct wpipe__timer timer = rest->timer;
     uint64_t deadline;
     int r;
 
-    if (rest->timer.timeout_ms == 0 ||
+    if (timer.timeout_ms == 0 ||
         !(link->transport->interest(link) & WPIPE__INTEREST_SOON))
         return wpipe__loop_follow(loop, rest);
     deadline = wpipe__timer_deadline(&rest->timer);
-    r = wpipe__loop_follow(loop, &soon);
+    rest->timer = (struct wpipe__timer){ LOOK_MS, 0 };
+    r = wpipe__loop_follow(loop, rest);
+    rest->timer = (struct wpipe__timer){ timer.timeout_ms, deadline };
     if (r == WPIPE_ETIMEDOUT && wpipe__os_now() < deadline)
         r = 0;
     return r;

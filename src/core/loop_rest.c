@@ -256,7 +256,13 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
         uint32_t turn = wpipe__room_turn(&loop->room);
 
         wpipe__room_ring(&loop->room);
-        (void)sleep_as_follower(loop, turn, UINT64_MAX);
+        r = sleep_as_follower(loop, turn, UINT64_MAX);
+        if (r == WPIPE_EWOKEN) {
+            loop->waiting = 0;
+            wpipe__room_tell(&loop->room);
+            wpipe__loop_unlock(loop);
+            return r;
+        }
     }
     loop->driving = 1;
     return 0;

@@ -20,11 +20,11 @@ static struct wpipe__lane *lane_of(struct wpipe__loop *loop)
 void wpipe__lane_set_timer(struct wpipe__lane *lane)
 {
     struct wpipe_server *s = lane->server;
+    uint64_t when = lane->loop.leave_at;
 
-    lane->loop.timer = lane->loop.leave_at;
     if (lane->number == 0 && !s->shut)
-        lane->loop.timer = wpipe__min_u64(lane->loop.timer,
-                                          wpipe__acceptor_until(&s->acceptor));
+        when = wpipe__min_u64(when, wpipe__acceptor_until(&s->acceptor));
+    wpipe__loop_set_timer(&lane->loop, when);
 }
 
 /* A seat is free. On the first lane, whose lock is the acceptor's. */

@@ -175,6 +175,7 @@ static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
     r = t->settled(s->link);
     if (r == 0)
         r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, is_settled, s, timer);
+    r = wpipe__stream_reason(s, r);
     if (r > 0 || s->link->terms.type == WPIPE_MESSAGE)
         return r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN ? r : written;
     left = (int64_t)t->unread(s->link);

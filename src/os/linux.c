@@ -175,6 +175,8 @@ int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
         fds[0].events |= POLLIN;
     if (interest & WPIPE__INTEREST_OUT)
         fds[0].events |= POLLOUT;
+    if (interest == WPIPE__INTEREST_SOON)
+        fds[0].fd = WPIPE__NO_HANDLE; /* its end would be told all the time */
     do {
         left = wpipe__os_left_ms(deadline);
         if (soon && (left < 0 || left > SOON_MS))

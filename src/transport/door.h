@@ -117,7 +117,7 @@ struct wpipe__knock {
     int numbers[2];      /* the directories of the two places in it */
     int blind;           /* a place that we cannot watch */
     int delay_ms;        /* the last back-off */
-    int signals; /* a signal handler ends wpipe__knock_wait */
+    int signals;         /* a signal handler ends wpipe__knock_wait */
 };
 
 #define WPIPE__KNOCK_NULL                                \

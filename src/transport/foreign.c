@@ -393,20 +393,39 @@ static int foreign_settled(struct wpipe__link *link)
     return r;
 }
 
+/* Has the peer read all that the kernel took: 1; 0 not yet; WPIPE_EPIPE it
+ * never will. One that closes is seen to be gone before what it left unread is
+ * thrown away, so in this order nothing passes for read. */
+static int kernel_drained(struct wpipe__foreign *f)
+{
+    wpipe__handle socket = f->link.socket;
+    int all = wpipe__os_all_read(socket, f->kind);
+    int up = wpipe__os_hung_up(socket);
+
+    if (f->reset || up == 2)
+        return WPIPE_EPIPE;
+    if (up == 1 && !all)
+        all = wpipe__os_all_read(socket, f->kind); /* read, then closed */
+    if (all)
+        return 1;
+    /* once we have finished, a peer that has too looks like one that is gone,
+     * and it may read on */
+    return up == 1 && !f->finish ? WPIPE_EPIPE : 0;
+}
+
 static int foreign_drained(struct wpipe__link *link)
 {
     struct wpipe__foreign *f = wpipe__foreign(link);
-    int up;
     int r;
 
     wpipe__mutex_lock(&link->lock);
     r = atomic_load(&f->over) ? atomic_load(&f->over) : wpipe__foreign_flush(f);
-    if (link->socket == WPIPE__NO_HANDLE)
+    if (f->left)
+        r = WPIPE_EDISCONNECTED; /* it was us */
+    else if (link->socket == WPIPE__NO_HANDLE)
         r = WPIPE_ESTATE; /* there is nothing left to ask */
-    if (r == 1) {
-        up = wpipe__os_hung_up(link->socket);
-        r = up == 2 ? WPIPE_EPIPE : wpipe__os_all_read(link->socket, f->kind);
-    }
+    else if (r == 1)
+        r = kernel_drained(f);
     f->asks = r == 0; /* the kernel has no wake-up for it */
     wpipe__mutex_unlock(&link->lock);
     return r;
@@ -416,12 +435,8 @@ static int foreign_drained(struct wpipe__link *link)
  * payload. Of one that is gone it tells by a reset that something was not. */
 static int kernel_has_some(struct wpipe__foreign *f)
 {
-    int up;
-
-    if (f->reset || f->link.socket == WPIPE__NO_HANDLE)
-        return f->reset;
-    up = wpipe__os_hung_up(f->link.socket);
-    return up == 2 || (up == 0 && !wpipe__os_all_read(f->link.socket, f->kind));
+    return f->link.socket == WPIPE__NO_HANDLE ? f->reset
+                                              : kernel_drained(f) != 1;
 }
 
 static uint64_t foreign_unread(struct wpipe__link *link)

@@ -120,3 +120,8 @@ int wpipe__room_woken(struct wpipe__room *room, uint32_t noted)
         ;
     return 1;
 }
+
+int wpipe__room_owes_wake(struct wpipe__room *room)
+{
+    return atomic_load(&room->wakes) != atomic_load(&room->told);
+}

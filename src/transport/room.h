@@ -74,5 +74,7 @@ void wpipe__room_wake(struct wpipe__room *room);
 uint32_t wpipe__room_wakes(struct wpipe__room *room);
 /* 1 when a wake came since: the wait is to end. */
 int wpipe__room_woken(struct wpipe__room *room, uint32_t noted);
+/* 1 when there was a wake that no wait was told of yet. */
+int wpipe__room_owes_wake(struct wpipe__room *room);
 
 #endif

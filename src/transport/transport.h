@@ -163,11 +163,11 @@ struct wpipe__transport {
 struct wpipe__waiting {
     struct wpipe__room room;
     struct wpipe__spin_record spin;
-    wpipe__handle watch; /* set whenever something came in; a foreign event
-                            loop polls it (core/stream_fd.c) */
-    int leading;         /* a thread polls the socket */
-    unsigned interest;   /* for this: WPIPE__INTEREST_* */
-    unsigned users[3];   /* how many want DATA, ROOM, DRAINED */
+    _Atomic wpipe__handle watch; /* set whenever something came in; a foreign
+                                    event loop polls it (core/stream.c) */
+    int leading;                 /* a thread polls the socket */
+    unsigned interest;           /* for this: WPIPE__INTEREST_* */
+    unsigned users[3];           /* how many want DATA, ROOM, DRAINED */
     _Atomic uint32_t waiters;
     _Atomic uint64_t asked; /* when a call that may not wait last looked at
                                the socket */
@@ -195,11 +195,6 @@ int wpipe__link_init(struct wpipe__link *link,
                      const struct wpipe__transport *transport,
                      wpipe__handle socket);
 void wpipe__link_done(struct wpipe__link *link);
-
-/* A foreign event loop watches for DATA through `watch`, from now on. */
-void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch);
-/* Arm for what is wanted now, under a fresh epoch; then look. */
-void wpipe__link_arm(struct wpipe__link *link);
 
 /* A foreign event loop watches for DATA through `watch`, from now on. */
 void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch);

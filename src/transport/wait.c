@@ -30,7 +30,7 @@ int wpipe__link_init(struct wpipe__link *link,
     link->socket = socket;
     link->passing = WPIPE__PASSES;
     link->generation = wpipe__os_generation();
-    link->waiting.watch = WPIPE__NO_HANDLE;
+    atomic_init(&link->waiting.watch, WPIPE__NO_HANDLE);
     wpipe__room_init(&link->waiting.room);
     return wpipe__mutex_init(&link->lock);
 }
@@ -49,22 +49,25 @@ void wpipe__link_done(struct wpipe__link *link)
     /* else a forked child: a thread of its parent may hold it */
 }
 
+/* For a foreign event loop. Safe in a signal handler. */
+static void set_watch(struct wpipe__waiting *w)
+{
+    wpipe__handle watch = atomic_load(&w->watch);
+
+    if (watch != WPIPE__NO_HANDLE)
+        wpipe__os_flag_set(watch);
+}
+
 void wpipe__link_notify(struct wpipe__link *link)
 {
-    struct wpipe__waiting *w = &link->waiting;
-
-    wpipe__room_news(&w->room);
-    if (w->watch != WPIPE__NO_HANDLE)
-        wpipe__os_flag_set(w->watch);
+    wpipe__room_news(&link->waiting.room);
+    set_watch(&link->waiting);
 }
 
 void wpipe__link_wake(struct wpipe__link *link)
 {
-    struct wpipe__waiting *w = &link->waiting;
-
-    wpipe__room_wake(&w->room);
-    if (w->watch != WPIPE__NO_HANDLE)
-        wpipe__os_flag_set(w->watch);
+    wpipe__room_wake(&link->waiting.room);
+    set_watch(&link->waiting);
 }
 
 /* ---- who wants what; link locked ----------------------------------------- */
@@ -280,8 +283,7 @@ static int join(struct wait *w)
     count(waiting, w->mask, 0);
     if (atomic_load(&waiting->waiters) == 0) {
         link->transport->arm(link, union_of_wants(waiting));
-        if (waiting->watch != WPIPE__NO_HANDLE)
-            wpipe__os_flag_set(waiting->watch); /* look again: a new epoch */
+        set_watch(waiting); /* look again: a new epoch */
     }
     wpipe__mutex_unlock(&link->lock);
     return r;
@@ -311,7 +313,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
 void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch)
 {
     wpipe__mutex_lock(&link->lock);
-    link->waiting.watch = watch;
+    atomic_store(&link->waiting.watch, watch);
     link->waiting.users[0]++; /* DATA, for good */
     wpipe__mutex_unlock(&link->lock);
 }

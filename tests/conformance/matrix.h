@@ -100,7 +100,7 @@ const char *matrix_left_out(const struct cell *cell);
 const char *matrix_call(enum operation op);
 void matrix_name(const struct cell *cell, char *text, size_t size);
 
-/* Of waits that nothing ends; also options.linger_ms. */
+/* Of waits that nothing ends; also options.linger_ms of those. */
 #define MATRIX_DEADLINE_MS (300 * SUPPORT_LIMIT_FACTOR)
 
 /* ---- what is right ------------------------------------------------------- */

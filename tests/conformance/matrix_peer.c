@@ -59,6 +59,9 @@ wpipe_options matrix_options(const struct cell *cell)
     o.buffer_out = 65536;
     o.queue_limit = 65536;
     o.linger_ms = MATRIX_DEADLINE_MS;
+    if (cell->op == OP_DISCONNECT &&
+        matrix_right(cell, cell->op).when == AT_EVENT)
+        o.linger_ms = SUPPORT_WAIT_MS; /* the fate ends it, not this */
     o.foreign = is_foreign(cell) ? WPIPE_FOREIGN_ONLY : WPIPE_FOREIGN_DEFAULT;
     o.framing = cell->way == WAY_LE32 ? WPIPE_FRAMING_LE32 : WPIPE_FRAMING_RAW;
     return o;
