@@ -337,7 +337,8 @@ WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
 /*
  * As send, waiting up to timeout_ms for room, and, with RECONNECT or before
  * the first connection of CONNECT_LATER, for a connection. With timeout 0 it
- * neither waits nor connects.
+ * neither waits nor connects. The message may go over a connection that wait
+ * has yet to tell of; send never goes on with the next one.
  *
  * Returns 0. Errors: those of send but WPIPE_EAGAIN; WPIPE_ETIMEDOUT (nothing
  *     was sent; maybe there is no server); WPIPE_ENOTCONN at once when the
