@@ -560,6 +560,7 @@ static void reconnect_after_kill_told_once(void **state)
     struct helper helper;
     wpipe_event e;
     wpipe_id id;
+    int64_t soonest = INT64_MAX;
     int64_t start;
 
     options.flags = WPIPE_RECONNECT;
@@ -583,13 +584,15 @@ static void reconnect_after_kill_told_once(void **state)
         helper_start(&helper, serve_when_told, (void *)(uintptr_t)name);
         event_send(helper.fd, (uint32_t)options.shared_memory);
         e = client_expect(client, WPIPE_EVENT_CONNECTED);
-        /* heard of, not polled for */
-        assert_true(support_now_ms() - start < 500 * SUPPORT_LIMIT_FACTOR);
+        start = support_now_ms() - start;
+        soonest = start < soonest ? start : soonest;
         assert_int_not_equal(e.from, id);
         id = e.from;
         event_expect(helper.fd, 1);
         client_expect_none(client);
     }
+    /* heard of, not polled for; a busy machine may hold up one, not each */
+    assert_true(soonest < 500 * SUPPORT_LIMIT_FACTOR);
     client_send_text(client, "hello");
     client_expect_text(client, "hello");
     wpipe_client_close(client);

@@ -39,6 +39,10 @@
 #define SUPPORT_LIMIT_FACTOR 1
 #endif
 
+/* "At once", on a machine whose cores others want, too: a call that waits for
+ * what will not come, or for some timer of seconds, takes longer. */
+#define SUPPORT_SOON_MS (4000 * SUPPORT_LIMIT_FACTOR)
+
 /* How long a helper below waits for its event before it fails the case. */
 #define SUPPORT_WAIT_MS (12000 * SUPPORT_LIMIT_FACTOR)
 
