@@ -297,7 +297,8 @@ WPIPE_API void wpipe_server_close(wpipe_server *server);
  * within their own timeout; there is no hidden thread. A lost server is looked
  * for at once, then after a delay that grows from 10 ms to a second with each
  * try that it refuses, and begins anew after a connection that held a second;
- * one that is not there is tried when it appears.
+ * one that is not there is tried when it appears. When a name appears while a
+ * delay runs, a tenth of it at most is still waited for.
  *
  * Returns 0 and the client in *ret. Errors: as wpipe_connect.
  */
