@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -40,6 +41,46 @@ struct run {
     uint32_t count;
     uint64_t first;
 };
+
+/* When did a collector take the last message, and what was the longest time
+ * between two, over all collectors so far? For check; beside the file. */
+struct pace {
+    int64_t last_ms;
+    int64_t worst_ms;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* Only check makes the file; NULL without it. */
+static struct pace *open_pace(const char *collected, int create)
+{
+    char beside[300];
+    void *pace = MAP_FAILED;
+    int file;
+
+    snprintf(beside, sizeof(beside), "%s.pace", collected);
+    file = open(beside, O_RDWR | create, 0600);
+    if (file >= 0 && (create == 0 || ftruncate(file, sizeof(struct pace)) == 0))
+        pace = mmap(NULL, sizeof(struct pace), PROT_READ | PROT_WRITE,
+                    MAP_SHARED, file, 0);
+    close(file);
+    return pace == MAP_FAILED ? NULL : pace;
+}
+
+static void keep_pace(struct pace *pace)
+{
+    int64_t now = now_ms();
+
+    if (pace->last_ms != 0 && now - pace->last_ms > pace->worst_ms)
+        pace->worst_ms = now - pace->last_ms;
+    pace->last_ms = now;
+}
 
 /* ---- the collector ------------------------------------------------------ */
 
@@ -78,6 +119,7 @@ static void collect(int file, const struct message *m)
 static int serve(const char *name, const char *path)
 {
     int file = open(path, O_RDWR | O_CREAT, 0600);
+    struct pace *pace = open_pace(path, 0);
     struct message m;
     wpipe_server *s;
     wpipe_event e;
@@ -88,6 +130,8 @@ static int serve(const char *name, const char *path)
         if (e.type != WPIPE_EVENT_MESSAGE || e.size != sizeof(m))
             continue;
         memcpy(&m, e.data, sizeof(m));
+        if (e.request == 0 && pace != NULL)
+            keep_pace(pace);
         if (e.request == 0)
             collect(file, &m);
         else if (m.id < PRODUCERS) /* how far are we? */
@@ -111,13 +155,14 @@ struct producer {
     wpipe_client *client;
     struct message m; /* the next one to send */
     uint64_t made;    /* how many there are, when stopping */
+    wpipe_id asked;   /* the connection over which we asked; 0 none */
     uint64_t read;    /* of them, the collector took so many, as lost_messages
-                         said when the connection ended */
-    int asked;        /* this connection */
-    int connections;  /* so far */
+                         said when that connection ended */
+    int connections;  /* over which we asked, so far */
 };
 
-/* Where are we? 0; 1 not now; -1 that cannot be. */
+/* Where are we? The answer tells over which connection it came, which may be
+ * one whose CONNECTED is yet to come. 0; 1 not now; -1 that cannot be. */
 static int ask(struct producer *p)
 {
     wpipe_event answer;
@@ -135,7 +180,7 @@ static int ask(struct producer *p)
     p->connections++;
     p->m.number = next;
     p->read = 0;
-    p->asked = 1;
+    p->asked = answer.from;
     return 0;
 }
 
@@ -147,13 +192,22 @@ static int events(struct producer *p, int timeout_ms)
 
     while ((r = wpipe_client_wait(p->client, &e, timeout_ms)) == 1) {
         timeout_ms = 0;
-        if (e.type == WPIPE_EVENT_DISCONNECTED && p->asked)
+        if (e.type == WPIPE_EVENT_DISCONNECTED && e.from == p->asked) {
             p->read = p->m.number - e.lost_messages;
-        if (e.type == WPIPE_EVENT_DISCONNECTED ||
-            e.type == WPIPE_EVENT_CONNECTED)
             p->asked = 0;
+        }
     }
     return r == WPIPE_ETIMEDOUT ? 0 : -1;
+}
+
+/* Over the connection where we asked: send_wait would go on with the next one.
+ * 0; 1 wait for an event. */
+static int produce_one(struct producer *p)
+{
+    if (wpipe_client_send(p->client, &p->m, sizeof(p->m)) < 0)
+        return 1;
+    p->m.number++;
+    return 0;
 }
 
 static int produce(const char *name, uint64_t id)
@@ -161,7 +215,7 @@ static int produce(const char *name, uint64_t id)
     wpipe_options o = { .size = sizeof(o),
                         .flags = WPIPE_RECONNECT | WPIPE_CONNECT_LATER };
     struct producer p = { .m = { .id = id }, .made = UINT64_MAX };
-    int r = 0;
+    int full = 0, r = 0;
 
     signal(SIGTERM, stop);
     if (wpipe_client_open(&p.client, name, &o) < 0)
@@ -169,12 +223,12 @@ static int produce(const char *name, uint64_t id)
     while (r >= 0) {
         if (stopping && p.made == UINT64_MAX)
             p.made = p.m.number;
-        r = events(&p, p.asked ? 0 : 10);
-        if (r == 0 && !p.asked)
+        r = events(&p, p.asked == 0 ? 10 : full ? PATIENCE_MS : 0);
+        full = 0;
+        if (r == 0 && p.asked == 0)
             r = ask(&p);
         else if (r == 0 && p.m.number < p.made)
-            p.m.number += wpipe_client_send_wait(p.client, &p.m, sizeof(p.m),
-                                                 PATIENCE_MS) == 0;
+            full = produce_one(&p);
         else if (r == 0 && ask(&p) == 0 && p.m.number >= p.made)
             break; /* the collector has all */
     }
@@ -211,14 +265,6 @@ static unsigned dice(void)
 {
     seed = seed * 1103515245u + 12345u;
     return seed >> 8;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
 }
 
 /* Everything in the file: as it should be? */
@@ -276,12 +322,13 @@ static int check(int64_t seconds, int producers)
     kill(server, SIGKILL);
     failed += has_failed(server);
     printf("%d kills, %d processes failed\n", kills, failed);
-    return failed > 0 || judge(producers);
+    return judge(producers) || failed > 0;
 }
 
 static int check_in(const char *directory, int64_t seconds, int producers)
 {
-    static char file[256], name[64];
+    static char file[256], beside[300], name[64];
+    struct pace *pace;
     int r;
 
     snprintf(file, sizeof(file), "%s/collector-%d", directory, (int)getpid());
@@ -290,8 +337,14 @@ static int check_in(const char *directory, int64_t seconds, int producers)
     pipe_name = name;
     if (producers < 1 || producers > PRODUCERS)
         return 2;
+    snprintf(beside, sizeof(beside), "%s.pace", file);
+    pace = open_pace(file, O_CREAT | O_EXCL);
+    if (pace == NULL)
+        return 1;
     r = check(seconds, producers);
+    printf("longest time without a message: %" PRId64 " ms\n", pace->worst_ms);
     unlink(file);
+    unlink(beside);
     return r;
 }
 

@@ -297,7 +297,8 @@ WPIPE_API void wpipe_server_close(wpipe_server *server);
  * within their own timeout; there is no hidden thread. A lost server is looked
  * for at once, then after a delay that grows from 10 ms to a second with each
  * try that it refuses, and begins anew after a connection that held a second;
- * one that is not there is tried when it appears.
+ * one that is not there is tried when it appears. When a name appears while a
+ * delay runs, a tenth of it at most is still waited for.
  *
  * Returns 0 and the client in *ret. Errors: as wpipe_connect.
  */
@@ -337,7 +338,8 @@ WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
 /*
  * As send, waiting up to timeout_ms for room, and, with RECONNECT or before
  * the first connection of CONNECT_LATER, for a connection. With timeout 0 it
- * neither waits nor connects.
+ * neither waits nor connects. The message may go over a connection that wait
+ * has yet to tell of; send never goes on with the next one.
  *
  * Returns 0. Errors: those of send but WPIPE_EAGAIN; WPIPE_ETIMEDOUT (nothing
  *     was sent; maybe there is no server); WPIPE_ENOTCONN at once when the

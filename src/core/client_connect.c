@@ -14,6 +14,7 @@
 enum {
     DELAY_FIRST_MS = 10, /* the retry before it is made at once */
     DELAY_MOST_MS = 1000,
+    KNOCK_SHORTENS = 10,    /* a delay to a tenth */
     STEADY_NS = 1000000000, /* a connection that held so long was a good one */
     REST_MS = 50            /* until the watch can be closed at no cost */
 };
@@ -300,6 +301,21 @@ static void go_on_hearing(struct wpipe_client *c)
     try_now(c);
 }
 
+/* A door has appeared. It may be that of a new server, which the delay is not
+ * meant for; but it may be anybody's, so a delay gets shorter, and not void. */
+static void hear_knock(struct wpipe_client *c)
+{
+    uint64_t soon = wpipe__os_deadline(c->delay_ms / KNOCK_SHORTENS);
+
+    if (c->retry_at == UINT64_MAX) {
+        try_now(c);
+        return;
+    }
+    listen_up(c); /* or it would be heard again at once */
+    c->retry_at = wpipe__min_u64(c->retry_at, soon);
+    set_timer(c);
+}
+
 /* ---- the loop's owner --------------------------------------------------- */
 
 static void on_timer(struct wpipe_client *c)
@@ -327,7 +343,7 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
         go_on_hearing(c);
     }
     if (tag == WPIPE__TAG_KNOCK && c->listening)
-        try_now(c);
+        hear_knock(c);
     else if (tag == WPIPE__TAG_TIMER)
         on_timer(c);
     else if (c->conn != NULL && c->conn->id == tag)
@@ -352,6 +368,8 @@ static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (wpipe__os_now() - c->up_since >= STEADY_NS)
         c->delay_ms = 0;
     wpipe__client_try(c);
+    if (c->delay_ms > 0)
+        listen_up(c);
     lengthen_delay(c);
 }
 

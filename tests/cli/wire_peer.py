@@ -205,8 +205,10 @@ class Peer:
         self.head += 8
         self.put(HEAD, self.head)
 
-    def put(self, at, value):
-        struct.pack_into("<Q", self.out, at, value)
+    def put(self, at, value, kind="Q"):
+        """One store. pack_into zeroes the place first, which the server sees."""
+        words = memoryview(self.out).cast(kind)
+        words[at // words.itemsize] = value
 
     def theirs(self, at):
         return struct.unpack_from("<Q", self.inn, at)[0]
@@ -355,7 +357,7 @@ class Peer:
 
     def close(self, state=CLOSED):
         if self.out is not None:
-            struct.pack_into("<I", self.out, ENDED, state)
+            self.put(ENDED, state, "I")
         try:
             if not self.shared() or self.moved is None:
                 self.credit()

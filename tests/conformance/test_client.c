@@ -554,12 +554,16 @@ static void client_descriptor_tells(void **state)
 
 static void reconnect_after_kill_told_once(void **state)
 {
+    enum {
+        ROUNDS = 13
+    };
     wpipe_options options = service_options(state);
     const char *name = support_unique_name();
     wpipe_client *client = NULL;
     struct helper helper;
     wpipe_event e;
     wpipe_id id;
+    int64_t soonest = INT64_MAX;
     int64_t start;
 
     options.flags = WPIPE_RECONNECT;
@@ -568,7 +572,7 @@ static void reconnect_after_kill_told_once(void **state)
     event_expect(helper.fd, 1);
     assert_int_equal(wpipe_client_open(&client, name, &options), 0);
     id = client_expect(client, WPIPE_EVENT_CONNECTED).from;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < ROUNDS; i++) {
         for (int k = 0; k < 30; k++) {
             client_send_text(client, "hello");
             client_expect_text(client, "hello");
@@ -583,13 +587,17 @@ static void reconnect_after_kill_told_once(void **state)
         helper_start(&helper, serve_when_told, (void *)(uintptr_t)name);
         event_send(helper.fd, (uint32_t)options.shared_memory);
         e = client_expect(client, WPIPE_EVENT_CONNECTED);
-        /* heard of, not polled for */
-        assert_true(support_now_ms() - start < 500 * SUPPORT_LIMIT_FACTOR);
+        start = support_now_ms() - start;
+        if (i >= ROUNDS - 4 && start < soonest)
+            soonest = start;
         assert_int_not_equal(e.from, id);
         id = e.from;
         event_expect(helper.fd, 1);
         client_expect_none(client);
     }
+    /* heard of, not polled for: the delay would be a second by then. A busy
+     * machine may hold up one, not each */
+    assert_true(soonest < 500 * SUPPORT_LIMIT_FACTOR);
     client_send_text(client, "hello");
     client_expect_text(client, "hello");
     wpipe_client_close(client);

@@ -15,7 +15,7 @@
 #include "transport/transport.h"
 
 /* How far a call of the victim's may be held up, whatever the peer does. */
-#define RAW_SOON_MS (1000 * SUPPORT_LIMIT_FACTOR)
+#define RAW_SOON_MS SUPPORT_SOON_MS
 
 struct raw_peer {
     int fd;                   /* ours; raw */

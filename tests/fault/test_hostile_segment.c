@@ -608,7 +608,7 @@ static void descriptors_unwanted_are_eproto(void **state)
 /* A socket that lingers must not hold the one who closes it. */
 static void descriptor_that_lingers_does_not_hold_us(void **state)
 {
-    const struct linger linger = { 1, 3 };
+    const struct linger linger = { 1, 3 * RAW_SOON_MS / 1000 };
     int64_t start = support_now_ms();
     struct raw_peer raw;
     int fd;

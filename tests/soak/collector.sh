@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The collector under fire: producers at full speed, random kill -9 of them and
-# of the server, maybe beside busy loops; nothing may be lost or doubled.
+# of the server, maybe beside busy loops; nothing may be lost or doubled, and the
+# collector, restarts included, may not be without a message for a second.
 #
 #     tests/soak/collector.sh [SECONDS] [PRODUCERS] [LOOPS]     300 50 0
 #
@@ -26,4 +27,11 @@ done
 export TMPDIR=$scratch XDG_RUNTIME_DIR=$scratch WINDPIPE_DIR=$scratch/windpipe
 mkdir -m 700 "$WINDPIPE_DIR"
 timeout $((seconds + 60)) \
-    "$build/examples/collector" check "$seconds" "$producers"
+    "$build/examples/collector" check "$seconds" "$producers" |
+    tee "$scratch/said"
+worst=$(sed -n 's/^longest time without a message: \([0-9]*\) ms$/\1/p' \
+    "$scratch/said")
+[ "${worst:-1000}" -lt 1000 ] || {
+    echo "too long without a message" >&2
+    exit 1
+}

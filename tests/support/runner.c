@@ -25,8 +25,8 @@
 #include "internal.h"
 
 enum {
-    LIMIT_MS = 5000,
-    LIMIT_SLOW_MS = 60000,
+    LIMIT_MS = 15000,
+    LIMIT_SLOW_MS = 120000,
     OUTPUT_SHOWN = 32 * 1024,
     /* Unlikely numbers: a case that calls exit() itself has not passed. */
     EXIT_PASSED = 200,
