@@ -104,7 +104,8 @@ WPIPE_API int wpipe_server_open(wpipe_server **ret, const char *name,
  * event and never an error.
  *
  * Returns 1 and the event; 0 when woken or stopped (stopped stays so).
- * Errors: WPIPE_ETIMEDOUT, WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM,
+ * Errors: WPIPE_ETIMEDOUT, WPIPE_EWOKEN (a signal handler ran, with
+ *     WPIPE_WAIT_SIGNALS), WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM,
  *     WPIPE_ESTATE (another thread waits, or the handlers of
  *     wpipe_server_start get the events: always so with options.threads > 1).
  * Blocks up to timeout_ms.
@@ -136,8 +137,9 @@ WPIPE_API int wpipe_server_send(wpipe_server *server, wpipe_id to,
  * As send, waiting up to timeout_ms for room.
  *
  * Returns 0. Errors: those of send but WPIPE_EAGAIN; WPIPE_ETIMEDOUT;
- *     WPIPE_ENOTCONN at once when that client ends; WPIPE_EWOKEN (a wake, or
- *     the server is stopped, and it would have to wait). Any thread.
+ *     WPIPE_ENOTCONN at once when that client ends; WPIPE_EWOKEN (a wake, the
+ *     server is stopped, or a signal handler ran with WPIPE_WAIT_SIGNALS; and
+ *     it would have to wait). Any thread.
  */
 WPIPE_API int wpipe_server_send_wait(wpipe_server *server, wpipe_id to,
                                      const void *data, size_t size,
@@ -168,8 +170,8 @@ WPIPE_API int wpipe_server_reply(wpipe_server *server, const wpipe_event *event,
  * do not matter: their DISCONNECTED events say what they lost.
  *
  * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN (that client went before
- *     it had read all, or is not there), WPIPE_EWOKEN (stopped), WPIPE_EINVAL,
- *     WPIPE_ESYSTEM.
+ *     it had read all, or is not there), WPIPE_EWOKEN (as send_wait),
+ *     WPIPE_EINVAL, WPIPE_ESYSTEM.
  * Blocks up to timeout_ms. Any thread, not in a handler.
  */
 WPIPE_API int wpipe_server_drain(wpipe_server *server, wpipe_id who,
@@ -207,22 +209,28 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
 
 /*
  * A descriptor for a foreign event loop: readable when wait(timeout 0) may
- * have an event. After it is readable call wait until WPIPE_ETIMEDOUT.
+ * have an event, or something to do: every deadline that the library keeps
+ * (handshake_ms, second pipes, linger_ms of a disconnect; of a client
+ * connect_ms and the next try) makes it readable, too. After it is readable
+ * call wait until WPIPE_ETIMEDOUT. Asking for it again has no effect.
  * Errors: WPIPE_EINVAL, WPIPE_ESTATE (options.threads > 1).
  */
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
 
 /*
  * End all that waits on the server at this moment: wait returns 0, send_wait
- * WPIPE_EWOKEN. When nobody waits, the next wait, or the next send_wait that
- * finds no room, ends so. Several such wakes count as one. Any thread.
+ * and drain WPIPE_EWOKEN. When nobody waits, the next wait ends so, or the
+ * next send_wait or drain that would have to wait. Several such wakes count as
+ * one. Shutdown and close go on. Any thread; safe in a signal handler.
  */
 WPIPE_API void wpipe_server_wake(wpipe_server *server);
 
 /*
- * Make every wait return 0 from now on and every send_wait that finds no room
- * WPIPE_EWOKEN, and end the threads of wpipe_server_start and wait for them
- * (unless called on one of them).
+ * Make every wait return 0 from now on, and every send_wait and drain that
+ * would have to wait WPIPE_EWOKEN, also those that wait at this moment; and
+ * end the threads of wpipe_server_start and wait for them (unless called on
+ * one of them). Any thread. Takes locks: in a signal handler use
+ * wpipe_server_wake.
  */
 WPIPE_API void wpipe_server_stop(wpipe_server *server);
 
@@ -319,7 +327,9 @@ WPIPE_API int wpipe_client_open(wpipe_client **ret, const char *name,
  * messages.
  *
  * Returns 1 and the event; 0 when woken. Errors: WPIPE_ETIMEDOUT,
- *     WPIPE_ENOTCONN, WPIPE_EINVAL, WPIPE_ENOMEM.
+ *     WPIPE_EWOKEN (a signal handler ran, with WPIPE_WAIT_SIGNALS),
+ *     WPIPE_ENOTCONN, WPIPE_ESTATE (another thread waits or calls),
+ *     WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM.
  */
 WPIPE_API int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
                                 int timeout_ms);
@@ -343,7 +353,8 @@ WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
  *
  * Returns 0. Errors: those of send but WPIPE_EAGAIN; WPIPE_ETIMEDOUT (nothing
  *     was sent; maybe there is no server); WPIPE_ENOTCONN at once when the
- *     server ends and is not connected to again; WPIPE_EWOKEN. Any thread.
+ *     server ends and is not connected to again; WPIPE_EWOKEN (a wake, or a
+ *     signal handler ran with WPIPE_WAIT_SIGNALS). Any thread.
  */
 WPIPE_API int wpipe_client_send_wait(wpipe_client *client, const void *data,
                                      size_t size, int timeout_ms);
@@ -360,8 +371,8 @@ WPIPE_API int wpipe_client_send_wait(wpipe_client *client, const void *data,
  *     WPIPE_ENOTCONN (lost before the answer, or the server has finished
  *     sending; or there is no connection and none will come), WPIPE_ENOTSUP
  *     (at once: the other end is not windpipe, or the pipe is one of bytes:
- *     neither carries the number of a call), WPIPE_EWOKEN, WPIPE_ESTATE
- *     (another thread waits or calls), and send's.
+ *     neither carries the number of a call), WPIPE_EWOKEN (as send_wait),
+ *     WPIPE_ESTATE (another thread waits or calls), and send's.
  */
 WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
                                 size_t size, wpipe_event *ret_answer,
@@ -375,8 +386,8 @@ WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
  * was told. With RECONNECT, or before the first connection of CONNECT_LATER,
  * drain then waits for a connection: 0 says that the server is there, too.
  *
- * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN, WPIPE_EWOKEN,
- *     WPIPE_EINVAL, WPIPE_ENOMEM. Any thread.
+ * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN, WPIPE_EWOKEN (as
+ *     send_wait), WPIPE_EINVAL, WPIPE_ENOMEM. Any thread.
  */
 WPIPE_API int wpipe_client_drain(wpipe_client *client, int timeout_ms);
 
@@ -388,8 +399,9 @@ WPIPE_API intptr_t wpipe_client_fd(wpipe_client *client);
 
 /*
  * End all that waits on the client at this moment: wait returns 0, call,
- * send_wait and drain WPIPE_EWOKEN. When nobody waits, the next of them that
- * would have to does so. Several such wakes count as one. Any thread.
+ * send_wait and drain WPIPE_EWOKEN. When nobody waits, the next wait or call
+ * ends so, or the next send_wait or drain that would have to wait. Several such
+ * wakes count as one. Any thread; safe in a signal handler.
  */
 WPIPE_API void wpipe_client_wake(wpipe_client *client);
 

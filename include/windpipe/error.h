@@ -46,7 +46,8 @@ enum wpipe_error {
     WPIPE_ELIMIT = -4,         /* out of descriptors or another system limit */
     WPIPE_EAGAIN = -5,         /* nothing to do now without waiting */
     WPIPE_ETIMEDOUT = -6,      /* the time given is over */
-    WPIPE_EWOKEN = -7,         /* the wait was ended by a wpipe_*_wake */
+    WPIPE_EWOKEN = -7,         /* the wait was ended by a wpipe_*_wake, by stop,
+                                  or by a signal handler */
     WPIPE_ENOTFOUND = -8,      /* no server has this name */
     WPIPE_EBUSY = -9,          /* the server is full, or data is in the way */
     WPIPE_EREFUSED = -10,      /* the server did not let us in */
@@ -189,8 +190,16 @@ enum wpipe_flags {
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
     WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first
                                  connection; a CONNECTED event tells of it */
-    WPIPE_WAIT_SIGNALS = 64   /* a wait returns WPIPE_EWOKEN when a signal
-                               handler ran on its thread while it slept */
+    /*
+     * A wait returns WPIPE_EWOKEN when a signal handler ran on its thread while
+     * it slept; install it without SA_RESTART. A handler that runs just before
+     * the sleep begins, or while the wait spins, does not end it: one that
+     * only sets a flag needs waits with a timeout. Where that will not do, call
+     * a wpipe_*_wake in the handler: they are safe there and are never missed,
+     * with or without this flag. Shutdown, close, wpipe_inspect and
+     * wpipe_wait_for go on.
+     */
+    WPIPE_WAIT_SIGNALS = 64
 };
 
 /* options.spin_us: no spinning at all. */

@@ -13,6 +13,8 @@
  * Fork: a child may only close what its parent opened.
  * Memory: you close what you open; close takes NULL, never blocks or fails.
  * Timeouts: milliseconds, WPIPE_FOREVER, or 0 to not wait at all.
+ * Wakes: WPIPE_EWOKEN from a call that waits means wake, or with
+ *     WPIPE_WAIT_SIGNALS that a signal handler ran (error.h).
  */
 #ifndef WINDPIPE_STREAM_H
 #define WINDPIPE_STREAM_H
@@ -116,7 +118,8 @@ WPIPE_API void wpipe_listener_close(wpipe_listener *listener);
  *     server is of a user we do not trust), WPIPE_EVERSION, WPIPE_EPROTO
  *     (also: what it sent is not the name of a second pipe),
  *     WPIPE_ESTATE (message reading of a byte pipe, conflicting directions),
- *     WPIPE_ENAME, WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ELIMIT, WPIPE_ESYSTEM.
+ *     WPIPE_ENAME, WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ELIMIT, WPIPE_ESYSTEM;
+ *     and at once WPIPE_EWOKEN (a signal handler ran, WPIPE_WAIT_SIGNALS).
  * Blocks up to timeout_ms; the options may shorten nothing. .NET throws one
  * TimeoutException for the first three; we keep them apart.
  * Source: CreateFile + WaitNamedPipe, NamedPipeClientStream.Connect.
@@ -280,7 +283,8 @@ WPIPE_API int wpipe_stream_info(const wpipe_stream *stream,
 /*
  * One descriptor for a foreign event loop: level-triggered, readable while
  * anything is unread or the connection is over. Use it to poll for reading,
- * then read with timeout 0 until WPIPE_ETIMEDOUT. Owned by the stream.
+ * then read with timeout 0 until WPIPE_ETIMEDOUT. Owned by the stream; asking
+ * for it again has no effect.
  *
  * Returns the descriptor (a HANDLE on Windows). Errors: WPIPE_ELIMIT,
  *     WPIPE_ENOMEM. Call it from the thread that reads.
@@ -288,8 +292,10 @@ WPIPE_API int wpipe_stream_info(const wpipe_stream *stream,
 WPIPE_API intptr_t wpipe_stream_fd(wpipe_stream *stream);
 
 /*
- * End running waits on the stream, or else the next one: WPIPE_EWOKEN. Any
- * thread; safe in a signal handler.
+ * End all that waits on the stream at this moment (read, write, drain,
+ * transact, and their kin): WPIPE_EWOKEN. When nobody waits, the next one that
+ * would have to ends so. Several such wakes count as one. Any thread; safe in a
+ * signal handler.
  */
 WPIPE_API void wpipe_stream_wake(wpipe_stream *stream);
 
@@ -342,7 +348,7 @@ WPIPE_API int wpipe_anonymous_release_client(wpipe_stream *stream);
  * Returns 0 and the stream in *ret.
  * Errors: WPIPE_EINVAL (not a number, not a pipe or socket; the descriptor is
  *     left alone), WPIPE_ETIMEDOUT (the other end is not windpipe and silent),
- *     WPIPE_EPROTO, WPIPE_ESTATE (directions), WPIPE_ENOTSUP (shared memory
+ *     WPIPE_EWOKEN (a signal handler, WPIPE_WAIT_SIGNALS), WPIPE_EPROTO, WPIPE_ESTATE (directions), WPIPE_ENOTSUP (shared memory
  *     is required and the parent, or the system, refuses it), WPIPE_ENOMEM.
  * Waits up to five seconds for the parent's hello, which is there already.
  * Source: AnonymousPipeClientStream(direction, string).

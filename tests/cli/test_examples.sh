@@ -83,6 +83,28 @@ timeout "$patience" tail --pid="$pid" -f /dev/null ||
 wait "$pid"
 same 0 $? 'event_loop ends well'
 
+# daemon_ends ARGUMENTS...: on SIGTERM it hands over its last message.
+daemon_ends() {
+    local client in from
+    start_example daemon farewell "$@"
+    rm -f "$scratch/typed" "$scratch/heard"
+    mkfifo "$scratch/typed" "$scratch/heard"
+    "$windpipe" connect farewell <"$scratch/typed" >"$scratch/heard" &
+    client=$!
+    started+=("$client")
+    exec {in}>"$scratch/typed" {from}<"$scratch/heard"
+    echo 'are you there?' >&"$in"
+    saw '^are you there[?]$' "daemon $* answers" "$from"
+    stop
+    same 0 $? "daemon $* ends well on SIGTERM"
+    saw '^goodbye$' "daemon $* hands over its last message" "$from"
+    exec {in}>&- {from}<&-
+    wait "$client"
+    rm "$scratch/typed" "$scratch/heard"
+}
+daemon_ends
+daemon_ends -f
+
 example zero_copy 500
 same '500 pictures, 4096000 bytes, sum 510246912' "$out" \
     'zero_copy reads in place what was written in place'

@@ -2,20 +2,22 @@
 /*
  * The room of a link whose socket alone can tell: a plain socket, a pipe. What
  * the leader polls for must be what all of them want, also when somebody joins
- * later. Waiter 0 reads, the others write. A peer reads, writes, finishes
- * (half-closes) or dies at any moment.
+ * later. Waiter 0 reads and waiter 1 writes: a stream has one of each at a time,
+ * so a look that hands over what was pending need not tell anybody. A peer reads,
+ * writes, finishes (half-closes) or dies at any moment.
  *
- * The socket is level-triggered. Who leads and finds something for another
- * must not poll for that again before the other one has looked, or it runs in
- * circles for as long as the other one has no core: `served`.
+ * The socket is level-triggered, so whoever leads does what it is ready for,
+ * for itself and for the other (harvest): it hands over what is pending, and
+ * takes what came into the queue, up to a limit. It asks for OUT only while
+ * something is pending, and for IN only below the limit: what it finds, it can
+ * do something about. A waiter that looks does its own half of the same.
  *
  * Shown by `judge`, as in room.pml: nobody sleeps whose condition holds, or
- * after a death, or after a deadline. Without non-progress cycles (pan -l):
- * nobody runs in circles while nobody else moves.
+ * after a death, or after a deadline, and nothing that has room stays pending
+ * while somebody waits. Without non-progress cycles (pan -l): nobody runs in
+ * circles while nobody else moves.
  */
-#ifndef WAITERS
 #define WAITERS 2
-#endif
 #ifndef WAITS
 #define WAITS 2
 #endif
@@ -26,8 +28,9 @@
 #define DEADLINES 1
 #endif
 
-#define IN  1
-#define OUT 2
+#define IN    1
+#define OUT   2
+#define LIMIT 1
 
 /* The socket. */
 byte unread;
@@ -35,10 +38,14 @@ byte space; /* of its send buffer, which is full at first */
 bit finished;
 bit dead;
 
-/* The room; see room.pml. */
+/* The link. */
 bit lock;
-byte users[2]; /* how many want IN, OUT */
-byte served;   /* seen by a leader, and not looked at by who wants it */
+byte queue;  /* taken off the socket, not read yet */
+bit ended;   /* and nothing more will come */
+bit pending; /* not handed over yet */
+bit broken;  /* and it never will be */
+
+/* The room; see room.pml. */
 bit leading;
 byte polled;
 bit stale[WAITERS];
@@ -52,14 +59,66 @@ bit waits[WAITERS];
 #define enter() lock == 0 -> lock = 1
 #define leave() lock = 0
 
-#define mask(i)  ((i) == 0 -> IN : OUT)
-#define kind(i)  ((i) > 0)
-#define ready(i) (dead || ((i) == 0 -> unread > 0 || finished : space > 0))
+#define ready(i)                                            \
+    ((i) == 0 -> queue > 0 || ended : !pending || broken)
 
-#define wanted (((users[0] > 0) + 2 * (users[1] > 0)) & ~served)
+/* What there is to poll for, whoever waits. */
+#ifdef IN_AT_LIMIT
+#define asks_in !ended
+#else
+#define asks_in (!ended && queue < LIMIT)
+#endif
+#ifdef OUT_ALWAYS
+#define asks_out !broken
+#else
+#define asks_out (pending && !broken)
+#endif
+#define interest ((asks_in -> IN : 0) | (asks_out -> OUT : 0))
 
-#define events                                            \
-    (((unread > 0 || finished || dead) + 2 * (space > 0 || dead)) & polled)
+#define events                                              \
+    (((unread > 0 || finished || dead -> IN : 0) |          \
+      (space > 0 || dead -> OUT : 0)) & polled)
+
+/* Take one thing off the socket, or see its end. */
+inline receive()
+{
+    if
+    :: !ended && queue < LIMIT && unread > 0 -> unread--; queue++
+    :: !ended && queue < LIMIT && unread == 0 && (finished || dead) ->
+        ended = 1
+    :: else
+    fi
+}
+
+/* Hand over what is pending. */
+inline flush()
+{
+    if
+    :: pending && dead -> broken = 1
+    :: pending && !dead && space > 0 -> space--; pending = 0
+    :: else
+    fi
+}
+
+/* What a look of one's own does: half of a harvest. */
+inline look(i)
+{
+    if
+    :: i == 0 && queue == 0 -> receive()
+    :: i > 0 -> flush()
+    :: else
+    fi
+}
+
+/* A write: what finds no room is pending, and is waited for. */
+inline put()
+{
+    if
+    :: !pending && space > 0 -> space--
+    :: !pending && space == 0 -> pending = 1
+    :: else
+    fi
+}
 
 inline tell_all()
 {
@@ -77,42 +136,54 @@ proctype waiter(byte i)
     byte n, k;
 
     do
-    :: n == WAITS || (n > 0 && dead) || (n > 0 && i == 0 && finished) -> break
+    :: n == WAITS || (n > 0 && dead) || (n > 0 && i == 0 && ended) -> break
     :: else ->
         n++;
-        waits[i] = 1;
-        if
-        :: ready(i) -> goto done
-        :: else
-        fi;
-        atomic { enter(); users[kind(i)]++; leave() };
-round:
-        stale[i] = 0;
         atomic {
             enter();
-            served = served & ~mask(i);
-#ifndef JOINER_TELLS_NOBODY
             if
-            :: leading && (wanted & ~polled) -> flag = 1
+            :: i > 0 -> put()
             :: else
             fi;
-#endif
+            waits[i] = 1;
+            look(i);
+            leave();
+            if
+            :: ready(i) -> goto done
+            :: else
+            fi
+        };
+round:
+        stale[i] = 0;
+#ifndef JOINER_TELLS_NOBODY
+        atomic {
+            enter();
+            if
+            :: leading && (interest & ~polled) -> flag = 1; tell_all()
+            :: else
+            fi;
+            stale[i] = 0; /* its own telling is no reason to look again */
             leave()
         };
-        if
-        :: ready(i) -> goto out
-        :: expired[i] -> goto out
-        :: else
-        fi;
+#endif
+        atomic {
+            enter();
+            look(i);
+            leave();
+            if
+            :: ready(i) || expired[i] -> goto done
+            :: else
+            fi
+        };
         atomic {
             enter();
             if
             :: stale[i] -> leave(); goto round
             :: !stale[i] && leading -> leave(); goto follow
-            :: else -> leading = 1; polled = wanted
+            :: else -> leading = 1; polled = interest
             fi;
 #ifdef POLLS_OWN_WANT
-            polled = mask(i);
+            polled = interest & (i == 0 -> IN : OUT);
 #endif
             leave()
         };
@@ -120,8 +191,11 @@ end_lead:
         events || dead || flag || expired[i];
         atomic {
             enter();
-#ifndef NOTHING_SERVED
-            served = served | (events & ~mask(i));
+#ifdef HARVESTS_FOR_ITSELF
+            look(i);
+#else
+            flush();
+            receive();
 #endif
             leading = 0;
             polled = 0;
@@ -140,18 +214,10 @@ follow:
 end_follow:
         atomic { !asleep[i] || expired[i] -> asleep[i] = 0 };
         goto round;
-out:
-        atomic {
-            enter();
-            users[kind(i)]--;
-            leave()
-        };
 done:
         atomic {
             if
-            :: dead
-            :: !dead && i == 0 && unread > 0 -> unread--
-            :: !dead && i > 0 && space > 0 -> space--
+            :: i == 0 && queue > 0 -> queue--
             :: else
             fi;
             waits[i] = 0;
@@ -197,8 +263,11 @@ end_judge:
     timeout ->
     d_step {
         for (k : 0 .. WAITERS - 1) {
-            assert(!waits[k] || !ready(k));
-            assert(!waits[k] || !expired[k])
-        }
+            assert(!waits[k] || !expired[k]);
+            assert(!waits[k] || !dead);
+            assert(!waits[k] || !pending || space == 0)
+        };
+        assert(!waits[0] || (queue == 0 && unread == 0 && !finished));
+        assert(!waits[1] || pending)
     }
 }
