@@ -116,10 +116,16 @@ static int read_stream(struct endpoint *e, char **ret_data, size_t *ret_size,
                          timeout_ms);
         if (got == WPIPE_EOF)
             return 0;
+        if (got == WPIPE_EABORTED) { /* no message: the next one */
+            e->used = 0;
+            continue;
+        }
         if (got < 0)
             return (int)got;
         e->used += (size_t)got;
-    } while (!wpipe_stream_message_complete(e->stream));
+    } while (got == WPIPE_EABORTED ||
+             !wpipe_stream_message_complete(e->stream));
+    wpipe_stream_call(e->stream, &e->call);
     *ret_data = e->message;
     *ret_size = e->used;
     e->used = 0;
@@ -160,13 +166,16 @@ static int write_descriptor(struct endpoint *e, const char *data, size_t size,
     return 0;
 }
 
-static int write_stream(struct endpoint *e, const char *data, size_t size,
-                        int timeout_ms)
+/* `call` is NULL for a plain message. */
+static int write_stream(struct endpoint *e, const wpipe_call *call,
+                        const char *data, size_t size, int timeout_ms)
 {
     int64_t put;
 
     for (;;) {
-        put = wpipe_write(e->stream, data, size, timeout_ms);
+        put = call == NULL
+                  ? wpipe_write(e->stream, data, size, timeout_ms)
+                  : wpipe_write_call(e->stream, call, data, size, timeout_ms);
         if (put == WPIPE_EWOKEN && !atomic_load(e->stop))
             continue;
         if (put < 0)
@@ -187,7 +196,7 @@ int endpoint_write(struct endpoint *e, const char *data, size_t size,
     int r;
 
     if (e->stream != NULL)
-        return write_stream(e, data, size, timeout_ms);
+        return write_stream(e, NULL, data, size, timeout_ms);
     if (e->shows) {
         r = output_message(e->options, &shown);
         e->complained = r != STATUS_DONE;
@@ -197,6 +206,34 @@ int endpoint_write(struct endpoint *e, const char *data, size_t size,
     if (r == 0 && e->options->type == WPIPE_MESSAGE)
         r = write_descriptor(e, "\n", 1, timeout_ms);
     return r;
+}
+
+/* No more than once in a process: with -k every visitor may call. */
+static void say_no_calls(const struct endpoint *e)
+{
+    static atomic_bool said;
+
+    if (!atomic_exchange(&said, true))
+        say(e->options,
+            "%s: a call came, but calls cannot be made there: it is passed "
+            "on as a message, and nobody answers it",
+            e->label);
+}
+
+int endpoint_pass(struct endpoint *e, const struct endpoint *from,
+                  const char *data, size_t size, int timeout_ms)
+{
+    int r;
+
+    if (from->stream == NULL || from->call.kind == WPIPE_CALL_NONE)
+        return endpoint_write(e, data, size, timeout_ms);
+    if (e->stream != NULL) {
+        r = write_stream(e, &from->call, data, size, timeout_ms);
+        if (r != WPIPE_ENOTSUP && r != WPIPE_ESTATE)
+            return r;
+    }
+    say_no_calls(e);
+    return endpoint_write(e, data, size, timeout_ms);
 }
 
 void endpoint_finish(struct endpoint *e)

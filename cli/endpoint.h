@@ -30,6 +30,7 @@ struct endpoint {
     bool complained;    /* the last error was said already */
     int os_error;       /* errno behind WPIPE_ESYSTEM, or 0 */
     struct lines lines; /* read from `in` */
+    wpipe_call call;    /* the mark of what was read last from `stream` */
     char *message;      /* read from `stream` */
     size_t used, room;
     atomic_bool *stop; /* of the pump: waits end with WPIPE_EWOKEN */
@@ -49,6 +50,14 @@ int endpoint_read(struct endpoint *e, char **ret_data, size_t *ret_size,
 /* Write all of it. Returns 0. Errors: as endpoint_read. */
 int endpoint_write(struct endpoint *e, const char *data, size_t size,
                    int timeout_ms);
+
+/*
+ * The same for what was read last from `from`: a call, or the reply to one,
+ * stays that. Where there are no calls it becomes a plain message, and that is
+ * said once.
+ */
+int endpoint_pass(struct endpoint *e, const struct endpoint *from,
+                  const char *data, size_t size, int timeout_ms);
 
 /* Nothing more will be written: pass the end on. */
 void endpoint_finish(struct endpoint *e);

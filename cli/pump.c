@@ -122,7 +122,8 @@ static int move(struct flow *f)
             trace_hex(f->from->label, f->to->label, data, size);
         atomic_store(&f->pump->moved, pump_clock());
         f->failed = f->to;
-        r = endpoint_write(f->to, data, size, f->pump->options->wait_ms);
+        r = endpoint_pass(f->to, f->from, data, size,
+                          f->pump->options->wait_ms);
         if (r == WPIPE_EWOKEN)
             return 0; /* only when stopped */
         if (r < 0)

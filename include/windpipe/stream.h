@@ -176,6 +176,45 @@ WPIPE_API int64_t wpipe_write(wpipe_stream *stream, const void *buf,
 WPIPE_API int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
                                int count, int timeout_ms);
 
+/* What a message is to those who call: wpipe_call.kind. */
+enum wpipe_call_kind {
+    WPIPE_CALL_NONE = 0,    /* a plain message */
+    WPIPE_CALL_REQUEST = 1, /* of wpipe_client_call, to a server */
+    WPIPE_CALL_REPLY = 2    /* of wpipe_server_reply, to a client */
+};
+
+/* The mark of a call. A reply bears the number of its request. */
+typedef struct wpipe_call {
+    int kind;         /* WPIPE_CALL_* */
+    uint64_t request; /* not 0 for a request or a reply; else of no meaning */
+} wpipe_call;
+
+/*
+ * For programs that pass messages on: what the message is that was read last,
+ * or in part. On a byte pipe always WPIPE_CALL_NONE.
+ *
+ * Returns 0 and the mark in *ret_call. Errors: WPIPE_EINVAL. Does not block;
+ *     from the thread that reads.
+ */
+WPIPE_API int wpipe_stream_call(const wpipe_stream *stream,
+                                wpipe_call *ret_call);
+
+/*
+ * As wpipe_write, with that mark: a request from a connecting end, whose peer
+ * may be a server and answers with wpipe_server_reply; a reply from an accepted
+ * one, whose peer may sit in wpipe_client_call. The numbers are the caller's
+ * own affair. A connecting end that has written a request may be sent replies;
+ * before that one is WPIPE_EPROTO.
+ *
+ * Returns the bytes written. Errors: those of wpipe_write; WPIPE_EINVAL (no
+ *     such kind, or a number 0), WPIPE_ESTATE (a request from an accepted end,
+ *     a reply from a connecting one, or inside a message), WPIPE_ENOTSUP (a
+ *     pipe of bytes, or a peer that is not windpipe: nothing is written).
+ */
+WPIPE_API int64_t wpipe_write_call(wpipe_stream *stream, const wpipe_call *call,
+                                   const void *buf, size_t size,
+                                   int timeout_ms);
+
 /*
  * Half-close: the peer reads what was written and then WPIPE_EOF; we go on
  * reading. Writes give WPIPE_ESTATE from then on. Finishing twice is fine.

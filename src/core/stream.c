@@ -64,6 +64,24 @@ int wpipe_stream_message_complete(const wpipe_stream *stream)
     return stream == NULL || stream->complete;
 }
 
+int wpipe_stream_call(const wpipe_stream *stream, wpipe_call *ret_call)
+{
+    if (stream == NULL || ret_call == NULL)
+        return WPIPE_EINVAL;
+    ret_call->request = stream->kind != 0 ? stream->request : 0;
+    switch (stream->link->terms.type == WPIPE_MESSAGE ? stream->kind : 0) {
+    case WPIPE__RECORD_REQUEST:
+        ret_call->kind = WPIPE_CALL_REQUEST;
+        break;
+    case WPIPE__RECORD_REPLY:
+        ret_call->kind = WPIPE_CALL_REPLY;
+        break;
+    default:
+        ret_call->kind = WPIPE_CALL_NONE;
+    }
+    return 0;
+}
+
 /* ---- the writer's ends --------------------------------------------------- */
 
 static int stream_drained(void *user)

@@ -20,6 +20,7 @@ struct wpipe_stream {
     int reads_messages; /* our reading, not the pipe's type */
     int trusts_peer;    /* read_begin may show the ring */
     _Atomic int over;   /* why we ended it: WPIPE_E*, or 0 */
+    _Atomic int calls;  /* a request was written: replies may come */
     void (*closed)(void *user);
     void *closed_user;
 
@@ -34,6 +35,8 @@ struct wpipe_stream {
     uint8_t pad_reader[128];
     struct wpipe__sequence order; /* the message that is partly read */
     int complete;                 /* the last read ended a message */
+    uint32_t kind;                /* of the last message: record flags */
+    uint64_t request;             /* with a kind: its number */
     int opened;                   /* read_begin without end */
     struct wpipe__record record;  /* what it showed */
     uint8_t *copy;                /* for a peer that is not trusted */
@@ -108,9 +111,11 @@ int wpipe__stream_over_limit(const struct wpipe_stream *s, size_t size);
 /* All but the last, empty record of a message may have been taken: take it.
  * 1 when the message ended so. */
 int wpipe__stream_end_is_there(struct wpipe_stream *s);
-/* Wait until the writer may go on, or the end. 0 or < 0. */
+/* Wait until the writer may go on, or the end, for a record of that size, and
+ * kind if it has one. 0 or < 0. */
 int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
-                            struct wpipe__timer *timer);
+                            uint32_t kind, struct wpipe__timer *timer);
+#define WPIPE__STREAM_KINDS (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)
 /* Keep a foreign event loop informed after each read. */
 void wpipe__stream_refresh(struct wpipe_stream *s);
 

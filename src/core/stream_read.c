@@ -144,6 +144,8 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
             if (r <= 0)
                 return r < 0 ? r : WPIPE_EPROTO;
         }
+        if ((ret->flags & WPIPE__RECORD_REPLY) && atomic_load(&s->calls))
+            s->order.no_replies = 0;
         r = judge(s, &s->order, ret);
         if (r < 0)
             return refuse(s, r);
@@ -159,6 +161,11 @@ int wpipe__stream_took(struct wpipe_stream *s,
     struct wpipe__link *link = s->link;
     int ended;
 
+    if (!s->order.begun) {
+        s->kind = record->flags & WPIPE__STREAM_KINDS;
+        if (s->kind)
+            s->request = record->request;
+    }
     link->transport->take(link, record, bytes, bytes == record->size);
     ended = wpipe__sequence_take(&s->order, record, bytes);
     wpipe__stream_add(&s->bytes_in, bytes);
@@ -344,6 +351,7 @@ static int64_t fetch(struct wpipe_stream *s, void *buf, size_t size)
     if (r < 0)
         return -1;
     s->complete = 1;
+    s->kind = 0;
     wpipe__stream_add(&s->bytes_in, (uint64_t)r);
     wpipe__stream_add(&s->messages_in, 1);
     return r;

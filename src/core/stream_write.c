@@ -29,13 +29,13 @@ static int has_room(void *user)
 }
 
 int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
-                            struct wpipe__timer *timer)
+                            uint32_t kind, struct wpipe__timer *timer)
 {
     struct room room = { s, { 0 } };
     int r;
 
     room.record.size = size;
-    room.record.flags = WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL;
+    room.record.flags = WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL | kind;
     r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, has_room, &room, timer);
     return r < 0 ? wpipe__stream_reason(s, r) : 0;
 }
@@ -55,7 +55,9 @@ static int put(struct wpipe_stream *s, const struct wpipe__parcel *parcel,
     int r;
 
     while ((r = link->transport->put(link, parcel)) == 0) {
-        r = wpipe__stream_wait_room(s, parcel->record.size, timer);
+        r = wpipe__stream_wait_room(s, parcel->record.size,
+                                    parcel->record.flags & WPIPE__STREAM_KINDS,
+                                    timer);
         if (r < 0)
             return r;
     }
@@ -85,6 +87,7 @@ static int64_t write_message(struct wpipe_stream *s,
 {
     struct wpipe__link *link = s->link;
     struct wpipe__record *record = &parcel->record;
+    const uint32_t kind = record->flags; /* on the first record only */
     int begun = s->parts;
     int r;
 
@@ -94,6 +97,7 @@ static int64_t write_message(struct wpipe_stream *s,
 
         record->size = balanced(left, most);
         record->flags = left > most ? WPIPE__RECORD_MORE : 0;
+        record->flags |= begun ? 0 : kind;
         if (left > most && !begun) {
             record->flags |= WPIPE__RECORD_TOTAL;
             record->total = size;
@@ -183,28 +187,27 @@ static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
     return written > left ? written - left : r;
 }
 
-static int64_t write_pieces(struct wpipe_stream *stream,
-                            const wpipe_piece *pieces, int count,
-                            int timeout_ms)
+/* With the pieces in `parcel`, and the kind of message. */
+static int64_t write_parcel(struct wpipe_stream *stream,
+                            struct wpipe__parcel *parcel, int timeout_ms)
 {
-    struct wpipe__parcel parcel = { .pieces = pieces, .count = count };
     struct wpipe__timer timer = { timeout_ms, 0 };
     size_t size = 0;
     int64_t r;
 
     if (stream->finished || stream->reserved)
         return WPIPE_ESTATE;
-    r = sum_of(pieces, count, &size);
+    r = sum_of(parcel->pieces, parcel->count, &size);
     if (r < 0)
         return r;
     if (stream->link->terms.type == WPIPE_MESSAGE) {
         if (wpipe__stream_over_limit(stream, size))
             return WPIPE_EMSGSIZE;
-        r = write_message(stream, &parcel, size, &timer);
+        r = write_message(stream, parcel, size, &timer);
     } else if (size == 0) {
         return 0; /* bytes: nothing is nothing */
     } else {
-        r = write_bytes(stream, &parcel, size, &timer);
+        r = write_bytes(stream, parcel, size, &timer);
     }
     if (r > 0) {
         r = settle(stream, &timer, r);
@@ -216,6 +219,15 @@ static int64_t write_pieces(struct wpipe_stream *stream,
         wpipe__stream_add(&stream->bytes_out, (uint64_t)r);
     }
     return r;
+}
+
+static int64_t write_pieces(struct wpipe_stream *stream,
+                            const wpipe_piece *pieces, int count,
+                            int timeout_ms)
+{
+    struct wpipe__parcel parcel = { .pieces = pieces, .count = count };
+
+    return write_parcel(stream, &parcel, timeout_ms);
 }
 
 int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
@@ -253,6 +265,50 @@ int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
     wpipe__stream_add(&stream->messages_out, 1);
     wpipe__stream_add(&stream->bytes_out, size);
     return (int64_t)size;
+}
+
+/* The record flag of a call's kind: 0 for none; < 0. Servers make no calls, and
+ * clients answer none. */
+static int flag_of(const struct wpipe_stream *s, const wpipe_call *call)
+{
+    switch (call->kind) {
+    case WPIPE_CALL_NONE:
+        return 0;
+    case WPIPE_CALL_REQUEST:
+    case WPIPE_CALL_REPLY:
+        break;
+    default:
+        return WPIPE_EINVAL;
+    }
+    if (call->request == 0)
+        return WPIPE_EINVAL;
+    if (s->link->terms.type != WPIPE_MESSAGE)
+        return WPIPE_ENOTSUP;
+    if (s->parts || s->server_end != (call->kind == WPIPE_CALL_REPLY))
+        return WPIPE_ESTATE;
+    return s->server_end ? WPIPE__RECORD_REPLY : WPIPE__RECORD_REQUEST;
+}
+
+int64_t wpipe_write_call(wpipe_stream *stream, const wpipe_call *call,
+                         const void *buf, size_t size, int timeout_ms)
+{
+    wpipe_piece piece = { (void *)(uintptr_t)buf, size };
+    struct wpipe__parcel parcel = { .pieces = &piece, .count = 1 };
+    int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
+    int flag;
+
+    if (r < 0)
+        return r;
+    if (call == NULL)
+        return WPIPE_EINVAL;
+    flag = flag_of(stream, call);
+    if (flag < 0)
+        return flag;
+    parcel.record.flags = (uint32_t)flag;
+    parcel.record.request = call->request;
+    if (flag == WPIPE__RECORD_REQUEST)
+        atomic_store(&stream->calls, 1); /* before its answer can come */
+    return write_parcel(stream, &parcel, timeout_ms);
 }
 
 int64_t wpipe_transact(wpipe_stream *stream, const void *out, size_t out_size,

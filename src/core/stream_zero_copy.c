@@ -34,7 +34,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
         return WPIPE_EMSGSIZE;
     record.size = (uint32_t)size;
     while ((r = link->transport->reserve(link, &record, &data)) == 0) {
-        r = wpipe__stream_wait_room(stream, record.size, &timer);
+        r = wpipe__stream_wait_room(stream, record.size, 0, &timer);
         if (r < 0)
             return r;
     }
@@ -73,7 +73,7 @@ static int commit_parts(struct wpipe_stream *s, size_t size, int more)
     record.size = (uint32_t)size;
     record.flags = more ? WPIPE__RECORD_MORE : 0;
     while ((r = link->transport->commit(link, &record)) == 0) {
-        r = wpipe__stream_wait_room(s, record.size, &forever);
+        r = wpipe__stream_wait_room(s, record.size, 0, &forever);
         if (r < 0) {
             give_up(s);
             return r;

@@ -58,6 +58,63 @@ for text in a b c; do
     eval "ended 'a visitor' \$who_$text"
 done
 
+# ---- calls ------------------------------------------------------------------
+
+mute=1 start_server answers --echo
+answers=$pid
+start relay -k listen:desk answers
+relay=$pid
+run wait desk
+run call -w "$patience" desk ping
+expect 0 "a call through a relay"
+same ping "$out" "a call through a relay: its reply"
+run call -w "$patience" --raw desk - <"$scratch/large"
+check "a large call through a relay" cmp -s "$scratch/large" "$scratch/out"
+start relay -k listen:second-desk desk
+far=$pid
+run wait second-desk
+callers=()
+for ((i = 0; i < 8; i++)); do
+    "$windpipe" call -w "$patience" second-desk "call $i" \
+        >"$scratch/call.$i" 2>&1 &
+    callers+=("$!")
+done
+started+=("${callers[@]}")
+for ((i = 0; i < 8; i++)); do
+    ended "caller $i" "${callers[i]}"
+    same "call $i" "$(cat "$scratch/call.$i")" \
+        "callers beside each other, through two relays"
+done
+stop_server "$far"
+stop_server "$relay"
+stop_server "$answers"
+
+# A typed line answers a call; other messages pass it, in order.
+start_server clerk
+server=$pid
+hears=$lines
+says=$typed
+start relay listen:counter clerk
+run wait counter
+start call -w "$patience" counter question
+saw ": question$" "a call at the server" "$hears"
+echo answer >&"$says"
+saw "^answer$" "its reply, typed, through the relay"
+ended "call through a relay"
+expect 0 "call through a relay"
+stop_server "$server"
+
+# Where there are no calls that is said, and the message is passed on.
+start relay -k listen:nocalls "exec:cat >>$scratch/uncalled"
+relay=$pid
+says=$lines
+run wait nocalls
+run call -w 0.05 nocalls first
+expect 5 "a call to a command"
+saw "calls cannot be made there" "a call to a command: it is said" "$says"
+stop_server "$relay"
+same first "$(cat "$scratch/uncalled")" "a call to a command is a message"
+
 # ---- commands ---------------------------------------------------------------
 
 start relay -k listen:upper "exec:sed -u y/abc/ABC/"
