@@ -7,8 +7,8 @@
  *
  * Rules for every implementation: descriptors are close-on-exec from birth
  * and non-blocking; no signal is ever raised (SIGPIPE, SIGXFSZ); EINTR is
- * seen by the caller of a wait alone (WPIPE_EWOKEN); nothing changes the process (umask, signal
- * handlers, working directory, environment).
+ * seen by the caller of a wait alone (WPIPE_EWOKEN); nothing changes the
+ * process (umask, signal handlers, working directory, environment).
  */
 #ifndef WPIPE_OS_OS_H
 #define WPIPE_OS_OS_H
