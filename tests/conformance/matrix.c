@@ -62,7 +62,6 @@ static void *run_attempt(void *argument)
     const uint64_t one = 1;
     int timeout = a->right.code == WPIPE_ETIMEDOUT ? DEADLINE_MS : FAR_OFF_MS;
 
-    a->from = support_now_ms();
     a->result = object_call(a->object, a->op, timeout, &a->event);
     a->to = support_now_ms();
     assert_int_equal(write(a->done, &one, sizeof one), sizeof one);
@@ -78,6 +77,7 @@ static void attempt_begin(struct attempt *a, struct object *o,
     a->right = matrix_right(&o->cell, op);
     a->done = eventfd(0, EFD_CLOEXEC);
     assert_true(a->done >= 0);
+    a->from = support_now_ms();
     assert_int_equal(pthread_create(&a->thread, NULL, run_attempt, a), 0);
     if (a->right.when != AT_ONCE)
         support_wait_others_asleep();
