@@ -91,13 +91,20 @@ static off_t last_at = -(off_t)sizeof(last);
 /* What is in the file already: 0, or -1 when it is not as it should be. */
 static int load(int file)
 {
-    while (read(file, &last, sizeof(last)) == sizeof(last)) {
-        if (last.id >= PRODUCERS || last.first != expected[last.id])
-            return -1;
-        expected[last.id] += last.count;
-        last_at += (off_t)sizeof(last);
+    static struct run runs[4096];
+    ssize_t n;
+
+    /* many at a time: a collector that starts again is waited for */
+    while ((n = read(file, runs, sizeof(runs))) > 0) {
+        for (size_t i = 0; i < (size_t)n / sizeof(last); i++) {
+            last = runs[i];
+            if (last.id >= PRODUCERS || last.first != expected[last.id])
+                return -1;
+            expected[last.id] += last.count;
+            last_at += (off_t)sizeof(last);
+        }
     }
-    return 0;
+    return n < 0 ? -1 : 0;
 }
 
 /* Write it down: a kill comes before this or after it. */

@@ -292,7 +292,7 @@ static void model_short_runs_agree(void **state)
 
 static const struct ends_case cases[] = {
     EACH_SEEN(model_long_run_agrees),
-    EACH(model_short_runs_agree),
+    EACH_SLOW(model_short_runs_agree, ENDS_ALL),
 };
 
 ENDS_MAIN(cases)
