@@ -387,8 +387,9 @@ WPIPE_API int wpipe_anonymous_release_client(wpipe_stream *stream);
  * Returns 0 and the stream in *ret.
  * Errors: WPIPE_EINVAL (not a number, not a pipe or socket; the descriptor is
  *     left alone), WPIPE_ETIMEDOUT (the other end is not windpipe and silent),
- *     WPIPE_EWOKEN (a signal handler, WPIPE_WAIT_SIGNALS), WPIPE_EPROTO, WPIPE_ESTATE (directions), WPIPE_ENOTSUP (shared memory
- *     is required and the parent, or the system, refuses it), WPIPE_ENOMEM.
+ *     WPIPE_EWOKEN (a signal handler ran, WPIPE_WAIT_SIGNALS), WPIPE_EPROTO,
+ *     WPIPE_ESTATE (directions), WPIPE_ENOTSUP (shared memory is required and
+ *     the parent, or the system, refuses it), WPIPE_ENOMEM.
  * Waits up to five seconds for the parent's hello, which is there already.
  * Source: AnonymousPipeClientStream(direction, string).
  */
