@@ -12,9 +12,10 @@
 #include <time.h>
 
 enum {
-    GRACE_SECONDS = 3
+    GRACE_MS = 5000 /* to end, besides --linger */
 };
 
+static const struct options *current;
 static sigset_t original_mask;
 static sigset_t taken;
 static atomic_int came;
@@ -48,7 +49,9 @@ static bool wake_watched(void)
 
 static void *take_signals(void *unused)
 {
-    const struct timespec grace = { .tv_sec = GRACE_SECONDS };
+    const int64_t ms = (int64_t)current->linger_ms + GRACE_MS;
+    const struct timespec grace = { .tv_sec = ms / 1000,
+                                    .tv_nsec = ms % 1000 * 1000000 };
     int number, again;
 
     (void)unused;
@@ -63,17 +66,20 @@ static void *take_signals(void *unused)
             again = sigtimedwait(&taken, NULL, &grace);
         } while (again < 0 && errno == EINTR);
         number = again > 0 ? again : number;
+        say(current, "%s: ended at once, what was not handed over is lost",
+            again > 0 ? "a second signal" : "it takes too long");
     }
     die(number);
     return NULL;
 }
 
-int ending_start(void)
+int ending_start(const struct options *options)
 {
     static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction before;
     pthread_t thread;
 
+    current = options;
     sigemptyset(&taken);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         /* nohup, and shells for what runs in the background, ignore some */

@@ -4,7 +4,8 @@
  * closed, not that it died, so the first SIGINT, SIGTERM or SIGHUP only wakes
  * what the command waits for; the command returns, main raises the signal
  * again and the shell sees what it expects. A second signal, or a command that
- * does not return in time, ends the process at once.
+ * does not return in time (--linger and some seconds), ends the process at once
+ * and says so.
  */
 #ifndef WINDPIPE_CLI_ENDING_H
 #define WINDPIPE_CLI_ENDING_H
@@ -12,8 +13,11 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Call once, before any other thread. Returns 0 or -1. */
-int ending_start(void);
+#include "options.h"
+
+/* Call once, before any other thread; the options live as long as the process.
+ * Returns 0 or -1. */
+int ending_start(const struct options *options);
 
 /*
  * From now on a signal calls wake(object) on another thread. One at a time;

@@ -140,6 +140,15 @@ int endpoint_read(struct endpoint *e, char **ret_data, size_t *ret_size,
     return read_descriptor(e, ret_data, ret_size, timeout_ms);
 }
 
+int endpoint_read_rest(struct endpoint *e, char **ret_data, size_t *ret_size)
+{
+    if (e->stream != NULL)
+        return 0;
+    return e->options->type == WPIPE_MESSAGE
+               ? lines_next(&e->lines, ret_data, ret_size)
+               : lines_bytes(&e->lines, ret_data, ret_size);
+}
+
 static int write_descriptor(struct endpoint *e, const char *data, size_t size,
                             int timeout_ms)
 {

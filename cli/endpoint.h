@@ -47,6 +47,10 @@ int endpoint_init(struct endpoint *e, const struct options *options);
 int endpoint_read(struct endpoint *e, char **ret_data, size_t *ret_size,
                   int timeout_ms);
 
+/* As endpoint_read, but only what was read of a descriptor before. Returns 1
+ * or 0. Does not wait. */
+int endpoint_read_rest(struct endpoint *e, char **ret_data, size_t *ret_size);
+
 /* Write all of it. Returns 0. Errors: as endpoint_read. */
 int endpoint_write(struct endpoint *e, const char *data, size_t size,
                    int timeout_ms);

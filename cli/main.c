@@ -136,7 +136,7 @@ static int help(int argc, char **argv)
 
 static int run(const struct command *command, int argc, char **argv)
 {
-    struct options options;
+    static struct options options; /* the thread of signals looks at them */
     int status = options_parse(&options, command, argc, argv);
 
     if (status != STATUS_DONE)
@@ -145,7 +145,7 @@ static int run(const struct command *command, int argc, char **argv)
         options_help(stdout, command);
         return STATUS_DONE;
     }
-    if (ending_start() < 0) {
+    if (ending_start(&options) < 0) {
         say(&options, "cannot start a thread");
         return STATUS_FAILED;
     }

@@ -45,6 +45,7 @@ enum {
         BIT_SERVE | BIT_CONNECT | BIT_SEND | BIT_RECV | BIT_CALL | BIT_RELAY,
     LOOKING = BIT_LS | BIT_INFO | BIT_WAIT,
     ALL = TALKING | LOOKING | BIT_BENCH,
+    LINGERING = BIT_SERVE | BIT_CONNECT | BIT_RELAY,
     NAMING = BIT_SERVE | BIT_RECV | BIT_RELAY
 };
 
@@ -75,6 +76,8 @@ static const struct row rows[] = {
       "stay for the next client when one leaves" },
     { "quit", 'q', BIT_SERVE | BIT_CONNECT | BIT_RELAY, KIND_TIME, IN(quit_ms),
       0, "SECS", NULL, "end SECS after the end of input" },
+    { "linger", 0, LINGERING, KIND_TIME, IN(linger_ms), 0, "SECS", NULL,
+      "at the end, time to hand over what was accepted (default 5)" },
     { "hex", 0, BIT_RELAY, KIND_FLAG, IN(hex), 0, NULL, NULL,
       "show the traffic on stderr" },
     { "allow-remote", 0, BIT_RELAY, KIND_FLAG, IN(remote), 0, NULL, NULL,
@@ -120,6 +123,7 @@ static const struct row rows[] = {
 };
 
 enum {
+    LINGER_MS = 5000,
     SPIN_MOST_US = 10000, /* the library's limit */
     ROWS = sizeof(rows) / sizeof(rows[0]),
     FIRST_ROW = 1000
@@ -368,6 +372,7 @@ int options_parse(struct options *ret, const struct command *command, int argc,
         .command = command,
         .wait_ms = WPIPE_FOREVER,
         .quit_ms = WPIPE_FOREVER,
+        .linger_ms = LINGER_MS,
         .seconds_ms = 6000,
         .type = WPIPE_MESSAGE,
         .framing = -1,

@@ -23,7 +23,8 @@ enum exit_status {
     STATUS_TIMED_OUT = 5,
     STATUS_PEER_LEFT = 6,
     STATUS_IN_USE = 7,
-    STATUS_PROTOCOL = 8
+    STATUS_PROTOCOL = 8,
+    STATUS_LOST = 9
 };
 
 /* Which commands an option belongs to. */
@@ -59,6 +60,7 @@ struct options {
 
     int wait_ms;    /* -w; WPIPE_FOREVER when not given */
     int quit_ms;    /* -q; WPIPE_FOREVER when not given */
+    int linger_ms;  /* --linger */
     int seconds_ms; /* bench --seconds */
     int spin_us;    /* bench --spin; as wpipe_options.spin_us */
     int type;       /* WPIPE_MESSAGE or WPIPE_BYTE */

@@ -36,7 +36,7 @@ void pump_init(struct pump *p, const struct options *options,
     p->flows[1] = (struct flow){
         .pump = p, .back = &p->flows[0], .from = second, .to = first
     };
-    first->stop = second->stop = &p->stop;
+    first->stop = second->stop = &p->cut;
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -99,6 +99,32 @@ static bool go_on(struct flow *f)
     return false;
 }
 
+/* What comes next, or, when stopped, what was read before that. */
+static int next(struct flow *f, char **ret_data, size_t *ret_size)
+{
+    int r = WPIPE_EWOKEN;
+
+    while (!atomic_load(&f->pump->stop)) {
+        atomic_store(&f->reading, true);
+        r = endpoint_read(f->from, ret_data, ret_size, patience(f));
+        atomic_store(&f->reading, false);
+        if (r != WPIPE_EWOKEN && r != WPIPE_ETIMEDOUT)
+            return r;
+        if (!go_on(f) && !atomic_load(&f->pump->stop))
+            return 0;
+    }
+    return endpoint_read_rest(f->from, ret_data, ret_size);
+}
+
+/* The time to hand over is over: this, and all that was read. */
+static void count_lost(struct flow *f, char *data, size_t size)
+{
+    do {
+        f->lost_chunks++;
+        f->lost_bytes += size;
+    } while (endpoint_read_rest(f->from, &data, &size) > 0);
+}
+
 /* Until the end of the source. Returns 0, or the error of f->failed. */
 static int move(struct flow *f)
 {
@@ -107,12 +133,7 @@ static int move(struct flow *f)
     int r;
 
     for (;;) {
-        r = endpoint_read(f->from, &data, &size, patience(f));
-        if (r == WPIPE_EWOKEN || r == WPIPE_ETIMEDOUT) {
-            if (go_on(f))
-                continue;
-            return 0;
-        }
+        r = next(f, &data, &size);
         f->failed = f->from;
         if (r <= 0)
             return r;
@@ -124,8 +145,10 @@ static int move(struct flow *f)
         f->failed = f->to;
         r = endpoint_pass(f->to, f->from, data, size,
                           f->pump->options->wait_ms);
-        if (r == WPIPE_EWOKEN)
-            return 0; /* only when stopped */
+        if (r == WPIPE_EWOKEN) {
+            count_lost(f, data, size);
+            return 0;
+        }
         if (r < 0)
             return r;
         atomic_store(&f->pump->moved, pump_clock());
@@ -171,17 +194,29 @@ static void wait_until(struct pump *p, int64_t clock)
         pthread_cond_timedwait(&p->changed, &p->lock, &when);
 }
 
+/* Stopped: end the reads, and at the clock `cut_at` the writes, too. A wake
+ * makes a write begin its message anew, so nobody is woken without need. */
+static void end_flows(struct pump *p, int64_t cut_at)
+{
+    if (pump_clock() >= cut_at)
+        atomic_store(&p->cut, true);
+    for (int i = 0; i < 2; i++)
+        if (atomic_load(&p->cut) || atomic_load(&p->flows[i].reading))
+            endpoint_wake(p->flows[i].from);
+    wait_until(p, pump_clock() + NUDGE_MS);
+}
+
 /* Until both ways ended. With -q the end of one way starts the clock. */
 static void supervise(struct pump *p)
 {
-    int64_t quit_at = -1;
+    int64_t quit_at = -1, cut_at = -1;
 
     pthread_mutex_lock(&p->lock);
     while (!p->flows[0].ended || !p->flows[1].ended) {
         if (atomic_load(&p->stop)) {
-            endpoint_wake(p->flows[0].from);
-            endpoint_wake(p->flows[1].from);
-            wait_until(p, pump_clock() + NUDGE_MS);
+            if (cut_at < 0)
+                cut_at = pump_clock() + p->options->linger_ms;
+            end_flows(p, cut_at);
             continue;
         }
         if (quit_at < 0 && p->options->quit_ms >= 0 &&
@@ -202,6 +237,21 @@ static int outcome(const struct flow *f)
     if (f->error == 0 || (f->error == WPIPE_EPIPE && f->failed->child > 0))
         return STATUS_DONE;
     return endpoint_say(f->failed, f->error);
+}
+
+static int tell_lost(const struct flow *f)
+{
+    if (f->lost_bytes == 0 && f->lost_chunks == 0)
+        return STATUS_DONE;
+    if (f->pump->options->type == WPIPE_MESSAGE)
+        say(f->pump->options,
+            "%s to %s: %llu messages, %llu bytes were not taken",
+            f->from->label, f->to->label, (unsigned long long)f->lost_chunks,
+            (unsigned long long)f->lost_bytes);
+    else
+        say(f->pump->options, "%s to %s: %llu bytes were not taken",
+            f->from->label, f->to->label, (unsigned long long)f->lost_bytes);
+    return STATUS_LOST;
 }
 
 int pump_run(struct pump *p)
@@ -227,10 +277,14 @@ int pump_run(struct pump *p)
         endpoint_wake(p->flows[i].from); /* one may linger */
         pthread_join(p->flows[i].thread, NULL);
     }
-    status = outcome(&p->flows[0]);
-    other = outcome(&p->flows[1]);
-    if (status == STATUS_DONE)
-        status = other;
+    if (atomic_load(&p->stop))
+        atomic_store(&p->cut, true); /* who closes the endpoints may hurry */
+    status = STATUS_DONE;
+    for (int i = 0; i < 4; i++) {
+        other = i < 2 ? outcome(&p->flows[i]) : tell_lost(&p->flows[i - 2]);
+        if (status == STATUS_DONE)
+            status = other;
+    }
     if (status == STATUS_DONE && atomic_load(&p->idle)) {
         say(p->options, "nothing came for the time given by -w");
         status = STATUS_TIMED_OUT;

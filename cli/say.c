@@ -59,6 +59,9 @@ void options_fill(wpipe_options *ret, const struct options *options)
         .error_text_size = sizeof(error_text),
     };
     ret->buffer_out = ret->buffer_in;
+    if (options->command->bit == BIT_SERVE)
+        ret->linger_ms =
+            options->linger_ms > 0 ? options->linger_ms : WPIPE_LINGER_OFF;
 }
 
 static void say_line(const struct options *options, const char *format,

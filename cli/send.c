@@ -231,6 +231,13 @@ static int call(const struct options *options, wpipe_client *client,
 
     if (r == WPIPE_EWOKEN)
         return STATUS_DONE; /* a signal; main ends by it */
+    if (r == WPIPE_ENOTSUP) {
+        say(options,
+            "%s: calls cannot be made there: the server is not windpipe, or "
+            "the pipe is one of bytes",
+            options->operands[0]);
+        return STATUS_FAILED;
+    }
     if (r < 0)
         return say_error(options, options->operands[0], r);
     shown.data = answer.data;

@@ -14,42 +14,13 @@
 #include <unistd.h>
 
 #include "ending.h"
-#include "lines.h"
 #include "output.h"
 #include "pump.h"
+#include "serve.h"
 
 enum {
     ECHO_PATIENCE_MS = 1000, /* for a client that sends but does not read */
     BURST = 64               /* events between two looks at stdin */
-};
-
-/* What we remember of a client. */
-struct client {
-    wpipe_id id;
-    uint64_t number;  /* what people call it: the library's are long */
-    uint64_t request; /* the call it waits for an answer to, or 0 */
-    bool owed;        /* it had no room for the current line of a file */
-    bool finished;    /* it says no more, but may still be told something */
-};
-
-struct serve {
-    const struct options *options;
-    bool plain; /* recv: messages alone, one client after the other */
-    wpipe_server *server;
-    struct lines lines;
-    char *line; /* the current one, in `lines` */
-    size_t size;
-    bool input;      /* stdin is still to be read */
-    bool terminal;   /* and it is one */
-    size_t owed;     /* clients that have not got the current line */
-    int64_t quit_at; /* the clock of -q, or -1 */
-    int bell;        /* an eventfd that stop writes to */
-    struct client *clients;
-    size_t count, room;
-    uint64_t clients_so_far;
-    uint64_t messages;
-    bool done;
-    int status;
 };
 
 static void stop(void *object)
@@ -243,6 +214,8 @@ static void on_disconnected(struct serve *s, const wpipe_event *e)
     if (s->options->json && !s->plain)
         json_event("disconnected", e, number);
     forget(s, e->from);
+    if (serve_feeds(s))
+        serve_add_lost(s, e->lost_messages, e->lost_bytes);
     if (s->done || (s->plain ? s->options->keep : !s->options->once))
         return;
     finish(s, status_of_reason(e->reason));
@@ -299,8 +272,7 @@ static void spread(struct serve *s)
         say_error(s->options, s->options->operands[0], r);
 }
 
-/* Lines that were read, as long as everybody has room for them. */
-static void spread_lines(struct serve *s)
+void serve_spread_lines(struct serve *s)
 {
     const bool bytes = s->options->type == WPIPE_BYTE;
 
@@ -327,7 +299,7 @@ static void take_input(struct serve *s)
         say(s->options, "stdin: %s", strerror((int)-got));
         s->lines.ended = true;
     }
-    spread_lines(s);
+    serve_spread_lines(s);
 }
 
 /* A client says no more. It stays for the lines that are still to come, if
@@ -365,7 +337,7 @@ static void on_writable(struct serve *s, const wpipe_event *e)
 /* Is it time to read stdin? */
 static bool wants_input(const struct serve *s)
 {
-    return s->input && s->owed == 0 &&
+    return s->input && !s->ending && s->owed == 0 &&
            (s->terminal || s->count > 0 || s->lines.start == s->lines.end);
 }
 
@@ -406,8 +378,7 @@ static void on_event(struct serve *s, const wpipe_event *e)
     }
 }
 
-/* Events until there are none, or enough for now. */
-static void take_events(struct serve *s)
+void serve_take_events(struct serve *s)
 {
     wpipe_event e;
     int r = 1;
@@ -420,7 +391,7 @@ static void take_events(struct serve *s)
             finish(s, say_error(s->options, s->options->operands[0], r));
     }
     if (!s->done && s->owed == 0 && s->input)
-        spread_lines(s);
+        serve_spread_lines(s);
     if (!s->done && output_flush(s->options) != STATUS_DONE)
         finish(s, STATUS_FAILED);
 }
@@ -464,7 +435,7 @@ static void loop(struct serve *s)
         if (set[1].revents != 0)
             finish(s, STATUS_DONE);
         if (!s->done && set[0].revents != 0)
-            take_events(s);
+            serve_take_events(s);
         if (!s->done && wants_input(s) && set[2].revents != 0)
             take_input(s);
     }
@@ -519,6 +490,7 @@ static int serve_events(struct serve *s)
         serve_announce(s->options, wpipe_server_name(s->server));
     ending_watch(stop, s);
     loop(s);
+    serve_hand_over(s);
     ending_watch(NULL, NULL);
     wpipe_server_close(s->server);
     close(s->bell);

@@ -24,10 +24,10 @@ _windpipe_options() {
     local naming="--keep --access --max-clients"
     case $1 in
     serve)
-        echo "$talking $foreign $naming --byte --echo --exec --once --topic --quit" \
+        echo "$talking $foreign $naming --byte --echo --exec --once --topic --quit --linger" \
             "--json --slow"
         ;;
-    connect) echo "$talking $foreign --byte --exec --topic --quit --json --raw" ;;
+    connect) echo "$talking $foreign --byte --exec --topic --quit --linger --json --raw" ;;
     send) echo "$talking $foreign --byte --topic --expect-reply --json --raw" ;;
     recv)
         echo "$talking $foreign $naming --byte --topic --listen --count --json --raw"
@@ -35,7 +35,7 @@ _windpipe_options() {
     call) echo "$talking --topic --json --raw" ;;
     ls) echo "--wait --all --names --json" ;;
     info | wait) echo "--wait --json" ;;
-    relay) echo "$talking $foreign $naming --byte --quit --hex --allow-remote" ;;
+    relay) echo "$talking $foreign $naming --byte --quit --linger --hex --allow-remote" ;;
     bench) echo "--seconds --spin --picture --shared --json" ;;
     esac
     echo "--verbose --help"
@@ -44,7 +44,7 @@ _windpipe_options() {
 # Does this option take the next word? (--topic does with two commands.)
 _windpipe_takes() {
     case $2 in
-    -w | --wait | -q | --quit | -e | --exec | -n | --count | --seconds | \
+    -w | --wait | -q | --quit | --linger | -e | --exec | -n | --count | --seconds | \
         --max-message | --max-clients | --buffer | --shared | --slow | --framing | \
         --second-pipe | --spin | --access) return 0 ;;
     --topic) [[ $1 == send || $1 == call ]] ;;
