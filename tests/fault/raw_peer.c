@@ -23,9 +23,16 @@ enum {
 
 void raw_open(struct raw_peer *raw, int victim_serves, int shared_memory)
 {
+    raw_open_with(raw, victim_serves, shared_memory, 0);
+}
+
+void raw_open_with(struct raw_peer *raw, int victim_serves, int shared_memory,
+                   uint32_t flags)
+{
     wpipe_options wish = { .size = sizeof wish,
                            .type = WPIPE_MESSAGE,
                            .shared_memory = shared_memory,
+                           .flags = flags,
                            .spin_us = WPIPE_SPIN_OFF,
                            .buffer_in = BUFFER,
                            .buffer_out = BUFFER,

@@ -34,6 +34,9 @@ struct raw_peer {
 
 /* The victim alone, before any greeting. A message pipe of 64 KiB each way. */
 void raw_open(struct raw_peer *raw, int victim_serves, int shared_memory);
+/* The same, of a victim with flags in its options. */
+void raw_open_with(struct raw_peer *raw, int victim_serves, int shared_memory,
+                   uint32_t flags);
 /* As above, greeted in good order, with its stream. */
 void raw_open_greeted(struct raw_peer *raw, int victim_serves,
                       int shared_memory);
