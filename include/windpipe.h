@@ -215,7 +215,8 @@ WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
 /*
  * End all that waits on the server at this moment: wait returns 0, send_wait
  * WPIPE_EWOKEN. When nobody waits, the next wait, or the next send_wait that
- * finds no room, ends so. Several such wakes count as one. Any thread.
+ * finds no room, ends so. Several such wakes count as one. Any thread; safe in
+ * a signal handler.
  */
 WPIPE_API void wpipe_server_wake(wpipe_server *server);
 
@@ -387,7 +388,8 @@ WPIPE_API intptr_t wpipe_client_fd(wpipe_client *client);
 /*
  * End all that waits on the client at this moment: wait returns 0, call,
  * send_wait and drain WPIPE_EWOKEN. When nobody waits, the next of them that
- * would have to does so. Several such wakes count as one. Any thread.
+ * would have to does so. Several such wakes count as one. Any thread; safe in
+ * a signal handler.
  */
 WPIPE_API void wpipe_client_wake(wpipe_client *client);
 
