@@ -308,7 +308,8 @@ int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
     int r;
 
     note_wakes(loop, rest);
-    if (loop->stopped || wpipe__loop_woken(loop, rest))
+    /* who lingers at the end is not stopped */
+    if ((loop->stopped && !loop->closing) || wpipe__loop_woken(loop, rest))
         return WPIPE_EWOKEN;
     if (rest->timer.timeout_ms == 0)
         return WPIPE_ETIMEDOUT;

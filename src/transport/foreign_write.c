@@ -256,6 +256,9 @@ int wpipe__foreign_put(struct wpipe__foreign *f,
         f->unbegun = sent == 0 && !f->in_message;
         f->last_size = parcel->record.size;
         f->last_after = o.behind;
+        /* who polls the socket is to poll it for OUT, too: the caller may not
+         * wait for that himself */
+        wpipe__link_notify(&f->link);
     }
     f->in_message = (parcel->record.flags & WPIPE__RECORD_MORE) != 0;
     return 1;

@@ -156,8 +156,10 @@ struct object {
     /* CREW_LANES: what the handlers have seen */
     int connected; /* descriptors of eventfd(2) that count */
     int messages;
-    int told; /* FINISHED or DISCONNECTED */
-    wpipe_event end;
+    int told;            /* FINISHED or DISCONNECTED */
+    wpipe_event ends[2]; /* these, in order */
+    int ends_told;       /* of the handlers */
+    int ends_read;       /* of who waits */
 };
 
 /* Meets the peer and talks as much as the cell's way needs. */

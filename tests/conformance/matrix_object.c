@@ -58,7 +58,8 @@ static void on_end(wpipe_server *server, const wpipe_event *event, void *user)
     struct object *o = user;
 
     (void)server;
-    o->end = *event;
+    assert_true(o->ends_told < 2);
+    o->ends[o->ends_told++] = *event;
     count(o->told);
 }
 
@@ -295,7 +296,7 @@ static int64_t wait_for_handler(struct object *o, wpipe_event *ret_event,
     if (!support_wait_readable(o->told, timeout_ms))
         return WPIPE_ETIMEDOUT;
     assert_int_equal(read(o->told, &value, sizeof value), sizeof value);
-    *ret_event = o->end;
+    *ret_event = o->ends[o->ends_read++];
     return 1;
 }
 

@@ -7,6 +7,7 @@
 #include "service.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -280,7 +281,7 @@ static void caller_returned(const struct caller *c, int64_t right)
 
 /* ---- handlers that ran --------------------------------------------------- */
 
-static volatile sig_atomic_t ran;
+static _Atomic int ran;
 
 static void on_signal(int number)
 {
