@@ -338,9 +338,11 @@ static void first_connection_given_up(void **state)
     wpipe_event e;
 
     options.flags = WPIPE_CONNECT_LATER;
-    options.connect_ms = 50;
+    options.connect_ms = 200;
     assert_int_equal(wpipe_client_open(&client, "absent", &options), 0);
-    task_begin(&task, client, in_send_wait);
+    /* on a busy machine it may be over before the thread is seen asleep */
+    task.client = client;
+    service_start(&task.thread, in_send_wait, &task);
     assert_int_equal(wpipe_client_call(client, "x", 1, &e, WPIPE_FOREVER),
                      WPIPE_ENOTCONN);
     assert_int_equal(task_end(&task), WPIPE_ENOTCONN);
