@@ -250,12 +250,13 @@ static void shut_sockets(void)
     assert_true(shut >= 1);
 }
 
+/* On a busy machine a server that disconnects us may have been faster. */
 static void finish(struct peer *p)
 {
-    if (p->fd >= 0)
-        assert_int_equal(shutdown(p->fd, SHUT_WR), 0);
-    else
-        assert_int_equal(wpipe_finish(p->stream), 0);
+    int r = p->fd >= 0 ? shutdown(p->fd, SHUT_WR) : wpipe_finish(p->stream);
+
+    if (p->meeting->cell.op != OP_DISCONNECT)
+        assert_int_equal(r, 0);
 }
 
 static void kick(struct peer *p)
