@@ -172,7 +172,8 @@ struct wpipe__rest {
     uint32_t wakes; /* noted when it began */
     uint32_t turn;  /* and when it last looked */
     uint8_t noted;
-    uint8_t late; /* rounds after the deadline */
+    uint8_t late;      /* rounds after the deadline */
+    uint8_t unsettled; /* steps in which arming found news, in a row */
 };
 
 /* Begin to wait for events: locks. WPIPE_ESTATE when another thread does, or

@@ -8,10 +8,11 @@
 
 enum {
     TAGS = 64,
-    GLANCE_AT = 32,    /* messages between two looks at the sockets */
-    SHARE_ROUNDS = 32, /* such looks between two offers of the core */
-    CORES_ASKED = 8,   /* hot connections asked for their core */
-    LATE_ROUNDS = 8    /* looks at sockets that go on after the end */
+    GLANCE_AT = 32,      /* messages between two looks at the sockets */
+    SHARE_ROUNDS = 32,   /* such looks between two offers of the core */
+    CORES_ASKED = 8,     /* hot connections asked for their core */
+    UNSETTLED_MOST = 64, /* looks in which something moved, one by one */
+    LATE_ROUNDS = 8      /* looks at sockets that go on after the end */
 };
 
 /* ---- asking the sockets ------------------------------------------------- */
@@ -200,8 +201,12 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
         return 0;
     if (!busy && stay_awake(loop, rest))
         return 0;
-    if (!busy && wpipe__loop_settle(loop))
-        return 0;
+    if (!busy && wpipe__loop_settle(loop)) {
+        if (++rest->unsettled < UNSETTLED_MOST)
+            return 0;
+        busy = 1; /* the clock and the sockets matter all the same */
+    }
+    rest->unsettled = 0;
     deadline = wpipe__timer_deadline(&rest->timer);
     n = ask_sockets(loop, rest, busy ? 0 : deadline);
     if (n < 0)
