@@ -100,12 +100,8 @@ void wpipe__os_program(int64_t pid, char *buf, size_t size);
  * time in a static build: the number in decimal is a fine answer. */
 void wpipe__os_user(uint32_t uid, char *buf, size_t size);
 
-/* How many cores this thread may run on, and the one it is on. */
-int wpipe__os_cores(void);
+/* The core that this thread is on. */
 int wpipe__os_core(void);
-/* 1 when this thread and that process (0: whatever it is) have one core
- * between them, so that only one of them can run. */
-int wpipe__os_one_core(int64_t pid);
 
 /*
  * Fork: objects remember wpipe__os_generation() when they are made; in a

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -267,42 +266,6 @@ void wpipe__os_user(uint32_t uid, char *buf, size_t size)
 }
 
 /* ---- cores -------------------------------------------------------------- */
-
-int wpipe__os_cores(void)
-{
-    cpu_set_t set;
-    long n;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        return CPU_COUNT(&set);
-    n = sysconf(_SC_NPROCESSORS_ONLN); /* more cores than cpu_set_t holds */
-    return n > 1 ? (int)n : 1;
-}
-
-/* Asking costs several calls, and it does not change but by hotplug. */
-static int one_core_at_all(void)
-{
-    static atomic_long online;
-    long n = atomic_load_explicit(&online, memory_order_relaxed);
-
-    if (n == 0) {
-        n = sysconf(_SC_NPROCESSORS_ONLN);
-        atomic_store_explicit(&online, n, memory_order_relaxed);
-    }
-    return n == 1;
-}
-
-int wpipe__os_one_core(int64_t pid)
-{
-    cpu_set_t ours;
-    cpu_set_t theirs;
-
-    if (sched_getaffinity(0, sizeof(ours), &ours) < 0 || CPU_COUNT(&ours) > 1)
-        return 0;
-    if (pid > 0 && sched_getaffinity((pid_t)pid, sizeof(theirs), &theirs) == 0)
-        return CPU_EQUAL(&ours, &theirs);
-    return one_core_at_all();
-}
 
 int wpipe__os_core(void)
 {

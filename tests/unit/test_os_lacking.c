@@ -224,13 +224,6 @@ static void random_that_is_not_to_be_had_is_an_error(void **state)
     helper_kill(&helper);
 }
 
-static void cores_that_are_not_told_are_counted(void **state)
-{
-    (void)state;
-    support_forbid(SYS_sched_getaffinity, SUPPORT_ANY, 0, EINVAL);
-    assert_true(wpipe__os_cores() >= 1);
-}
-
 static int send_generation(int fd, void *argument)
 {
     (void)argument;
@@ -443,7 +436,6 @@ static const struct support_case cases[] = {
     TEST(barrier_forbidden_later_takes_its_time),
     TEST(getrandom_that_is_unknown_has_a_stand_in),
     TEST(random_that_is_not_to_be_had_is_an_error),
-    TEST(cores_that_are_not_told_are_counted),
     TEST(fork_is_noticed_without_wiped_pages),
     TEST(watches_that_are_used_up_are_a_limit),
     TEST(passing_that_cannot_be_refused_is_no_error),
