@@ -27,9 +27,8 @@ struct wpipe_listener {
     wpipe_options options;
     uint32_t generation;
     wpipe__handle poller;
-    wpipe__handle wake;
-    _Atomic int woken;   /* wake is set, or about to be */
-    wpipe__handle seat;  /* a seat is free again; also: look at the lobby */
+    struct wpipe__room room; /* its flag is in the poller */
+    wpipe__handle seat;      /* a seat is free again; also: look at the lobby */
     wpipe__handle alarm; /* once the descriptor was asked for: readable at... */
     uint64_t due;        /* when the acceptor has something to do */
     struct wpipe__spin_record spin;
@@ -79,11 +78,12 @@ static int open_poller(struct wpipe_listener *l)
     int r = wpipe__os_poller_open(&l->poller);
 
     if (r >= 0)
-        r = wpipe__os_flag_open(&l->wake);
+        r = wpipe__room_need_flag(&l->room);
     if (r >= 0)
         r = wpipe__os_flag_open(&l->seat);
     if (r >= 0)
-        r = wpipe__os_poller_add(l->poller, l->wake, TAG_WAKE);
+        r = wpipe__os_poller_add(l->poller, atomic_load(&l->room.flag),
+                                 TAG_WAKE);
     if (r >= 0)
         r = wpipe__os_poller_add(l->poller, l->seat, TAG_SEAT);
     return r;
@@ -108,7 +108,7 @@ int wpipe_listen(wpipe_listener **ret, const char *name,
         return WPIPE_ENOMEM;
     wpipe__acceptor_init(&l->acceptor);
     l->poller = WPIPE__NO_HANDLE;
-    l->wake = WPIPE__NO_HANDLE;
+    wpipe__room_init(&l->room);
     l->seat = WPIPE__NO_HANDLE;
     l->alarm = WPIPE__NO_HANDLE;
     l->due = UINT64_MAX;
@@ -142,7 +142,7 @@ void wpipe_listener_close(wpipe_listener *listener)
         return;
     wpipe__acceptor_close(&listener->acceptor);
     wpipe__os_close(listener->poller);
-    wpipe__os_close(listener->wake);
+    wpipe__room_done(&listener->room);
     wpipe__os_close(listener->seat);
     wpipe__os_close(listener->alarm);
     wpipe__free(listener);
@@ -198,15 +198,24 @@ static void take_turn(struct wpipe_listener *l)
         wpipe__os_timer_set(l->alarm, due);
 }
 
-/* Once after a wake: the flag is asked only when it is set. */
-static int is_woken(struct wpipe_listener *l)
+/* Sleep in the poller, unless there was news since `turn`. */
+static int sleep_in_poller(struct wpipe_listener *l, uint32_t turn,
+                           uint64_t deadline, uint64_t tags[TAGS])
 {
-    return atomic_exchange(&l->woken, 0) && wpipe__os_flag_clear(l->wake);
+    uint64_t until =
+        wpipe__min_u64(deadline, wpipe__acceptor_until(&l->acceptor));
+    int n;
+
+    if (!wpipe__room_fall_asleep(&l->room, turn))
+        return 0;
+    n = wpipe__os_poller_wait(l->poller, tags, TAGS, until);
+    wpipe__room_awake(&l->room);
+    return n;
 }
 
 /* What is to be done; waits for it, awake for a while and then asleep. */
-static int ask_poller(struct wpipe_listener *l, uint64_t deadline,
-                      uint64_t tags[TAGS])
+static int ask_poller(struct wpipe_listener *l, uint32_t turn,
+                      uint64_t deadline, uint64_t tags[TAGS])
 {
     uint32_t spin_ns = deadline == 0 ? 0 : (uint32_t)l->options.spin_us * 1000u;
     struct wpipe__spin spin = { 0 };
@@ -216,23 +225,23 @@ static int ask_poller(struct wpipe_listener *l, uint64_t deadline,
         n = wpipe__os_poller_wait(l->poller, tags, TAGS, 0);
     if (n > 0)
         wpipe__spin_paid(&spin, &l->spin);
-    if (n != 0)
-        return n;
-    return wpipe__os_poller_wait(
-        l->poller, tags, TAGS,
-        wpipe__min_u64(deadline, wpipe__acceptor_until(&l->acceptor)));
+    return n != 0 ? n : sleep_in_poller(l, turn, deadline, tags);
 }
 
-/* Sleep until something is to be done: 0 or more. WPIPE_EWOKEN;
- * WPIPE_ETIMEDOUT, with something to be done all the same, maybe. */
-static int sleep_once(struct wpipe_listener *l, uint64_t deadline)
+/* Sleep until something is to be done: 0 or more. `wakes` were noted when the
+ * wait began. WPIPE_EWOKEN; WPIPE_ETIMEDOUT, with something to be done all the
+ * same, maybe. */
+static int sleep_once(struct wpipe_listener *l, uint32_t wakes,
+                      uint64_t deadline)
 {
+    uint32_t turn = wpipe__room_turn(&l->room);
     uint64_t tags[TAGS];
-    int woken = 0;
     int n;
     int i;
 
-    n = ask_poller(l, deadline, tags);
+    if (wpipe__room_woken(&l->room, wakes))
+        return WPIPE_EWOKEN;
+    n = ask_poller(l, turn, deadline, tags);
     if (n == WPIPE_EWOKEN && !(l->options.flags & WPIPE_WAIT_SIGNALS))
         return 0;
     if (n < 0)
@@ -241,11 +250,11 @@ static int sleep_once(struct wpipe_listener *l, uint64_t deadline)
         if (tags[i] == TAG_DOOR)
             l->acceptor.knocked = 1;
         else if (tags[i] == TAG_WAKE)
-            woken = is_woken(l);
+            wpipe__room_clear(&l->room);
         else if (tags[i] == TAG_SEAT)
             (void)wpipe__os_flag_clear(l->seat);
     }
-    if (woken)
+    if (wpipe__room_woken(&l->room, wakes))
         return WPIPE_EWOKEN;
     return wpipe__os_left_ms(deadline) == 0 ? WPIPE_ETIMEDOUT : n;
 }
@@ -262,6 +271,7 @@ static int nothing_there(struct wpipe_listener *l, int timeout_ms)
 int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
 {
     uint64_t deadline;
+    uint32_t wakes;
     int late = 0;
     int r;
 
@@ -269,7 +279,8 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
         return WPIPE_EINVAL;
     if (listener->generation != wpipe__os_generation())
         return WPIPE_ESTATE;
-    if (is_woken(listener))
+    wakes = wpipe__room_wakes(&listener->room);
+    if (wpipe__room_woken(&listener->room, wakes))
         return WPIPE_EWOKEN;
     deadline = wpipe__os_deadline(timeout_ms);
     for (;;) {
@@ -278,7 +289,7 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
             break;
         if (late > 1)
             return nothing_there(listener, timeout_ms);
-        r = sleep_once(listener, deadline);
+        r = sleep_once(listener, wakes, deadline);
         if (r == WPIPE_ETIMEDOUT)
             late++;
         else if (r < 0)
@@ -311,6 +322,9 @@ static int be_polled(struct wpipe_listener *l)
         return r;
     }
     wpipe__os_timer_set(l->alarm, l->due);
+    wpipe__room_watch(&l->room);
+    if (wpipe__room_owes_wake(&l->room))
+        wpipe__room_ring(&l->room); /* it came before */
     return 0;
 }
 
@@ -327,12 +341,9 @@ intptr_t wpipe_listener_fd(wpipe_listener *listener)
     return r < 0 ? r : listener->poller;
 }
 
-/* In this order: accept takes the flag for a wake only when `woken` says so,
- * and looks at it again until it does. */
 void wpipe_listener_wake(wpipe_listener *listener)
 {
     if (listener == NULL || listener->generation != wpipe__os_generation())
         return;
-    wpipe__os_flag_set(listener->wake);
-    atomic_store(&listener->woken, 1);
+    wpipe__room_wake(&listener->room);
 }

@@ -329,7 +329,7 @@ static int many_servers(int fd, void *argument)
 {
     wpipe_options options = plain();
     struct wpipe__door doors[SERVERS];
-    char name[16];
+    char name[32];
     int i;
 
     (void)argument;
