@@ -179,7 +179,9 @@ static int begin(struct wpipe__spin *s, struct wpipe__spin_record *record,
     s->stage = WPIPE__SPIN_SPINS;
     s->last = wpipe__os_now();
     s->end = wpipe__min_u64(s->last + spin_ns, deadline);
-    s->ask = s->last + (load(&record->crowded) ? CROWD_ASK_NS : ASK_NS);
+    s->ask = s->last;
+    if (how & WPIPE__SPIN_MEMORY) /* else the other end may need our core */
+        s->ask += load(&record->crowded) ? CROWD_ASK_NS : ASK_NS;
     if (s->shares)
         return yield(s, record);
     if (how & WPIPE__SPIN_SAME_CORE)
