@@ -30,6 +30,10 @@ enum {
     LOST_FACTOR = 4 /* times what was skipped for the last loss */
 };
 
+/* Waits skipped for the last loss in this process, halved since by each wait
+ * that paid: a new link need not find out anew that others want the core. */
+static _Atomic uint32_t lately;
+
 static uint32_t load(_Atomic uint32_t *word)
 {
     return atomic_load_explicit(word, memory_order_relaxed);
@@ -38,6 +42,11 @@ static uint32_t load(_Atomic uint32_t *word)
 static void store(_Atomic uint32_t *word, uint32_t value)
 {
     atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+void wpipe__spin_record_init(struct wpipe__spin_record *record)
+{
+    store(&record->skip, load(&lately));
 }
 
 /* ---- what it was worth -------------------------------------------------- */
@@ -52,6 +61,7 @@ static int lost(struct wpipe__spin *s, struct wpipe__spin_record *record,
 
     skip = wpipe__min_u64(skip, LOST_MOST);
     store(&record->next, (uint32_t)skip);
+    store(&lately, (uint32_t)skip);
     store(&record->skip, (uint32_t)skip);
     s->stage = WPIPE__SPIN_OVER;
     return 0;
@@ -73,10 +83,14 @@ static int in_vain(struct wpipe__spin *s, struct wpipe__spin_record *record)
 void wpipe__spin_paid(struct wpipe__spin *s, struct wpipe__spin_record *record)
 {
     uint32_t next = load(&record->next);
+    uint32_t others = load(&lately);
 
-    if (next > 0 &&
-        (s->stage == WPIPE__SPIN_SPINS || s->stage == WPIPE__SPIN_YIELDS))
+    if (s->stage != WPIPE__SPIN_SPINS && s->stage != WPIPE__SPIN_YIELDS)
+        return;
+    if (next > 0)
         store(&record->next, next / 2);
+    if (others > 0)
+        store(&lately, others / 2);
 }
 
 /* ---- giving the core away ----------------------------------------------- */
@@ -84,6 +98,7 @@ void wpipe__spin_paid(struct wpipe__spin *s, struct wpipe__spin_record *record)
 static void begin_yielding(struct wpipe__spin *s, int crowded)
 {
     s->stage = WPIPE__SPIN_YIELDS;
+    s->crowded = (uint8_t)crowded;
     s->yields = crowded ? CROWD_YIELDS : YIELDS;
     s->end = s->last + YIELDING_NS;
 }
@@ -100,8 +115,8 @@ static int yield(struct wpipe__spin *s, struct wpipe__spin_record *record)
     if (taken > LOST_NS)
         return lost(s, record, taken);
     store(&record->crowded, taken > TAKEN_NS);
-    if (taken > TAKEN_NS && s->yields < CROWD_YIELDS / 2)
-        begin_yielding(s, 1); /* those are ours: a look each turn */
+    if (taken > TAKEN_NS && !s->crowded)
+        begin_yielding(s, 1); /* those wait awake, too: a look each turn */
     return 1;
 }
 

@@ -24,6 +24,9 @@ struct wpipe__spin_record {
                                  awake as we do */
 };
 
+/* A new one, where that was all zero. */
+void wpipe__spin_record_init(struct wpipe__spin_record *record);
+
 /* How one look is made, and where the other end is. */
 enum {
     WPIPE__SPIN_MEMORY = 1,   /* a look is a load; else it is a system call */
@@ -45,8 +48,9 @@ struct wpipe__spin {
     uint64_t ask;  /* when to ask whether others want the core */
     uint32_t looks;
     uint8_t stage;
-    uint8_t yields; /* left */
-    uint8_t shares; /* it begins with asking */
+    uint8_t yields;  /* left */
+    uint8_t crowded; /* and they are many, for a crowd; given once */
+    uint8_t shares;  /* it begins with asking */
 };
 
 /* Nothing was there. 1: a little time has passed, look again; 0: sleep. */

@@ -32,6 +32,7 @@ int wpipe__link_init(struct wpipe__link *link,
     link->generation = wpipe__os_generation();
     atomic_init(&link->waiting.watch, WPIPE__NO_HANDLE);
     wpipe__room_init(&link->waiting.room);
+    wpipe__spin_record_init(&link->waiting.spin);
     return wpipe__mutex_init(&link->lock);
 }
 
