@@ -155,11 +155,10 @@ static void disconnect_slow_reader_gets_all(void **state)
     send_many(&two);
     assert_int_equal(wpipe_server_disconnect(two.server, two.id), 0);
     for (uint64_t i = 0; i < MANY; i++) {
-        int64_t until =
-            support_now_ms() + (i % 250 == 0 ? STALL_MS * 3 / 4 : 0);
+        int64_t until = support_now_ms() + (i % 50 == 0 ? STALL_MS / 4 : 0);
 
         do /* the server's turn */
-            assert_int_equal(wpipe_server_wait(two.server, &e, i % 250 == 0),
+            assert_int_equal(wpipe_server_wait(two.server, &e, i % 50 == 0),
                              WPIPE_ETIMEDOUT);
         while (support_now_ms() < until);
         e = client_expect(two.client, WPIPE_EVENT_MESSAGE);

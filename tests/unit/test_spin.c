@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Staying awake: that it ends, also where others want the core all the time,
+ * and what a wait that came to nothing, that paid or that lost the core does to
+ * the next ones.
+ */
+#include "support.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "os/os.h"
+#include "transport/spin.h"
+
+#define SPIN_NS 50000u
+/* Looks before the clock, asks while spinning, and a crowd's worth of yields. */
+#define STEPS_MOST 400u
+#define OTHERS     3
+
+/* Steps of one wait to which nothing comes. */
+static unsigned wait_in_vain(struct wpipe__spin_record *record,
+                             uint32_t spin_ns)
+{
+    struct wpipe__spin spin = { 0 };
+    unsigned steps = 0;
+
+    while (wpipe__spin_more(&spin, record, spin_ns, UINT64_MAX, 0))
+        steps++;
+    return steps;
+}
+
+static void spin_off_never_stays_awake(void **state)
+{
+    struct wpipe__spin_record record = { 0 };
+
+    (void)state;
+    assert_int_equal(wait_in_vain(&record, 0), 0);
+    assert_int_equal(record.next, 0);
+}
+
+static void vain_waits_are_skipped_more_and_more(void **state)
+{
+    struct wpipe__spin_record record = { 0 };
+    uint32_t before = 0;
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        record.skip = 0;
+        (void)wait_in_vain(&record, SPIN_NS);
+        /* more, unless it is much already: the core may have been lost */
+        assert_true(record.next > before || record.next >= 16);
+        before = record.next;
+    }
+    record.skip = 3;
+    for (uint32_t left = 3; left-- > 0;) {
+        assert_int_equal(wait_in_vain(&record, SPIN_NS), 0);
+        assert_int_equal(record.skip, left);
+    }
+}
+
+static void wait_that_pays_halves_what_is_skipped(void **state)
+{
+    struct wpipe__spin_record record = { .next = 16 };
+    struct wpipe__spin spin = { 0 };
+
+    (void)state;
+    wpipe__spin_paid(&spin, &record); /* it was there at once */
+    assert_int_equal(record.next, 16);
+    spin.stage = WPIPE__SPIN_SPINS;
+    wpipe__spin_paid(&spin, &record);
+    assert_int_equal(record.next, 8);
+}
+
+static void *want_the_core(void *user)
+{
+    _Atomic int *stop = user;
+    uint64_t until;
+
+    while (!atomic_load(stop)) {
+        until = wpipe__os_now() + 20000;
+        while (wpipe__os_now() < until)
+            ;
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void others_that_want_the_core_end_it(void **state)
+{
+    struct wpipe__thread others[OTHERS];
+    struct wpipe__spin_record record = { 0 };
+    _Atomic int stop = 0;
+    cpu_set_t one;
+
+    (void)state;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)wpipe__os_core(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    for (int i = 0; i < OTHERS; i++)
+        assert_int_equal(wpipe__thread_start(&others[i], want_the_core, &stop),
+                         0);
+    for (int i = 0; i < 20; i++) {
+        record.skip = 0;
+        assert_in_range(wait_in_vain(&record, SPIN_NS), 0, STEPS_MOST);
+    }
+    atomic_store(&stop, 1);
+    for (int i = 0; i < OTHERS; i++)
+        wpipe__thread_join(&others[i]);
+}
+
+static const struct support_case cases[] = {
+    TEST(spin_off_never_stays_awake),
+    TEST(vain_waits_are_skipped_more_and_more),
+    TEST(wait_that_pays_halves_what_is_skipped),
+    TEST(others_that_want_the_core_end_it),
+};
+
+TEST_MAIN(cases)
