@@ -13,7 +13,7 @@
 #include "transport/spin.h"
 
 #define SPIN_NS 50000u
-/* Looks before the clock, asks while spinning, and a crowd's worth of yields. */
+/* Brief looks, questions while it spins, a crowd's worth of yields. */
 #define STEPS_MOST 400u
 #define OTHERS     3
 
