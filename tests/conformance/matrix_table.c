@@ -59,8 +59,7 @@ const char *matrix_left_out(const struct cell *c)
         return "options.threads is a server's";
 #if defined(__SANITIZE_THREAD__)
     /* who closes a socket with a descriptor in its queue starts a thread */
-    if (c->crew == CREW_LANES && c->fate == FATE_CLOSED &&
-        c->op == OP_SEND_WAIT)
+    if (c->crew == CREW_LANES && c->fate == FATE_CLOSED)
         return "ThreadSanitizer follows no threads of a forked child";
 #endif
     if (c->fate == FATE_KICKED && is_foreign(c) && !is_host(c))
