@@ -118,11 +118,12 @@ void wpipe__loop_glance(struct wpipe__loop *loop)
 
 /* ---- staying awake ------------------------------------------------------ */
 
-/* WPIPE__SPIN_*: can memory show that something comes, and only from our own
- * core? */
+/* WPIPE__SPIN_*: can memory show that something comes, only from our own core,
+ * from many? */
 static unsigned how_to_spin(struct wpipe__loop *loop)
 {
     const struct wpipe__list *node = wpipe__list_first(&loop->hot);
+    unsigned many = loop->hot_count > 1 ? WPIPE__SPIN_MANY : 0;
     unsigned how = 0;
     int i;
 
@@ -132,7 +133,7 @@ static unsigned how_to_spin(struct wpipe__loop *loop)
 
         if (link->transport->in_memory(link, WPIPE__WANT_DATA)) {
             if (!link->transport->same_core(link))
-                return WPIPE__SPIN_MEMORY;
+                return WPIPE__SPIN_MEMORY | many;
             how = WPIPE__SPIN_MEMORY | WPIPE__SPIN_SAME_CORE;
         }
         node = wpipe__list_next(&loop->hot, node);

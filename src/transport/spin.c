@@ -13,11 +13,17 @@ enum {
     /* Others had the core for so long: a spin or yield has cost more than a
      * sleep would have. */
     LOST_NS = 1000000,
-    ASK_NS = 20000,      /* of spinning, before it asks who wants the core */
-    CROWD_ASK_NS = 2000, /* the same where others wait awake, too */
-    ASK_WAITS = 128,     /* waits that end at once, before it asks */
-    CROWD_WAITS = 16,    /* the same where others wait awake, too */
-    TAKEN_NS = 1500,     /* a yield that took this long: another ran */
+    TAKEN_NS = 1500, /* a yield that took this long: another ran */
+
+    /* Of spinning, before it asks who wants the core; the same where others
+     * wait awake, too; and of one for whom many wait. */
+    ASK_NS = 20000,
+    CROWD_ASK_NS = 2000,
+    MANY_ASK_NS = 8000,
+    /* Waits that end at once, before it asks: the same three. */
+    ASK_WAITS = 512,
+    CROWD_WAITS = 16,
+    MANY_WAITS = 32,
 
     YIELDS = 2,
     CROWD_YIELDS = 64,
@@ -27,7 +33,9 @@ enum {
     VAIN_MOST = 16,         /* waits skipped after awaking to no purpose */
     LOST_NS_A_WAIT = 16000, /* and one for so much time lost */
     LOST_MOST = 1 << 16,
-    LOST_FACTOR = 4 /* times what was skipped for the last loss */
+    LOST_FACTOR = 4,  /* times what was skipped for the last loss */
+    EARNED_NS = 8000, /* a wait that is over awake saves so much */
+    EARNED_MOST = 8192
 };
 
 /* Waits skipped for the last loss in this process, halved since by each wait
@@ -51,14 +59,35 @@ void wpipe__spin_record_init(struct wpipe__spin_record *record)
 
 /* ---- what it was worth -------------------------------------------------- */
 
-/* Others had the core for `ns`: skip as many waits as make up for that, and
- * more each time. */
+static void earn(struct wpipe__spin_record *record, uint32_t waits)
+{
+    uint32_t earned = load(&record->earned) + waits;
+
+    store(&record->earned, earned < EARNED_MOST ? earned : EARNED_MOST);
+}
+
+/* Was as much saved before as is lost now? Where many wait awake on one core
+ * now and then one loses it for a turn; if that one slept, it would be one of
+ * those who take the core from the others, until all sleep. */
+static int was_earned(struct wpipe__spin_record *record, uint64_t ns)
+{
+    uint64_t waits = ns / EARNED_NS;
+    uint32_t earned = load(&record->earned);
+
+    store(&record->earned, waits < earned ? earned - (uint32_t)waits : 0);
+    return waits < earned;
+}
+
+/* Others had the core for `ns`. 1: go on all the same; 0: sleep, and skip as
+ * many waits as make up for that, and more each time. */
 static int lost(struct wpipe__spin *s, struct wpipe__spin_record *record,
                 uint64_t ns)
 {
     uint64_t skip = wpipe__max_u64(ns / LOST_NS_A_WAIT,
                                    (uint64_t)load(&record->next) * LOST_FACTOR);
 
+    if (was_earned(record, ns))
+        return 1;
     skip = wpipe__min_u64(skip, LOST_MOST);
     store(&record->next, (uint32_t)skip);
     store(&lately, (uint32_t)skip);
@@ -87,6 +116,7 @@ void wpipe__spin_paid(struct wpipe__spin *s, struct wpipe__spin_record *record)
 
     if (s->stage != WPIPE__SPIN_SPINS && s->stage != WPIPE__SPIN_YIELDS)
         return;
+    earn(record, 1);
     if (next > 0)
         store(&record->next, next / 2);
     if (others > 0)
@@ -162,15 +192,30 @@ static int spins(struct wpipe__spin *s, struct wpipe__spin_record *record,
     return yield(s, record);
 }
 
+/* How long to spin before it asks. */
+static uint32_t ask_after(struct wpipe__spin_record *record, unsigned how)
+{
+    if (!load(&record->crowded))
+        return ASK_NS;
+    return how & WPIPE__SPIN_MANY ? MANY_ASK_NS : CROWD_ASK_NS;
+}
+
 /* Is it time to ask whether others want the core, though waits are short? Who
  * never waits for long would keep it for a whole turn of the scheduler. */
-static int is_to_share(struct wpipe__spin_record *record)
+static int is_to_share(struct wpipe__spin_record *record, unsigned how)
 {
     uint32_t waits = load(&record->waits) + 1;
-    uint32_t most = load(&record->crowded) ? CROWD_WAITS : ASK_WAITS;
+    uint32_t most = ASK_WAITS;
 
-    store(&record->waits, waits < most ? waits : 0);
-    return waits >= most;
+    if (load(&record->crowded))
+        most = how & WPIPE__SPIN_MANY ? MANY_WAITS : CROWD_WAITS;
+    if (waits < most) {
+        store(&record->waits, waits);
+        return 0;
+    }
+    store(&record->waits, 0);
+    earn(record, waits);
+    return 1;
 }
 
 /* The first looks cost less than to read the clock. */
@@ -196,7 +241,7 @@ static int begin(struct wpipe__spin *s, struct wpipe__spin_record *record,
     s->end = wpipe__min_u64(s->last + spin_ns, deadline);
     s->ask = s->last;
     if (how & WPIPE__SPIN_MEMORY) /* else the other end may need our core */
-        s->ask += load(&record->crowded) ? CROWD_ASK_NS : ASK_NS;
+        s->ask += ask_after(record, how);
     if (s->shares)
         return yield(s, record);
     if (how & WPIPE__SPIN_SAME_CORE)
@@ -212,7 +257,7 @@ int wpipe__spin_more(struct wpipe__spin *s, struct wpipe__spin_record *record,
     switch (s->stage) {
     case WPIPE__SPIN_NEW:
         if (s->looks == 0)
-            s->shares = (uint8_t)is_to_share(record);
+            s->shares = (uint8_t)is_to_share(record, how);
         if (s->looks < LOOKS_PER_CLOCK && (how & WPIPE__SPIN_MEMORY) &&
             !s->shares && !load(&record->crowded))
             return look_briefly(s);

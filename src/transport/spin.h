@@ -2,11 +2,12 @@
 /*
  * Staying awake: the while before a sleep in which what is waited for may
  * come. A wait spins for options.spin_us, if that has paid lately at this
- * place, and then sleeps. When others turn out to have the core it sleeps at
- * once, and a growing number of waits do so from the start. The core is given
- * away (sched_yield) where the other end has no other, and now and then to ask
- * who wants it; a yield that comes back late counts as the core lost. The
- * affinity of a thread is never changed. decisions/0015 has the reasons.
+ * place, and then sleeps. When others turn out to have the core, for longer than
+ * staying awake has saved, it sleeps at once, and a growing number of waits do so
+ * from the start. The core is given away (sched_yield) where the other end has no
+ * other, and now and then to ask who wants it; a yield that comes back late counts
+ * as the core lost. The affinity of a thread is never changed. decisions/0015 has
+ * the reasons.
  */
 #ifndef WPIPE_TRANSPORT_SPIN_H
 #define WPIPE_TRANSPORT_SPIN_H
@@ -22,6 +23,7 @@ struct wpipe__spin_record {
     _Atomic uint32_t waits;   /* since it last asked who wants the core */
     _Atomic uint32_t crowded; /* others did, and came back soon: they wait
                                  awake as we do */
+    _Atomic uint32_t earned;  /* waits that were over awake, and not yet lost */
 };
 
 /* A new one, where that was all zero. */
@@ -29,8 +31,9 @@ void wpipe__spin_record_init(struct wpipe__spin_record *record);
 
 /* How one look is made, and where the other end is. */
 enum {
-    WPIPE__SPIN_MEMORY = 1,   /* a look is a load; else it is a system call */
-    WPIPE__SPIN_SAME_CORE = 2 /* the other end needs our core: yield */
+    WPIPE__SPIN_MEMORY = 1,    /* a look is a load; else it is a system call */
+    WPIPE__SPIN_SAME_CORE = 2, /* the other end needs our core: yield */
+    WPIPE__SPIN_MANY = 4       /* several other ends wait for us */
 };
 
 /* spin.stage */

@@ -71,6 +71,49 @@ static void wait_that_pays_halves_what_is_skipped(void **state)
     assert_int_equal(record.next, 8);
 }
 
+/* Others had the core for so long, in the middle of a spin. */
+static int lose(struct wpipe__spin_record *record, uint64_t ns)
+{
+    struct wpipe__spin spin = { .stage = WPIPE__SPIN_SPINS };
+
+    spin.last = wpipe__os_now() - ns;
+    spin.end = UINT64_MAX;
+    spin.ask = UINT64_MAX;
+    return wpipe__spin_more(&spin, record, SPIN_NS, UINT64_MAX, 0);
+}
+
+static void what_is_lost_makes_waits_sleep_unless_it_was_earned(void **state)
+{
+    struct wpipe__spin_record record = { .earned = 1000 };
+    uint32_t skipped;
+
+    (void)state;
+    assert_int_equal(lose(&record, 3000000), 1);
+    assert_int_equal(record.skip, 0);
+    assert_in_range(record.earned, 1, 700);
+    assert_int_equal(lose(&record, 30000000), 0);
+    assert_int_equal(record.earned, 0);
+    assert_true(record.skip >= 1000);
+    skipped = record.skip;
+    assert_int_equal(lose(&record, 2000000), 0);
+    assert_true(record.skip >= 2 * skipped);
+}
+
+static void waits_that_pay_earn_up_to_a_limit(void **state)
+{
+    struct wpipe__spin_record record = { .earned = 0 };
+    struct wpipe__spin spin = { .stage = WPIPE__SPIN_SPINS };
+
+    (void)state;
+    wpipe__spin_paid(&spin, &record);
+    assert_int_equal(record.earned, 1);
+    for (int i = 0; i < 100000; i++)
+        wpipe__spin_paid(&spin, &record);
+    assert_in_range(record.earned, 1000, 20000);
+    /* half a second is more than anybody has earned */
+    assert_int_equal(lose(&record, 500000000), 0);
+}
+
 static void *want_the_core(void *user)
 {
     _Atomic int *stop = user;
@@ -112,6 +155,8 @@ static const struct support_case cases[] = {
     TEST(spin_off_never_stays_awake),
     TEST(vain_waits_are_skipped_more_and_more),
     TEST(wait_that_pays_halves_what_is_skipped),
+    TEST(what_is_lost_makes_waits_sleep_unless_it_was_earned),
+    TEST(waits_that_pay_earn_up_to_a_limit),
     TEST(others_that_want_the_core_end_it),
 };
 
