@@ -104,6 +104,7 @@ void wpipe__inbox_done(struct wpipe__inbox *inbox,
     wpipe__share_give(share, wpipe__buffer_size(&inbox->parts));
     wpipe__buffer_done(&inbox->parts);
     wpipe__sequence_clear(&inbox->order);
+    inbox->eighths = 0;
 }
 
 /* Copy one record: 1 when a message is whole, 0, < 0. The caller takes it. */

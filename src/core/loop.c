@@ -9,6 +9,7 @@
 
 #include "base/ring.h"
 #include "core/loop_end.h"
+#include "core/loop_half.h"
 #include "core/loop_inside.h"
 
 enum {
@@ -44,6 +45,9 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     wpipe__list_init(&loop->wanting);
     wpipe__list_init(&loop->leaving);
     loop->leave_at = UINT64_MAX;
+    wpipe__list_init(&loop->halves);
+    loop->message_ms = options->message_ms;
+    loop->half_at = UINT64_MAX;
     if (options->spin_us > 0)
         loop->spin_ns = (uint32_t)options->spin_us * 1000u;
     r = wpipe__mutex_init(&loop->lock);
@@ -191,6 +195,7 @@ void wpipe__loop_leave(struct wpipe__loop *loop, struct wpipe__conn *conn)
     cool(loop, conn);
     wpipe__loop_not_aside(loop, conn);
     wpipe__list_remove(&conn->notice);
+    wpipe__list_remove(&conn->half);
 }
 
 void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -245,6 +250,7 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
     stop_polling(loop, conn);
     cool(loop, conn);
     wpipe__loop_not_aside(loop, conn);
+    wpipe__list_remove(&conn->half);
     wpipe__conn_end(conn, loop->purse, state, reason, error);
     wpipe__loop_drained_end(loop, conn);
     conn->tell &= (uint8_t) ~(WPIPE__TELL_WRITABLE | WPIPE__TELL_FINISHED);
@@ -324,6 +330,7 @@ static int dropped_ours(const struct wpipe__link *link)
 static void peer_finished(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     conn->finished = 1;
+    wpipe__conn_drop_half(conn, loop->purse);
     wpipe__loop_watch(loop, conn);
     if (wpipe__loop_is_foreign(conn->link) || !conn->link->terms.silent_peer)
         wpipe__loop_tell(loop, conn, WPIPE__TELL_FINISHED);
@@ -416,12 +423,6 @@ static int was_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
     return !loop->waiting;
 }
 
-/* Is there still something to be taken from it? */
-static int takes(const struct wpipe__conn *conn)
-{
-    return !conn->finished && !conn->closing;
-}
-
 /* Arm it and look once more. A bell that comes for this epoch and is taken off
  * the socket by one of the looks here will not come again. */
 static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -436,7 +437,8 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     wpipe__conn_arm(conn, wpipe__conn_wants(conn));
     if (flush(loop, conn))
         return AGAIN; /* that was its end */
-    unread = takes(conn) && link->transport->look(link, &record) != 0;
+    unread =
+        wpipe__conn_takes(conn) && link->transport->look(link, &record) != 0;
     if (was_drained(loop, conn))
         return AGAIN;
     if (deaf != conn->deaf) { /* who wants to send need not wait */
@@ -467,6 +469,8 @@ static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
 {
     struct wpipe__link *link = conn->link;
 
+    if (wpipe__conn_is_half(conn))
+        wpipe__loop_half(loop, conn);
     if (wpipe__loop_is_foreign(link) && conn->polled && conn->drainers == 0 &&
         wpipe__conn_wants(conn) == WPIPE__WANT_DATA) {
         wpipe__loop_watch(loop, conn);
@@ -476,7 +480,7 @@ static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
     to_the_back(loop, conn);
     if (turn != wpipe__loop_turn_of(link))
         return; /* the look itself took something off the socket */
-    if (takes(conn) && was_busy_lately(loop, conn) &&
+    if (wpipe__conn_takes(conn) && was_busy_lately(loop, conn) &&
         link->transport->in_memory(link, WPIPE__WANT_DATA))
         return;
     (void)settle(loop, conn);
@@ -490,10 +494,10 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
     uint32_t turn = wpipe__loop_turn_of(link);
     int r = 0;
 
-    if ((!takes(conn) || !wpipe__outbox_empty(&conn->outbox)) &&
+    if ((!wpipe__conn_takes(conn) || !wpipe__outbox_empty(&conn->outbox)) &&
         flush(loop, conn))
         return 2;
-    if (takes(conn))
+    if (wpipe__conn_takes(conn))
         r = wpipe__conn_next(conn, loop->purse, letter);
     if (r == WPIPE_EAGAIN) {
         make_room(loop, conn);
