@@ -105,7 +105,7 @@ static inline int wpipe__conn_takes(const struct wpipe__conn *conn)
 /* Is a message begun, or a frame of one, and not all of it there? */
 static inline int wpipe__conn_is_half(const struct wpipe__conn *conn)
 {
-    return conn->inbox.order.begun || conn->link->half;
+    return (conn->inbox.order.begun && !conn->inbox.bytes) || conn->link->half;
 }
 
 /* The end of the message begun will not come: forget it. */

@@ -277,6 +277,38 @@ static void half_frame_ends(void **state)
     }
 }
 
+/* Nor are there messages on a byte pipe, whole or half. */
+static void messages_on_byte_pipe_end(void **state)
+{
+    static const struct {
+        uint16_t flags;
+        uint32_t size;
+    } records[] = { { WPIPE__RECORD_ABORT, 0 },
+                    { WPIPE__RECORD_MORE, PART },
+                    { WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL, PART },
+                    { WPIPE__RECORD_REQUEST, PART } };
+
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        wpipe_options o = due_options(state);
+        wpipe_server *server;
+        wpipe_event e;
+        wpipe_id id;
+        int fd;
+
+        o.type = WPIPE_BYTE;
+        server = service_open(state, &o);
+        fd = raw_join(server, &id);
+        say(fd, WPIPE__FRAME_DATA, records[i].flags, records[i].size,
+            WPIPE__FRAME_HEADER + records[i].size);
+        e = server_expect(server, WPIPE_EVENT_DISCONNECTED);
+        assert_int_equal(e.from, id);
+        assert_int_equal(e.reason, WPIPE_REASON_PROTOCOL);
+        assert_int_equal(e.error, WPIPE_EPROTO);
+        close(fd);
+        wpipe_server_close(server);
+    }
+}
+
 /* It says that nothing more comes, amid a message, and stays: the beginning is
  * void, and its memory another one's. */
 static void half_message_before_fin_is_freed(void **state)
@@ -317,6 +349,7 @@ static const struct service_case cases[] = {
     EACH(message_of_forever_may_wait),
     EACH(half_message_of_client_ends),
     ONCE(half_frame_ends),
+    ONCE(messages_on_byte_pipe_end),
     ONCE(half_message_before_fin_is_freed),
 };
 
