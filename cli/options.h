@@ -61,6 +61,7 @@ struct options {
     int wait_ms;    /* -w; WPIPE_FOREVER when not given */
     int quit_ms;    /* -q; WPIPE_FOREVER when not given */
     int linger_ms;  /* --linger */
+    int message_ms; /* --message-time */
     int seconds_ms; /* bench --seconds */
     int spin_us;    /* bench --spin; as wpipe_options.spin_us */
     int type;       /* WPIPE_MESSAGE or WPIPE_BYTE */

@@ -62,6 +62,8 @@ void options_fill(wpipe_options *ret, const struct options *options)
     if (options->command->bit == BIT_SERVE)
         ret->linger_ms =
             options->linger_ms > 0 ? options->linger_ms : WPIPE_LINGER_OFF;
+    /* 0: a moment, not the default */
+    ret->message_ms = options->message_ms > 0 ? options->message_ms : 1;
 }
 
 static void say_line(const struct options *options, const char *format,

@@ -182,7 +182,8 @@ static void json_event(const char *name, const wpipe_event *e, uint64_t number)
     json_end(stdout);
 }
 
-static void on_disconnected(struct serve *s, const wpipe_event *e)
+/* Why a client has gone, in words. */
+static const char *ending_words(const wpipe_event *e)
 {
     static const char *const words[] = {
         [WPIPE_REASON_CLOSED] = "left",
@@ -196,7 +197,16 @@ static void on_disconnected(struct serve *s, const wpipe_event *e)
         [WPIPE_REASON_MEMORY] = "was dropped: out of memory",
         [WPIPE_REASON_LOST] = "left, and threw away what it had to send",
     };
-    const bool known = (size_t)e->reason < sizeof(words) / sizeof(words[0]);
+
+    if (e->reason == WPIPE_REASON_SLOW && e->error == WPIPE_ETIMEDOUT)
+        return "was dropped: it did not finish a message in time";
+    return (size_t)e->reason < sizeof(words) / sizeof(words[0])
+               ? words[e->reason]
+               : "left";
+}
+
+static void on_disconnected(struct serve *s, const wpipe_event *e)
+{
     const bool plain_end =
         s->options->number != 0 && s->messages < s->options->number;
     const uint64_t number = number_of(s, e->from);
@@ -210,7 +220,7 @@ static void on_disconnected(struct serve *s, const wpipe_event *e)
                  (unsigned long long)e->lost_bytes);
     if (talks(s))
         say(s->options, "%llu %s%s", (unsigned long long)number,
-            known ? words[e->reason] : "left", lost);
+            ending_words(e), lost);
     if (s->options->json && !s->plain)
         json_event("disconnected", e, number);
     forget(s, e->from);
@@ -224,7 +234,7 @@ static void on_disconnected(struct serve *s, const wpipe_event *e)
             (unsigned long long)s->messages, s->options->number);
         finish(s, STATUS_PEER_LEFT);
     } else if (s->plain && s->status != STATUS_DONE && !talks(s)) {
-        say(s->options, "the client %s", known ? words[e->reason] : "left");
+        say(s->options, "the client %s", ending_words(e));
     }
 }
 

@@ -62,7 +62,9 @@ enum wpipe_reason {
     WPIPE_REASON_CLOSED = 0,   /* the peer closed */
     WPIPE_REASON_DIED = 1,     /* the peer's process ended without closing */
     WPIPE_REASON_PROTOCOL = 2, /* the peer broke the protocol */
-    WPIPE_REASON_SLOW = 3,     /* the peer did not read fast enough */
+    WPIPE_REASON_SLOW = 3,     /* the peer did not read fast enough; or, with
+                                  error WPIPE_ETIMEDOUT, did not finish a
+                                  message in options.message_ms */
     WPIPE_REASON_KICKED = 4,   /* we ended it, or the server kicked us */
     WPIPE_REASON_DENIED = 5,   /* REFUSED: not allowed in */
     WPIPE_REASON_FULL = 6,     /* REFUSED: max_clients, or out of descriptors */
@@ -210,7 +212,7 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
 /*
  * A descriptor for a foreign event loop: readable when wait(timeout 0) may
  * have an event, or something to do: every deadline that the library keeps
- * (handshake_ms, second pipes, linger_ms of a disconnect; of a client
+ * (handshake_ms, message_ms, second pipes, linger_ms of a disconnect; of a client
  * connect_ms and the next try) makes it readable, too. After it is readable
  * call wait until WPIPE_ETIMEDOUT. Asking for it again has no effect.
  * Errors: WPIPE_EINVAL, WPIPE_ESTATE (options.threads > 1).

@@ -258,9 +258,12 @@ typedef struct wpipe_options {
     char *error_text; /* buffer of the caller's: one sentence about a
                                failure, always terminated */
     size_t error_text_size;
-    int linger_ms; /* server, client: how long a close may take to hand over
+    int linger_ms;  /* server, client: how long a close may take to hand over
                       what send accepted: 0 = 1000 ms, WPIPE_LINGER_OFF = none,
                       WPIPE_FOREVER, or milliseconds */
+    int message_ms; /* server, client: a peer's time to finish a message that
+                       it has begun; what we keep it from sending does not
+                       count. 0 = 30000 ms, WPIPE_FOREVER, or milliseconds */
     uint64_t reserved[6]; /* zero */
 } wpipe_options;
 

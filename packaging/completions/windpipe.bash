@@ -25,12 +25,13 @@ _windpipe_options() {
     case $1 in
     serve)
         echo "$talking $foreign $naming --byte --echo --exec --once --topic --quit --linger" \
-            "--json --slow"
+            "--json --slow --message-time"
         ;;
     connect) echo "$talking $foreign --byte --exec --topic --quit --linger --json --raw" ;;
     send) echo "$talking $foreign --byte --topic --expect-reply --json --raw" ;;
     recv)
-        echo "$talking $foreign $naming --byte --topic --listen --count --json --raw"
+        echo "$talking $foreign $naming --byte --topic --listen --count --json --raw" \
+            "--message-time"
         ;;
     call) echo "$talking --topic --json --raw" ;;
     ls) echo "--wait --all --names --json" ;;
@@ -45,7 +46,7 @@ _windpipe_options() {
 _windpipe_takes() {
     case $2 in
     -w | --wait | -q | --quit | --linger | -e | --exec | -n | --count | --seconds | \
-        --max-message | --max-clients | --buffer | --shared | --slow | --framing | \
+        --max-message | --message-time | --max-clients | --buffer | --shared | --slow | --framing | \
         --second-pipe | --spin | --access) return 0 ;;
     --topic) [[ $1 == send || $1 == call ]] ;;
     *) return 1 ;;

@@ -406,6 +406,11 @@ int wpipe__decoder_feed(struct wpipe__decoder *d, const uint8_t *bytes,
     return tell_why(d, r, ret_why);
 }
 
+int wpipe__decoder_is_half(const struct wpipe__decoder *d)
+{
+    return d->in_message || d->have > 0;
+}
+
 static int end_line(struct wpipe__decoder *d, struct wpipe__chunk *ret_chunk)
 {
     size_t held = d->carriage;

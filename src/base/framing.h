@@ -67,6 +67,10 @@ int wpipe__decoder_feed(struct wpipe__decoder *d, const uint8_t *bytes,
                         size_t size, size_t *ret_used,
                         struct wpipe__chunk *ret_chunk, const char **ret_why);
 
+/* Has a message begun, or what stands before one, and not ended? Raw bytes are
+ * no messages. */
+int wpipe__decoder_is_half(const struct wpipe__decoder *d);
+
 /* The stream ended: 0 between messages, WPIPE_EPROTO inside one. Lines: a last
  * line without its newline is a message: 1 with its last chunk, which is empty
  * or a CR that was held back (then WPIPE_EMSGSIZE is possible too). */

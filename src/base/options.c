@@ -42,7 +42,7 @@ static const struct {
     FIELD(admit),        FIELD(admit_user),      FIELD(foreign),
     FIELD(threads),      FIELD(framing),         FIELD(second_pipe),
     FIELD(error_text),   FIELD(error_text_size), FIELD(linger_ms),
-    FIELD(reserved),
+    FIELD(message_ms),   FIELD(reserved),
 };
 
 void wpipe__options_explain(const wpipe_options *options, const char *format,
@@ -129,6 +129,7 @@ static int check_ranges(const wpipe_options *o)
         { "handshake_ms", o->handshake_ms, 0, INT32_MAX },
         { "connect_ms", o->connect_ms, WPIPE_FOREVER, INT32_MAX },
         { "linger_ms", o->linger_ms, WPIPE_LINGER_OFF, INT32_MAX },
+        { "message_ms", o->message_ms, WPIPE_FOREVER, INT32_MAX },
     };
     size_t i;
 
@@ -225,6 +226,8 @@ static void fill_defaults(wpipe_options *o)
         o->linger_ms = 1000;
     else if (o->linger_ms == WPIPE_LINGER_OFF)
         o->linger_ms = 0;
+    if (o->message_ms == 0)
+        o->message_ms = 30000;
 }
 
 int wpipe__options_take(const wpipe_options *in, wpipe_options *ret_options)

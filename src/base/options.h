@@ -21,6 +21,7 @@
  *     max_message, queue_limit, memory_limit, handshake_ms  never 0
  *     connect_ms     WPIPE_FOREVER or 1 and more
  *     linger_ms      0 for WPIPE_LINGER_OFF, WPIPE_FOREVER or 1 and more
+ *     message_ms     WPIPE_FOREVER or 1 and more
  *     group          stays 0 for "our own"
  *     error_text     NULL when there is no room in it
  *

@@ -38,6 +38,11 @@ int wpipe__sequence_judge(const struct wpipe__sequence *s,
     return 0;
 }
 
+int wpipe__sequence_judge_bytes(const struct wpipe__record *r)
+{
+    return r->flags != 0 ? WPIPE_EPROTO : 0;
+}
+
 int wpipe__sequence_take(struct wpipe__sequence *s,
                          const struct wpipe__record *r, uint32_t bytes)
 {

@@ -5,7 +5,7 @@
  * at the wrong moment: a second TOTAL, a call inside a message, more or less
  * than was announced, more than we take.
  *
- * Pure. Used by all readers of messages: core/inbox.c and core/stream*.c.
+ * Pure. Used by all readers: core/inbox.c and core/stream*.c.
  */
 #ifndef WPIPE_BASE_SEQUENCE_H
 #define WPIPE_BASE_SEQUENCE_H
@@ -27,6 +27,10 @@ struct wpipe__sequence {
  */
 int wpipe__sequence_judge(const struct wpipe__sequence *sequence,
                           const struct wpipe__record *record, uint64_t limit);
+
+/* May it come on a byte pipe? Nothing there has flags: 0; WPIPE_EPROTO. FIN is
+ * none of a reader's records. */
+int wpipe__sequence_judge_bytes(const struct wpipe__record *record);
 
 /* `bytes` of the record are taken; all of its (remaining) size ends it.
  * 1 when that ended the message, else 0. */

@@ -154,6 +154,8 @@ static int make_native(wpipe_options *o, struct wpipe__link **ret_link,
         wpipe__os_close(ends[1]);
         return r;
     }
+    (*ret_link)->terms.type = o->type; /* the child takes what we say */
+    atomic_store(&(*ret_link)->undecided, 0);
     (*ret_link)->peer.pid = 0; /* it says ours; nobody has the other end yet */
     if (o->direction != WPIPE_OUT) /* until there is a child to agree with */
         (*ret_link)->terms.ring_in = o->buffer_in;

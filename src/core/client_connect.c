@@ -10,6 +10,7 @@
 
 #include "base/ring.h"
 #include "core/connect.h"
+#include "core/loop_half.h"
 
 enum {
     DELAY_FIRST_MS = 10, /* the retry before it is made at once */
@@ -32,7 +33,9 @@ static void tell_followers(struct wpipe_client *c)
 
 static void set_timer(struct wpipe_client *c)
 {
-    wpipe__loop_set_timer(&c->loop, wpipe__min_u64(c->retry_at, c->give_up));
+    uint64_t when = wpipe__min_u64(c->retry_at, c->give_up);
+
+    wpipe__loop_set_timer(&c->loop, wpipe__min_u64(when, c->loop.half_at));
 }
 
 /* ---- the knock ---------------------------------------------------------- */
@@ -321,8 +324,11 @@ static void hear_knock(struct wpipe_client *c)
 static void on_timer(struct wpipe_client *c)
 {
     if (c->state == WPIPE__CLIENT_UP) {
-        wpipe__knock_done(&c->knock); /* it has rested long enough */
-        c->retry_at = UINT64_MAX;
+        wpipe__loop_half_turn(&c->loop);
+        if (c->state == WPIPE__CLIENT_UP && wpipe__os_now() >= c->retry_at) {
+            wpipe__knock_done(&c->knock); /* it has rested long enough */
+            c->retry_at = UINT64_MAX;
+        }
         set_timer(c);
         return;
     }

@@ -24,6 +24,7 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
     wpipe__list_init(&conn->hot);
     wpipe__list_init(&conn->notice);
     wpipe__list_init(&conn->aside);
+    wpipe__list_init(&conn->half);
     conn->outbox.limit = options->queue_limit;
     conn->outbox.bytewise = link->terms.type == WPIPE_BYTE;
     conn->inbox.bytes =
@@ -133,6 +134,14 @@ int wpipe__conn_keeps(const struct wpipe__conn *conn)
     return !wpipe__outbox_empty(&conn->outbox) ||
            (conn->link->transport->settled != NULL &&
             conn->link->transport->settled(conn->link) == 0);
+}
+
+void wpipe__conn_drop_half(struct wpipe__conn *conn,
+                           struct wpipe__budget *budget)
+{
+    struct wpipe__share share = share_of(conn, budget);
+
+    wpipe__inbox_done(&conn->inbox, &share);
 }
 
 /* ---- sleeping ----------------------------------------------------------- */

@@ -35,6 +35,7 @@ struct wpipe__conn {
     struct wpipe__list hot;    /* in loop.hot: to be looked at */
     struct wpipe__list notice; /* in loop.notices */
     struct wpipe__list aside;  /* in loop.wanting, or closing in loop.leaving */
+    struct wpipe__list half;   /* in loop.halves: its message was half */
     struct wpipe__inbox inbox;
     struct wpipe__outbox outbox;
     struct wpipe__tally tally;
@@ -45,6 +46,7 @@ struct wpipe__conn {
     uint64_t lost_messages; /* once it is over; or WPIPE_LOST_UNKNOWN */
     uint64_t lost_bytes;
     uint64_t held;        /* of the budget */
+    uint64_t half_of;     /* messages_in when its half message was seen */
     uint64_t leave_since; /* closing: since when */
     uint64_t leave_by;    /* and until when it is to have read something */
     uint64_t leave_left;  /* of so many bytes */
@@ -93,6 +95,22 @@ uint64_t wpipe__conn_unread(const struct wpipe__conn *conn);
 
 /* Is something that was accepted still in this process? */
 int wpipe__conn_keeps(const struct wpipe__conn *conn);
+
+/* Is something to be taken from it? */
+static inline int wpipe__conn_takes(const struct wpipe__conn *conn)
+{
+    return !conn->finished && !conn->closing;
+}
+
+/* Is a message begun, or a frame of one, and not all of it there? */
+static inline int wpipe__conn_is_half(const struct wpipe__conn *conn)
+{
+    return (conn->inbox.order.begun && !conn->inbox.bytes) || conn->link->half;
+}
+
+/* The end of the message begun will not come: forget it. */
+void wpipe__conn_drop_half(struct wpipe__conn *conn,
+                           struct wpipe__budget *budget);
 
 /* What we sleep for: WPIPE__WANT_*. */
 unsigned wpipe__conn_wants(const struct wpipe__conn *conn);

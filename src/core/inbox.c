@@ -104,6 +104,7 @@ void wpipe__inbox_done(struct wpipe__inbox *inbox,
     wpipe__share_give(share, wpipe__buffer_size(&inbox->parts));
     wpipe__buffer_done(&inbox->parts);
     wpipe__sequence_clear(&inbox->order);
+    inbox->eighths = 0;
 }
 
 /* Copy one record: 1 when a message is whole, 0, < 0. The caller takes it. */
@@ -128,14 +129,18 @@ static int add_record(struct wpipe__inbox *inbox,
     return add_part(inbox, share, record);
 }
 
-/* Records of a byte pipe have no order to keep, and no limit but the ring. */
+/* Records of a byte pipe have no order to keep, and no limit but the ring. A
+ * reader of bytes may be at a message pipe. */
 static int judge(const struct wpipe__inbox *inbox,
                  const struct wpipe__link *link,
                  const struct wpipe__record *record)
 {
-    return inbox->bytes ? 0
-                        : wpipe__sequence_judge(&inbox->order, record,
-                                                link->terms.max_in);
+    if (link->terms.type == WPIPE_BYTE)
+        return wpipe__sequence_judge_bytes(record);
+    return record->flags & WPIPE__RECORD_ABORT
+               ? 0 /* it may always come */
+               : wpipe__sequence_judge(&inbox->order, record,
+                                       link->terms.max_in);
 }
 
 /* The common case: a plain message that fits where the last one was. 1; 0 when
@@ -172,20 +177,20 @@ int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
         r = link->transport->look(link, &record);
         if (r <= 0)
             return r;
-        if (record.flags & WPIPE__RECORD_ABORT) {
+        r = judge(inbox, link, &record);
+        if (r == 0 && (record.flags & WPIPE__RECORD_ABORT)) {
             /* withdrawn; when it was never begun nobody needs to know */
             wpipe__inbox_done(inbox, share);
             link->transport->take(link, &record, 0, 1);
             continue;
         }
-        r = judge(inbox, link, &record);
         if (r == 0)
             r = add_record(inbox, share, &record, letter);
         if (r < 0)
             return r;
         link->transport->take(link, &record, record.size, 1);
-        if (!inbox->bytes &&
-            wpipe__sequence_take(&inbox->order, &record, record.size) && r == 0)
+        if (wpipe__sequence_take(&inbox->order, &record, record.size) &&
+            !inbox->bytes && r == 0)
             r = finish(inbox, share, letter);
         if (r != 0)
             return r;

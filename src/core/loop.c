@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop's lists: who is looked at, who is told about, who drives. Sleeping
- * is in loop_rest.c.
+ * The loop's lists: who is looked at, who is told about, who drives. Sending is
+ * in loop_send.c, sleeping in loop_rest.c.
  */
 #include "core/loop.h"
 
@@ -9,6 +9,8 @@
 
 #include "base/ring.h"
 #include "core/loop_end.h"
+#include "core/loop_half.h"
+#include "core/loop_inside.h"
 
 enum {
     BURST = 32, /* messages before the next connection has its turn */
@@ -43,6 +45,9 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     wpipe__list_init(&loop->wanting);
     wpipe__list_init(&loop->leaving);
     loop->leave_at = UINT64_MAX;
+    wpipe__list_init(&loop->halves);
+    loop->message_ms = options->message_ms;
+    loop->half_at = UINT64_MAX;
     if (options->spin_us > 0)
         loop->spin_ns = (uint32_t)options->spin_us * 1000u;
     r = wpipe__mutex_init(&loop->lock);
@@ -119,11 +124,6 @@ void wpipe__loop_nudge(struct wpipe__loop *loop)
         wpipe__room_news(&loop->room);
 }
 
-static void tell_followers(struct wpipe__loop *loop)
-{
-    wpipe__room_tell(&loop->room);
-}
-
 /* ---- connections -------------------------------------------------------- */
 
 int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -140,20 +140,12 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
     return 0;
 }
 
-/* Native ones always wait for the same, and tell their peer. Of the others only
- * the poller tells. */
-static int is_foreign(const struct wpipe__link *link)
-{
-    return link->transport->settled != NULL;
-}
-
-/* Ask the poller for what the link waits for now. */
-static void watch(struct wpipe__loop *loop, struct wpipe__conn *conn)
+void wpipe__loop_watch(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     struct wpipe__link *link = conn->link;
     unsigned interest;
 
-    if (link == NULL || !conn->polled || !is_foreign(link))
+    if (link == NULL || !conn->polled || !wpipe__loop_is_foreign(link))
         return;
     interest = link->transport->interest(link) &
                (WPIPE__INTEREST_IN | WPIPE__INTEREST_OUT);
@@ -181,8 +173,7 @@ static void cool(struct wpipe__loop *loop, struct wpipe__conn *conn)
     loop->hot_count--;
 }
 
-/* It waits for the budget no more; or need not be seen off any more. */
-static void not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
+void wpipe__loop_not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     if (wpipe__list_empty(&conn->aside))
         return;
@@ -193,7 +184,7 @@ static void not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
 
 void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    not_aside(loop, conn);
+    wpipe__loop_not_aside(loop, conn);
     conn->closing = 1;
     wpipe__list_append(&loop->leaving, &conn->aside);
 }
@@ -202,8 +193,9 @@ void wpipe__loop_leave(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     stop_polling(loop, conn);
     cool(loop, conn);
-    not_aside(loop, conn);
+    wpipe__loop_not_aside(loop, conn);
     wpipe__list_remove(&conn->notice);
+    wpipe__list_remove(&conn->half);
 }
 
 void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -236,9 +228,9 @@ void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (t->pump(conn->link) < 0)
         stop_polling(loop, conn); /* it would be readable for ever */
     see_gone(conn);
-    watch(loop, conn);
+    wpipe__loop_watch(loop, conn);
     wpipe__loop_heat(loop, conn);
-    tell_followers(loop);
+    wpipe__room_tell(&loop->room);
 }
 
 void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,
@@ -257,166 +249,14 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
         return;
     stop_polling(loop, conn);
     cool(loop, conn);
-    not_aside(loop, conn);
+    wpipe__loop_not_aside(loop, conn);
+    wpipe__list_remove(&conn->half);
     wpipe__conn_end(conn, loop->purse, state, reason, error);
     wpipe__loop_drained_end(loop, conn);
     conn->tell &= (uint8_t) ~(WPIPE__TELL_WRITABLE | WPIPE__TELL_FINISHED);
     wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
     loop->owner->ended(loop, conn);
-    tell_followers(loop);
-}
-
-/* ---- sending ------------------------------------------------------------ */
-
-/* Grows when something was taken off the socket: by whoever needed to know how
- * far the peer has read, and then the poller does not tell of it. */
-static uint32_t turn_of(struct wpipe__link *link)
-{
-    return atomic_load_explicit(&link->waiting.room.turn, memory_order_relaxed);
-}
-
-/* The errors that are about the message, not about the connection. */
-static int is_callers(int error)
-{
-    return error == WPIPE_EAGAIN || error == WPIPE_EMSGSIZE ||
-           error == WPIPE_ENOMEM || error == WPIPE_ESTATE ||
-           error == WPIPE_ENOTCONN || error == WPIPE_ENOTSUP ||
-           error == WPIPE_EINVAL;
-}
-
-/* What is kept shrank. */
-static void moved(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    if (!conn->closing && wpipe__outbox_writable(&conn->outbox))
-        wpipe__loop_tell(loop, conn, WPIPE__TELL_WRITABLE);
-    tell_followers(loop);
-}
-
-/* Say what it waits for, unless it is looked at anyhow; what happened just
- * before is seen by the look after it. A look that took a bell off the socket
- * leaves it to the hot ones, who arm anew. */
-static void arm_again(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    unsigned wants = wpipe__conn_wants(conn);
-    uint32_t turn = turn_of(conn->link);
-    int r;
-
-    if (!wpipe__list_empty(&conn->hot) || (wants & ~(unsigned)conn->armed) == 0)
-        return;
-    wpipe__conn_arm(conn, wants);
-    r = wpipe__conn_flush(conn, loop->purse);
-    if (r > 0)
-        moved(loop, conn);
-    if (r == 0 && conn->drainers == 0 && turn == turn_of(conn->link))
-        return;
-    wpipe__loop_heat(loop, conn);
-    wpipe__loop_attend(loop);
-}
-
-/* The budget did not give what it wants: it will be told. What becomes free
- * before it is on the list is seen by the nudge. */
-static void want_memory(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    if (wpipe__list_empty(&conn->aside)) {
-        wpipe__list_append(&loop->wanting, &conn->aside);
-        atomic_fetch_add(&loop->purse->wanting, 1);
-    }
-    if (wpipe__conn_may_send(conn, loop->purse))
-        wpipe__loop_nudge(loop);
-}
-
-void wpipe__loop_feed(struct wpipe__loop *loop)
-{
-    struct wpipe__list *node = wpipe__list_first(&loop->wanting);
-
-    while (node != NULL) {
-        struct wpipe__conn *conn =
-            wpipe__container_of(node, struct wpipe__conn, aside);
-
-        node = wpipe__list_next(&loop->wanting, node);
-        if (!wpipe__conn_may_send(conn, loop->purse))
-            continue;
-        not_aside(loop, conn);
-        conn->outbox.wanting = 0;
-        moved(loop, conn);
-    }
-}
-
-int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
-                     const struct wpipe__post *post, int wish)
-{
-    struct wpipe__link *link = conn->link;
-    uint32_t turn;
-    int r;
-
-    if (link == NULL || conn->deaf || conn->closing || loop->closing)
-        return WPIPE_ENOTCONN;
-    turn = turn_of(link);
-    r = wpipe__conn_send(conn, loop->purse, post, wish);
-    watch(loop, conn);
-    if (r < 0 && !is_callers(r)) {
-        conn->deaf = 1;
-        r = WPIPE_ENOTCONN;
-    }
-    if (conn->deaf || turn != turn_of(link)) {
-        /* the end, or what sending took off the socket, is to be looked at */
-        wpipe__loop_heat(loop, conn);
-        wpipe__loop_attend(loop);
-    } else if (!wpipe__outbox_empty(&conn->outbox)) {
-        arm_again(loop, conn);
-    }
-    if (r == WPIPE_EAGAIN && conn->outbox.wanting > 0)
-        want_memory(loop, conn);
-    return r < 0 ? r : 0;
-}
-
-void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,
-                         int more)
-{
-    if (!more) {
-        conn->drainers--;
-        return;
-    }
-    conn->drainers++;
-    arm_again(loop, conn);
-}
-
-/* Something was asked of the link: did that take news off the socket? */
-static void see_news(struct wpipe__loop *loop, struct wpipe__conn *conn,
-                     uint32_t turn)
-{
-    if (turn == turn_of(conn->link))
-        return;
-    wpipe__loop_heat(loop, conn);
-    wpipe__loop_attend(loop);
-}
-
-void wpipe__loop_knock(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    uint32_t turn = turn_of(conn->link);
-
-    conn->link->transport->knock(conn->link);
-    see_news(loop, conn, turn);
-}
-
-int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    struct wpipe__link *link = conn->link;
-    uint32_t turn = turn_of(link);
-    int r = link->transport->drained(link);
-
-    see_news(loop, conn, turn);
-    return r;
-}
-
-int wpipe__loop_shared(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    struct wpipe__link *link = conn->link;
-    uint32_t turn = turn_of(link);
-    int r = link->transport->shared(link);
-
-    see_news(loop, conn, turn);
-    return r > 0 ? r : 0;
+    wpipe__room_tell(&loop->room);
 }
 
 /* ---- telling ------------------------------------------------------------ */
@@ -490,10 +330,11 @@ static int dropped_ours(const struct wpipe__link *link)
 static void peer_finished(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     conn->finished = 1;
-    watch(loop, conn);
-    if (is_foreign(conn->link) || !conn->link->terms.silent_peer)
+    wpipe__conn_drop_half(conn, loop->purse);
+    wpipe__loop_watch(loop, conn);
+    if (wpipe__loop_is_foreign(conn->link) || !conn->link->terms.silent_peer)
         wpipe__loop_tell(loop, conn, WPIPE__TELL_FINISHED);
-    tell_followers(loop);
+    wpipe__room_tell(&loop->room);
 }
 
 /* The link told its end to the reader. */
@@ -543,7 +384,7 @@ static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
     int r = wpipe__conn_flush(conn, loop->purse);
 
     if (r > 0)
-        moved(loop, conn);
+        wpipe__loop_moved(loop, conn);
     if (conn->closing)
         return see_off(loop, conn);
     if (!conn->finished || is_there(conn))
@@ -578,14 +419,8 @@ static int was_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (conn->drainers == 0 || !wpipe__outbox_empty(&conn->outbox) ||
         conn->link->transport->drained(conn->link) == 0)
         return 0;
-    tell_followers(loop);
+    wpipe__room_tell(&loop->room);
     return !loop->waiting;
-}
-
-/* Is there still something to be taken from it? */
-static int takes(const struct wpipe__conn *conn)
-{
-    return !conn->finished && !conn->closing;
 }
 
 /* Arm it and look once more. A bell that comes for this epoch and is taken off
@@ -595,26 +430,27 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     struct wpipe__link *link = conn->link;
     struct wpipe__record record;
     uint64_t kept = conn->outbox.bytes;
-    uint32_t turn = turn_of(link);
+    uint32_t turn = wpipe__loop_turn_of(link);
     uint8_t deaf = conn->deaf;
     int unread;
 
     wpipe__conn_arm(conn, wpipe__conn_wants(conn));
     if (flush(loop, conn))
         return AGAIN; /* that was its end */
-    unread = takes(conn) && link->transport->look(link, &record) != 0;
+    unread =
+        wpipe__conn_takes(conn) && link->transport->look(link, &record) != 0;
     if (was_drained(loop, conn))
         return AGAIN;
     if (deaf != conn->deaf) { /* who wants to send need not wait */
-        tell_followers(loop);
+        wpipe__room_tell(&loop->room);
         return AGAIN;
     }
-    if (kept != conn->outbox.bytes || turn != turn_of(link) ||
+    if (kept != conn->outbox.bytes || turn != wpipe__loop_turn_of(link) ||
         (wpipe__conn_wants(conn) & ~(unsigned)conn->armed))
         return AGAIN;
     if (unread)
         return UNREAD;
-    watch(loop, conn);
+    wpipe__loop_watch(loop, conn);
     cool(loop, conn);
     return QUIET;
 }
@@ -633,16 +469,18 @@ static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
 {
     struct wpipe__link *link = conn->link;
 
-    if (is_foreign(link) && conn->polled && conn->drainers == 0 &&
+    if (wpipe__conn_is_half(conn))
+        wpipe__loop_half(loop, conn);
+    if (wpipe__loop_is_foreign(link) && conn->polled && conn->drainers == 0 &&
         wpipe__conn_wants(conn) == WPIPE__WANT_DATA) {
-        watch(loop, conn);
+        wpipe__loop_watch(loop, conn);
         cool(loop, conn);
         return;
     }
     to_the_back(loop, conn);
-    if (turn != turn_of(link))
+    if (turn != wpipe__loop_turn_of(link))
         return; /* the look itself took something off the socket */
-    if (takes(conn) && was_busy_lately(loop, conn) &&
+    if (wpipe__conn_takes(conn) && was_busy_lately(loop, conn) &&
         link->transport->in_memory(link, WPIPE__WANT_DATA))
         return;
     (void)settle(loop, conn);
@@ -653,13 +491,13 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
                  struct wpipe__letter *letter)
 {
     struct wpipe__link *link = conn->link;
-    uint32_t turn = turn_of(link);
+    uint32_t turn = wpipe__loop_turn_of(link);
     int r = 0;
 
-    if ((!takes(conn) || !wpipe__outbox_empty(&conn->outbox)) &&
+    if ((!wpipe__conn_takes(conn) || !wpipe__outbox_empty(&conn->outbox)) &&
         flush(loop, conn))
         return 2;
-    if (takes(conn))
+    if (wpipe__conn_takes(conn))
         r = wpipe__conn_next(conn, loop->purse, letter);
     if (r == WPIPE_EAGAIN) {
         make_room(loop, conn);

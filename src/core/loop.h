@@ -67,6 +67,9 @@ struct wpipe__loop {
     struct wpipe__list leaving; /* those that end when all is read */
     int linger_ms;              /* how long one of them may read nothing */
     uint64_t leave_at; /* when to look at these; the owner's timer has it */
+    struct wpipe__list halves; /* connections whose message may be half */
+    int message_ms;            /* for the rest of it; WPIPE_FOREVER */
+    uint64_t half_at; /* when to look at these; the owner's timer has it */
     struct wpipe__budget budget;
     struct wpipe__budget *purse; /* that one, or another loop's */
     uint64_t timer;      /* when the owner has something to do; never: ~0 */

@@ -8,6 +8,7 @@
 
 #include "base/ring.h"
 #include "core/facts.h"
+#include "core/loop_half.h"
 
 static struct wpipe__lane *lane_of(struct wpipe__loop *loop)
 {
@@ -20,7 +21,7 @@ static struct wpipe__lane *lane_of(struct wpipe__loop *loop)
 void wpipe__lane_set_timer(struct wpipe__lane *lane)
 {
     struct wpipe_server *s = lane->server;
-    uint64_t when = lane->loop.leave_at;
+    uint64_t when = wpipe__min_u64(lane->loop.leave_at, lane->loop.half_at);
 
     if (lane->number == 0 && !s->shut)
         when = wpipe__min_u64(when, wpipe__acceptor_until(&s->acceptor));
@@ -48,6 +49,7 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
     }
     if (tag == WPIPE__TAG_ACCEPTOR || tag == WPIPE__TAG_TIMER) {
         wpipe__loop_see_off(loop);
+        wpipe__loop_half_turn(loop);
         if (lane->number == 0 && !lane->server->shut)
             wpipe__acceptor_turn(&lane->server->acceptor, UINT32_MAX);
         wpipe__lane_set_timer(lane);

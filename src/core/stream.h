@@ -115,6 +115,9 @@ int wpipe__stream_end_is_there(struct wpipe_stream *s);
  * kind if it has one. 0 or < 0. */
 int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
                             uint32_t kind, struct wpipe__timer *timer);
+/* Wait until it is known whether this is a byte pipe: before a record with
+ * flags. 0 or < 0. */
+int wpipe__stream_wait_type(struct wpipe_stream *s, struct wpipe__timer *timer);
 #define WPIPE__STREAM_KINDS (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)
 /* Keep a foreign event loop informed after each read. */
 void wpipe__stream_refresh(struct wpipe_stream *s);

@@ -42,7 +42,7 @@ static int is_late(struct wpipe__timer *timer)
     return deadline != UINT64_MAX && wpipe__os_now() >= deadline;
 }
 
-/* May it be taken next? 0; < 0. On a byte pipe borders mean nothing. */
+/* May it be taken next? 0; < 0. */
 static int judge(const struct wpipe_stream *s,
                  const struct wpipe__sequence *order,
                  const struct wpipe__record *r)
@@ -51,7 +51,15 @@ static int judge(const struct wpipe_stream *s,
 
     return terms->type == WPIPE_MESSAGE
                ? wpipe__sequence_judge(order, r, terms->max_in)
-               : 0;
+               : wpipe__sequence_judge_bytes(r);
+}
+
+/* Does it withdraw a message? Of bytes there are none. */
+static int withdraws(const struct wpipe_stream *s,
+                     const struct wpipe__record *r)
+{
+    return s->link->terms.type == WPIPE_MESSAGE &&
+           (r->flags & WPIPE__RECORD_ABORT);
 }
 
 /* Records of the first message, when it is all there, in good order, and ends
@@ -127,13 +135,14 @@ int wpipe__stream_next(struct wpipe_stream *s, struct wpipe__record *ret,
         }
         if (r <= 0)
             return r;
-        if (ret->flags & WPIPE__RECORD_ABORT) {
+        if (withdraws(s, ret)) {
             link->transport->take(link, ret, 0, 1);
             if (was_begun(s))
                 return WPIPE_EABORTED;
             continue;
         }
-        if (!s->order.begun && (ret->flags & WPIPE__RECORD_MORE)) {
+        if (!s->order.begun && (ret->flags & WPIPE__RECORD_MORE) &&
+            link->terms.type == WPIPE_MESSAGE) {
             count = withdrawn(s);
             if (count > 0) {
                 skip(s, count);
@@ -467,7 +476,7 @@ static void peek_all(struct wpipe_stream *s, struct peeking *p)
     struct wpipe__record record;
 
     while (s->link->transport->scan(s->link, &cursor, &record) == 1) {
-        if (record.flags & WPIPE__RECORD_ABORT)
+        if (withdraws(s, &record))
             wpipe__sequence_clear(&order);
         else if (judge(s, &order, &record) < 0)
             break;

@@ -40,6 +40,26 @@ int wpipe__stream_wait_room(struct wpipe_stream *s, uint32_t size,
     return r < 0 ? wpipe__stream_reason(s, r) : 0;
 }
 
+static int is_decided(void *user)
+{
+    struct wpipe__link *link = ((struct wpipe_stream *)user)->link;
+    static const struct wpipe__record empty;
+    int r = link->transport->room(link, &empty);
+
+    return r < 0 ? r : !atomic_load(&link->undecided);
+}
+
+int wpipe__stream_wait_type(struct wpipe_stream *s, struct wpipe__timer *timer)
+{
+    int r;
+
+    if (!atomic_load_explicit(&s->link->undecided, memory_order_acquire))
+        return 0;
+    (void)s->link->transport->pump(s->link); /* it may be there */
+    r = wpipe__link_wait(s->link, 0, is_decided, s, timer);
+    return r < 0 ? wpipe__stream_reason(s, r) : 0;
+}
+
 static int is_settled(void *user)
 {
     struct wpipe_stream *s = user;
@@ -198,6 +218,10 @@ static int64_t write_parcel(struct wpipe_stream *stream,
     if (stream->finished || stream->reserved)
         return WPIPE_ESTATE;
     r = sum_of(parcel->pieces, parcel->count, &size);
+    if (r < 0)
+        return r;
+    if (size > stream->link->transport->fragment(stream->link, size))
+        r = wpipe__stream_wait_type(stream, &timer);
     if (r < 0)
         return r;
     if (stream->link->terms.type == WPIPE_MESSAGE) {

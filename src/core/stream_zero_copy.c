@@ -84,6 +84,7 @@ static int commit_parts(struct wpipe_stream *s, size_t size, int more)
 
 int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
 {
+    struct wpipe__timer forever = { WPIPE_FOREVER, 0 };
     int r = wpipe__stream_check(stream, WPIPE_OUT);
 
     if (r < 0)
@@ -92,6 +93,9 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
         return WPIPE_ESTATE;
     if (size > stream->reservation.size)
         return WPIPE_EINVAL;
+    r = more ? wpipe__stream_wait_type(stream, &forever) : 0;
+    if (r < 0)
+        return r;
     more = more && stream->link->terms.type == WPIPE_MESSAGE;
     stream->reserved = 0;
     if (size == 0 && stream->link->terms.type != WPIPE_MESSAGE) {

@@ -10,7 +10,8 @@
 
 enum {
     MODE_ALL = 0777,
-    MODE_PRIVATE = 0700
+    MODE_PRIVATE = 0700,
+    DRAWS = 4 /* of names; they are as good as never taken */
 };
 
 /* Is this the directory that we made, or made once? */
@@ -39,72 +40,76 @@ static int sweep_file(const char *name, void *user)
     return 0;
 }
 
-static int find_file(const char *name, void *user)
+/* Others may write in the directory, so it is a name that nobody can guess. */
+static void set_name(struct wpipe__workshop *w, uint64_t number)
 {
-    (void)name;
-    (void)user;
-    return 1;
+    (void)snprintf(w->name, sizeof(w->name), ".windpipe-%016llx",
+                   (unsigned long long)number);
 }
 
 /*
- * One that was there already: take away what a killed server has left. If it
- * has anything else in it, it is no workshop, but some directory of ours that
- * was moved there.
+ * Take away what a killed server has left: its lock tells the name. If anything
+ * else is in it, it is no workshop, but some directory of ours that was moved
+ * there.
  */
-static int workshop_sweep(const struct wpipe__foreign_door *d,
-                          const struct wpipe__workshop *w)
+static void sweep_left(const struct wpipe__foreign_door *d)
 {
-    struct wpipe__file own = { w->directory, wpipe__foreign_file(d->path) };
-    int r = wpipe__os_directory_each(w->directory, sweep_file, &own);
+    struct wpipe__workshop left = { .directory = WPIPE__NO_HANDLE };
+    struct wpipe__file own = { .name = wpipe__foreign_file(d->path) };
+    struct wpipe__file_facts facts;
+    uint64_t number = wpipe__os_lock_noted(d->lock);
 
-    if (r == 0)
-        r = wpipe__os_directory_each(w->directory, find_file, NULL);
-    return r > 0 ? WPIPE_EACCES : r;
+    if (number == 0)
+        return;
+    set_name(&left, number);
+    if (wpipe__os_file_facts(d->directory, left.name, &facts) < 0 ||
+        facts.kind != WPIPE__FILE_DIRECTORY || !is_ours(&facts))
+        return;
+    if (wpipe__os_directory_make(d->directory, left.name, &left.directory,
+                                 &facts) < 0)
+        return;
+    own.directory = left.directory;
+    if (is_ours(&facts))
+        (void)wpipe__os_directory_each(left.directory, sweep_file, &own);
+    wpipe__os_close(left.directory);
+    (void)wpipe__os_directory_remove(d->directory, left.name);
 }
 
-static int workshop_try(const struct wpipe__foreign_door *d,
-                        struct wpipe__workshop *ret)
+/* 0; WPIPE_EINUSE: somebody has that name. */
+static int make(const struct wpipe__foreign_door *d,
+                struct wpipe__workshop *ret)
 {
     struct wpipe__file_facts facts;
     int r = wpipe__os_directory_make(d->directory, ret->name, &ret->directory,
                                      &facts);
 
     if (r < 0)
-        return r;
-    if (!is_ours(&facts))
-        r = WPIPE_EACCES;
-    else if (r == 0)
-        r = workshop_sweep(d, ret);
-    if (r < 0) {
-        wpipe__os_close(ret->directory);
-        ret->directory = WPIPE__NO_HANDLE;
-        return r;
-    }
-    return 0;
+        return r == WPIPE_EACCES ? WPIPE_EINUSE : r;
+    if (r == 1 && is_ours(&facts))
+        return 0;
+    wpipe__os_close(ret->directory);
+    ret->directory = WPIPE__NO_HANDLE;
+    return WPIPE_EINUSE;
 }
 
 int wpipe__workshop_open(const struct wpipe__foreign_door *d,
                          struct wpipe__workshop *ret)
 {
-    struct wpipe__file_facts lock;
-    uint64_t random = 0;
-    int r = wpipe__os_file_facts(d->home, d->lock_file, &lock);
+    uint64_t number = 0;
+    int r = WPIPE_EINUSE;
+    int i;
 
     ret->directory = WPIPE__NO_HANDLE;
-    if (r == 0) {
-        (void)snprintf(ret->name, sizeof(ret->name), ".windpipe-%llx-%llx",
-                       (unsigned long long)lock.device,
-                       (unsigned long long)lock.inode);
-        r = workshop_try(d, ret);
+    sweep_left(d);
+    for (i = 0; i < DRAWS && r == WPIPE_EINUSE; i++) {
+        r = wpipe__os_random(&number, sizeof(number));
+        if (r < 0)
+            return r;
+        set_name(ret, number);
+        wpipe__os_lock_note(d->lock, number);
+        r = make(d, ret);
     }
-    if (r == 0 || (r != WPIPE_EACCES && r != WPIPE_ENOTFOUND))
-        return r;
-    r = wpipe__os_random(&random, sizeof(random));
-    if (r < 0)
-        return r;
-    (void)snprintf(ret->name, sizeof(ret->name), ".windpipe-%016llx",
-                   (unsigned long long)random);
-    return workshop_try(d, ret);
+    return r == WPIPE_EINUSE ? WPIPE_EACCES : r;
 }
 
 /* Without listing it, which takes a descriptor that we may not get. */

@@ -193,6 +193,7 @@ static int receive(struct wpipe__foreign *f, struct place *place)
     else {
         f->link.terms.silent_peer = 0; /* its end would be a real one */
         r = decode(f, bytes, (size_t)got, place);
+        f->link.half = wpipe__decoder_is_half(&f->decoder);
     }
     if (r < 0)
         wpipe__foreign_break(

@@ -57,6 +57,7 @@ static int agree(struct wpipe__native *n)
     int out;
 
     t->type = server->type;
+    atomic_store(&n->link.undecided, 0);
     if (server->direction != WPIPE_DUPLEX && !n->server_end)
         direction = server->direction == WPIPE_IN ? WPIPE_OUT : WPIPE_IN;
     t->direction = direction;
@@ -608,6 +609,7 @@ int wpipe__native_dial(wpipe__handle socket, const wpipe_options *options,
         return r;
     /* until the verdict: what is kept whole suits both types */
     n->link.terms.type = WPIPE_MESSAGE;
+    atomic_store(&n->link.undecided, options->type != WPIPE_MESSAGE);
     n->ours.code = query ? WPIPE__GREET_QUERY : WPIPE__GREET_CONNECT;
     if (wait)
         n->ours.flags |= WPIPE__GREET_WAIT;

@@ -424,6 +424,7 @@ static int digest(struct wpipe__native *n, const uint8_t *bytes, int64_t got)
     if (got <= 0)
         return (int)got;
     r = feed(n, bytes, (size_t)got);
+    n->link.half = wpipe__buffer_size(&n->partial) > 0;
     return r == 0 && !passed_is_due(n) ? WPIPE_EPROTO : r;
 }
 

@@ -181,6 +181,9 @@ struct wpipe__link {
     uint32_t generation;  /* wpipe__os_generation when it was made */
     int polled; /* a poller calls pump whenever the socket is readable, so a
                    look need not ask a socket that was found empty */
+    _Atomic int undecided; /* only the verdict tells whether it is a byte pipe:
+                              until then no record may have flags */
+    int half; /* bytes came that are no whole record, or part of one, yet */
     uint32_t spin_ns;
     int signals;              /* a signal handler ends a wait */
     struct wpipe__mutex lock; /* the socket, frames, ends, who waits */

@@ -53,6 +53,18 @@ run send --expect-reply --foreign --framing lines "$path" hello
 same hello "$out" "a path"
 stop_server
 
+# Half a line has its time.
+start serve --foreign --framing lines --message-time 0.2 half
+saw "serving half" "serve --message-time"
+server=$pid
+said=$lines
+start connect --foreign --byte half
+printf 'half a line' >&"$typed"
+saw "did not finish a message in time" "--message-time" "$said"
+kill -TERM "$pid"
+ended "connect"
+stop_server "$server"
+
 # A server of another kind has no other door; nobody waits for an absent one.
 printf '%s\n' 'import socket, sys' 'd = socket.socket(socket.AF_UNIX)' \
     'd.bind(sys.argv[1])' 'd.listen()' 'd.settimeout(20)' \

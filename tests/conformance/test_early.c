@@ -155,11 +155,64 @@ static void served_from_the_queue_after_it_left(void **state)
     wpipe_server_close(server);
 }
 
+enum {
+    LONG = 40000 /* more than one record */
+};
+
+static void *write_long(void *argument)
+{
+    static uint8_t data[LONG];
+
+    service_fill(data, LONG, 1);
+    assert_int_equal(wpipe_write(argument, data, LONG, SUPPORT_WAIT_MS), LONG);
+    return NULL;
+}
+
+/* It takes either type, and writes before it knows which the pipe has: what
+ * is longer than a record keeps the rules of both. */
+static void long_write_suits_both_types(void **state)
+{
+    static const int types[] = { WPIPE_BYTE, WPIPE_MESSAGE };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        wpipe_options options = { .size = sizeof options, .type = types[i] };
+        wpipe_options early = { .size = sizeof early,
+                                .flags = WPIPE_CONNECT_EARLY };
+        static uint8_t data[LONG + 1];
+        struct service_thread thread;
+        wpipe_listener *listener;
+        wpipe_stream *client;
+        wpipe_stream *server;
+        int64_t r;
+
+        assert_int_equal(
+            wpipe_listen(&listener, support_unique_name(), &options), 0);
+        assert_int_equal(wpipe_connect(&client, wpipe_listener_name(listener),
+                                       &early, SUPPORT_WAIT_MS),
+                         0);
+        service_start(&thread, write_long, client);
+        assert_int_equal(wpipe_accept(listener, &server, SUPPORT_WAIT_MS), 0);
+        for (size_t got = 0; got < LONG; got += (size_t)r) {
+            r = wpipe_read(server, data + got, sizeof data - got,
+                           SUPPORT_WAIT_MS);
+            assert_true(r > 0);
+            assert_true(types[i] == WPIPE_BYTE || r == LONG);
+        }
+        service_check(data, LONG, 1);
+        service_finish(&thread);
+        wpipe_stream_close(client);
+        wpipe_stream_close(server);
+        wpipe_listener_close(listener);
+    }
+}
+
 static const struct support_case cases[] = {
     TEST(accepted_after_it_left),
     TEST(nobody_is_accepted_for_nothing),
     TEST(served_after_it_left),
     TEST(served_from_the_queue_after_it_left),
+    TEST(long_write_suits_both_types),
 };
 
 TEST_MAIN(cases)

@@ -26,11 +26,11 @@ void raw_open(struct raw_peer *raw, int victim_serves, int shared_memory)
     raw_open_with(raw, victim_serves, shared_memory, 0);
 }
 
-void raw_open_with(struct raw_peer *raw, int victim_serves, int shared_memory,
-                   uint32_t flags)
+static void open_typed(struct raw_peer *raw, int victim_serves,
+                       int shared_memory, uint32_t flags, int type)
 {
     wpipe_options wish = { .size = sizeof wish,
-                           .type = WPIPE_MESSAGE,
+                           .type = type,
                            .shared_memory = shared_memory,
                            .flags = flags,
                            .spin_us = WPIPE_SPIN_OFF,
@@ -51,6 +51,12 @@ void raw_open_with(struct raw_peer *raw, int victim_serves, int shared_memory,
     assert_int_equal(r, 0);
 }
 
+void raw_open_with(struct raw_peer *raw, int victim_serves, int shared_memory,
+                   uint32_t flags)
+{
+    open_typed(raw, victim_serves, shared_memory, flags, WPIPE_MESSAGE);
+}
+
 static void make_stream(struct raw_peer *raw)
 {
     assert_int_equal(wpipe__stream_make(raw->link, &raw->options,
@@ -65,10 +71,17 @@ void raw_open_greeted(struct raw_peer *raw, int victim_serves,
     raw_be_greeted(raw);
 }
 
+void raw_open_bytes(struct raw_peer *raw, int victim_serves)
+{
+    open_typed(raw, victim_serves, WPIPE_SHARED_NEVER, 0, WPIPE_BYTE);
+    raw_be_greeted(raw);
+}
+
 void raw_be_greeted(struct raw_peer *raw)
 {
     struct wpipe__greeting g = raw_greeting();
 
+    g.type = (uint16_t)raw->options.type;
     if (raw->victim_serves) {
         assert_true(raw_greet(raw, WPIPE__FRAME_HELLO, WPIPE__HELLO_MAGIC, &g));
         assert_int_equal(wpipe__native_greeted(raw->link), WPIPE__GREET_HELLO);

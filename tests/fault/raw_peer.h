@@ -40,6 +40,8 @@ void raw_open_with(struct raw_peer *raw, int victim_serves, int shared_memory,
 /* As above, greeted in good order, with its stream. */
 void raw_open_greeted(struct raw_peer *raw, int victim_serves,
                       int shared_memory);
+/* The same, of a byte pipe. */
+void raw_open_bytes(struct raw_peer *raw, int victim_serves);
 /* The second half of that. */
 void raw_be_greeted(struct raw_peer *raw);
 /* As above, moved to shared memory in good order both ways. Our ring is as

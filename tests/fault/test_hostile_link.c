@@ -347,6 +347,46 @@ static void nothing_may_follow_fin(void **state)
     raw_close(&raw);
 }
 
+/* What a message pipe may carry, and a byte pipe may not. */
+static const struct {
+    uint32_t flags;
+    uint32_t size;
+} messages[] = {
+    { WPIPE__RECORD_ABORT, 0 },
+    { WPIPE__RECORD_MORE, 5 },
+    { WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL, 5 },
+    { WPIPE__RECORD_REQUEST, 5 },
+    { WPIPE__RECORD_REPLY, 5 },
+};
+
+static void messages_on_byte_pipe_are_eproto(void **state)
+{
+    static const uint8_t body[5 + 16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+
+    (void)state;
+    for (size_t i = 0; i < 4 * sizeof messages / sizeof *messages; i++) {
+        uint32_t flags = messages[i / 4].flags;
+        uint32_t size = messages[i / 4].size + wpipe__record_extra(flags);
+        uint8_t bytes[8];
+        struct raw_peer raw;
+
+        raw_open_bytes(&raw, i % 2);
+        if (i & 2) { /* behind good ones, seen by a peek first */
+            assert_true(raw_data(&raw, 0, "good", 4));
+            assert_true(raw_frame(&raw, WPIPE__FRAME_DATA, (uint16_t)flags, 0,
+                                  body, size));
+            assert_int_equal(
+                wpipe_peek(raw.stream, bytes, sizeof bytes, NULL, NULL), 4);
+            assert_int_equal(wpipe_read(raw.stream, bytes, sizeof bytes, 0), 4);
+        } else {
+            assert_true(raw_frame(&raw, WPIPE__FRAME_DATA, (uint16_t)flags, 0,
+                                  body, size));
+        }
+        raw_expect_end(&raw, WPIPE_EPROTO);
+        raw_close(&raw);
+    }
+}
+
 /* ---- the end ------------------------------------------------------------- */
 
 static void state_that_is_none_is_eproto(void **state)
@@ -432,6 +472,7 @@ static const struct support_case cases[] = {
     TEST(records_out_of_order_are_eproto),
     TEST(message_over_limit_ends_connection),
     TEST(nothing_may_follow_fin),
+    TEST(messages_on_byte_pipe_are_eproto),
     TEST(state_that_is_none_is_eproto),
     TEST(state_closed_then_more_is_over),
     TEST(hang_up_in_frame_is_death),

@@ -9,8 +9,10 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -719,7 +721,52 @@ static void lock_with_second_name_is_not_written(void **state)
 /* For door_without_descriptors_leaves_nothing. */
 static char dead_there[] = "a dead socket is there";
 
+/* The names of what was made in a watched directory, `most` of them at most. */
+static size_t names_made(int watch, char (*names)[NAME_MAX + 1], size_t most)
+{
+    char buf[4096] __attribute__((aligned(8)));
+    const struct inotify_event *event;
+    size_t count = 0;
+    ssize_t n;
+
+    while ((n = read(watch, buf, sizeof(buf))) > 0)
+        for (char *at = buf; at < buf + n; at += sizeof(*event) + event->len) {
+            event = (const struct inotify_event *)(void *)at;
+            if (strncmp(event->name, ".windpipe-", 10) != 0)
+                continue;
+            assert_true(count < most);
+            snprintf(names[count++], NAME_MAX + 1, "%s", event->name);
+        }
+    return count;
+}
+
+/* What is staged beside the door, to appear or to go, has another name each
+ * time: others may write there, and squat what they can guess. */
+static void door_is_staged_under_fresh_names(void **state)
+{
+    struct wpipe__foreign_door door;
+    wpipe_options options = plain();
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    char names[6][NAME_MAX + 1];
+
+    (void)state;
+    assert_true(inotify_add_watch(watch, getenv("TMPDIR"),
+                                  IN_CREATE | IN_ONLYDIR) >= 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(wpipe__foreign_door_open(&door, "x", &options), 0);
+        wpipe__foreign_door_close(&door);
+    }
+    assert_int_equal(names_made(watch, names, 6), 6);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(strlen(names[i]), 10 + 16);
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(names[i], names[k]);
+    }
+    close(watch);
+}
+
 static const struct support_case cases[] = {
+    TEST(door_is_staged_under_fresh_names),
     TEST(path_of_a_name_is_in_the_temporary_directory),
     TEST(path_of_a_prefixed_name_has_no_prefix),
     TEST(path_that_is_absolute_is_taken_as_it_is),

@@ -298,7 +298,7 @@ static void inbox_bytes_no_boundaries(void **state)
     (void)state;
     box_init(&box);
     box.inbox.bytes = 1;
-    box.fake.link.terms.max_in = 2;
+    box.fake.link.terms.max_in = 5;
     fake_link_come(&box.fake, MORE, "some ");
     fake_link_come(&box.fake, 0, "");
     fake_link_come(&box.fake, 0, "bytes");

@@ -45,6 +45,7 @@ static void expect_defaults(const wpipe_options *o)
     assert_int_equal(o->connect_ms, 300000);
     assert_int_equal(o->threads, 1);
     assert_int_equal(o->linger_ms, 1000);
+    assert_int_equal(o->message_ms, 30000);
     assert_null(o->admit);
     assert_null(o->admit_user);
 }
@@ -107,6 +108,7 @@ static void options_set_fields_kept(void **state)
     in.threads = WPIPE_THREADS_MAX;
     in.connect_ms = 1;
     in.linger_ms = 1;
+    in.message_ms = 1;
     in.admit = admit_nobody;
     in.admit_user = &in;
     assert_int_equal(wpipe__options_take(&in, &out), 0);
@@ -151,10 +153,12 @@ static void options_special_times_resolved(void **state)
     in.spin_us = WPIPE_SPIN_OFF;
     in.connect_ms = WPIPE_FOREVER;
     in.linger_ms = WPIPE_LINGER_OFF;
+    in.message_ms = WPIPE_FOREVER;
     assert_int_equal(wpipe__options_take(&in, &out), 0);
     assert_int_equal(out.spin_us, 0);
     assert_int_equal(out.connect_ms, WPIPE_FOREVER);
     assert_int_equal(out.linger_ms, 0);
+    assert_int_equal(out.message_ms, WPIPE_FOREVER);
     in.spin_us = 1;
     in.linger_ms = WPIPE_FOREVER;
     assert_int_equal(wpipe__options_take(&in, &out), 0);
@@ -213,6 +217,7 @@ static const struct bad_row bad_rows[] = {
     BAD(handshake_ms, -1, "handshake_ms is -1, not 0 to 2147483647"),
     BAD(connect_ms, -2, "connect_ms is -2, not -1 to 2147483647"),
     BAD(linger_ms, -3, "linger_ms is -3, not -2 to 2147483647"),
+    BAD(message_ms, -2, "message_ms is -2, not -1 to 2147483647"),
     BAD(reserved[0], 7, "reserved[0] is 7, not 0"),
     BAD(reserved[5], -1, "reserved[5] is 18446744073709551615, not 0"),
 };
