@@ -307,26 +307,6 @@ int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket)
     return r == WPIPE_ENOMEM ? WPIPE_ELIMIT : r;
 }
 
-int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer)
-{
-    struct ucred who;
-    socklen_t size = sizeof(who);
-
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
-        return wpipe__os_fail("getsockopt", errno);
-    ret_peer->uid = who.uid;
-    ret_peer->gid = who.gid;
-    ret_peer->pid = who.pid;
-    ret_peer->program[0] = '\0';
-    ret_peer->user[0] = '\0';
-    if (names) {
-        wpipe__os_program(who.pid, ret_peer->program,
-                          sizeof(ret_peer->program));
-        wpipe__os_user(who.uid, ret_peer->user, sizeof(ret_peer->user));
-    }
-    return 0;
-}
-
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2])
 {
     int fds[2];
