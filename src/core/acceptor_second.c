@@ -130,7 +130,7 @@ static int tell_name(struct wpipe__acceptor *a, const struct second *s,
 
     wpipe__second_door_name(&s->door, a->door.name, name);
     piece.size = wpipe__introduction_make(a->options.second_pipe, name, bytes);
-    sent = wpipe__os_send(socket, &piece, 1, WPIPE__NO_HANDLE);
+    sent = wpipe__os_send_whole(socket, &piece, 1, WPIPE__NO_HANDLE);
     return sent == (int64_t)piece.size ? 0 : WPIPE_EPIPE;
 }
 

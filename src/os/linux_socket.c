@@ -503,6 +503,42 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
     return n < 0 ? send_code(errno) : n;
 }
 
+/* Takes `sent` bytes off the front; how many pieces are left. */
+static int drop_front(wpipe_piece *pieces, int count, size_t sent)
+{
+    int gone = 0;
+
+    while (gone < count && pieces[gone].size <= sent)
+        sent -= pieces[gone++].size;
+    count -= gone;
+    memmove(pieces, pieces + gone, (size_t)count * sizeof(*pieces));
+    if (count > 0) {
+        pieces[0].data = (uint8_t *)pieces[0].data + sent;
+        pieces[0].size -= sent;
+    }
+    return count;
+}
+
+int64_t wpipe__os_send_whole(wpipe__handle socket, const wpipe_piece *pieces,
+                             int count, wpipe__handle pass)
+{
+    wpipe_piece rest[SEND_PIECES];
+    int64_t sent = wpipe__os_send(socket, pieces, count, pass);
+    int64_t total = 0;
+
+    if (sent < 0)
+        return sent;
+    memcpy(rest, pieces, (size_t)count * sizeof(*rest));
+    while (sent > 0) {
+        total += sent;
+        count = drop_front(rest, count, (size_t)sent);
+        if (count == 0)
+            return total;
+        sent = wpipe__os_send(socket, rest, count, WPIPE__NO_HANDLE);
+    }
+    return sent == WPIPE_EPIPE ? sent : total;
+}
+
 /* ---- receiving ---------------------------------------------------------- */
 
 /* Room for all that one message can carry, so that nothing that was sent to

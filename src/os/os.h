@@ -309,6 +309,9 @@ uint32_t wpipe__os_send_buffer(wpipe__handle socket);
  */
 int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
                        int count, wpipe__handle pass);
+/* The same, and again what a call left: fewer bytes mean that it is full. */
+int64_t wpipe__os_send_whole(wpipe__handle socket, const wpipe_piece *pieces,
+                             int count, wpipe__handle pass);
 
 /*
  * Receive up to `size` bytes. Returns > 0, WPIPE_EAGAIN, WPIPE_EOF (orderly
