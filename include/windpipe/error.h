@@ -97,7 +97,8 @@ typedef struct wpipe_peer {
     uint32_t uid;     /* user id */
     uint32_t gid;     /* group id */
     int64_t pid;      /* process id: a hint, pids are used again */
-    char program[64]; /* name of its executable, "" if unknown; untrusted */
+    char program[64]; /* name of its executable; untrusted; "" if unknown, or
+                         when the process has ended */
     char user[64];    /* user name where the system tells it, else "" */
 } wpipe_peer;
 

@@ -130,7 +130,7 @@ static int tell_name(struct wpipe__acceptor *a, const struct second *s,
 
     wpipe__second_door_name(&s->door, a->door.name, name);
     piece.size = wpipe__introduction_make(a->options.second_pipe, name, bytes);
-    sent = wpipe__os_send(socket, &piece, 1, WPIPE__NO_HANDLE);
+    sent = wpipe__os_send_whole(socket, &piece, 1, WPIPE__NO_HANDLE);
     return sent == (int64_t)piece.size ? 0 : WPIPE_EPIPE;
 }
 
@@ -140,7 +140,7 @@ static int check_first(const struct wpipe__acceptor *a, wpipe__handle socket,
                        uint32_t *ret_uid)
 {
     wpipe_peer peer;
-    int r = wpipe__os_peer(socket, 0, &peer);
+    int r = wpipe__os_peer(socket, &peer);
 
     if (r < 0)
         return WPIPE_EPIPE; /* it went */
@@ -182,7 +182,7 @@ static int is_right(const struct second *s, wpipe__handle socket)
 {
     wpipe_peer peer;
 
-    return wpipe__os_peer(socket, 0, &peer) == 0 && peer.uid == s->uid;
+    return wpipe__os_peer(socket, &peer) == 0 && peer.uid == s->uid;
 }
 
 /* It has come: nobody else is to come here. */

@@ -377,7 +377,7 @@ int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer)
     if (r < 0)
         return r;
     conn = connection(client);
-    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__conn_peer(conn->link, ret_peer);
+    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__link_peer(conn->link, ret_peer);
     wpipe__loop_unlock(&client->loop);
     return r;
 }

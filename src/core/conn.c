@@ -274,16 +274,3 @@ void wpipe__conn_free(struct wpipe__conn *conn, struct wpipe__budget *budget)
     clear(conn, budget);
     wpipe__free(conn);
 }
-
-int wpipe__conn_peer(const struct wpipe__link *link, wpipe_peer *ret)
-{
-    wpipe_peer peer = link->peer;
-
-    if (ret->size < sizeof(ret->size) || ret->size > sizeof(peer))
-        return WPIPE_EINVAL;
-    peer.size = ret->size;
-    wpipe__os_program(peer.pid, peer.program, sizeof(peer.program));
-    wpipe__os_user(peer.uid, peer.user, sizeof(peer.user));
-    memcpy(ret, &peer, ret->size);
-    return 0;
-}

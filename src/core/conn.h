@@ -131,8 +131,4 @@ void wpipe__conn_free(struct wpipe__conn *conn, struct wpipe__budget *budget);
 /* WPIPE_REASON_* for how a link ended. */
 int wpipe__conn_reason(int error);
 
-/* Fill in who is at the other end of the link, as far as ret->size goes;
- * looks names up. 0, WPIPE_EINVAL. */
-int wpipe__conn_peer(const struct wpipe__link *link, wpipe_peer *ret);
-
 #endif

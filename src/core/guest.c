@@ -110,8 +110,7 @@ static int ask_admit(const struct wpipe__acceptor *a,
     if (a->options.admit == NULL)
         return 0;
     peer.size = sizeof(peer);
-    wpipe__os_program(peer.pid, peer.program, sizeof(peer.program));
-    wpipe__os_user(peer.uid, peer.user, sizeof(peer.user));
+    wpipe__os_name_peer(link->socket, &peer);
     r = a->options.admit(&peer, a->options.admit_user);
     if (r >= 0)
         return 0;

@@ -63,7 +63,7 @@ static int ask(const char *name, const wpipe_options *options,
         r = wpipe__facts_decode(bytes, size, ret_pipe, ret_links, max_links);
     if (r >= 0) {
         ret_pipe->owner.size = sizeof(ret_pipe->owner);
-        (void)wpipe__conn_peer(link, &ret_pipe->owner);
+        (void)wpipe__link_peer(link, &ret_pipe->owner);
     }
     link->transport->free(link);
     return r;

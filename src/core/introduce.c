@@ -16,7 +16,7 @@ int wpipe__introduced_begin(struct wpipe__introduced *i, wpipe__handle socket)
     i->socket = socket;
     i->generation = wpipe__os_generation();
     i->passing = wpipe__os_refuse_passing(socket);
-    if (wpipe__os_peer(socket, 0, &peer) < 0) {
+    if (wpipe__os_peer(socket, &peer) < 0) {
         wpipe__introduced_done(i);
         return WPIPE_EPIPE;
     }

@@ -169,7 +169,7 @@ int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
     if (r < 0)
         return r;
     conn = wpipe__lane_client(lane, who);
-    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__conn_peer(conn->link, ret_peer);
+    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__link_peer(conn->link, ret_peer);
     wpipe__loop_unlock(&lane->loop);
     return r;
 }

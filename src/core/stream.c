@@ -141,18 +141,9 @@ int wpipe_disconnect(wpipe_stream *stream)
 
 int wpipe_stream_peer(const wpipe_stream *stream, wpipe_peer *ret_peer)
 {
-    wpipe_peer peer;
-
-    if (stream == NULL || ret_peer == NULL ||
-        ret_peer->size < sizeof ret_peer->size ||
-        ret_peer->size > sizeof *ret_peer)
+    if (stream == NULL || ret_peer == NULL)
         return WPIPE_EINVAL;
-    peer = stream->link->peer;
-    peer.size = ret_peer->size;
-    wpipe__os_program(peer.pid, peer.program, sizeof peer.program);
-    wpipe__os_user(peer.uid, peer.user, sizeof peer.user);
-    memcpy(ret_peer, &peer, ret_peer->size);
-    return 0;
+    return wpipe__link_peer(stream->link, ret_peer);
 }
 
 int wpipe_stream_info(const wpipe_stream *stream, wpipe_stream_facts *ret_facts)

@@ -307,26 +307,6 @@ int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket)
     return r == WPIPE_ENOMEM ? WPIPE_ELIMIT : r;
 }
 
-int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer)
-{
-    struct ucred who;
-    socklen_t size = sizeof(who);
-
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
-        return wpipe__os_fail("getsockopt", errno);
-    ret_peer->uid = who.uid;
-    ret_peer->gid = who.gid;
-    ret_peer->pid = who.pid;
-    ret_peer->program[0] = '\0';
-    ret_peer->user[0] = '\0';
-    if (names) {
-        wpipe__os_program(who.pid, ret_peer->program,
-                          sizeof(ret_peer->program));
-        wpipe__os_user(who.uid, ret_peer->user, sizeof(ret_peer->user));
-    }
-    return 0;
-}
-
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2])
 {
     int fds[2];
@@ -521,6 +501,42 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
         n = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     return n < 0 ? send_code(errno) : n;
+}
+
+/* Takes `sent` bytes off the front; how many pieces are left. */
+static int drop_front(wpipe_piece *pieces, int count, size_t sent)
+{
+    int gone = 0;
+
+    while (gone < count && pieces[gone].size <= sent)
+        sent -= pieces[gone++].size;
+    count -= gone;
+    memmove(pieces, pieces + gone, (size_t)count * sizeof(*pieces));
+    if (count > 0) {
+        pieces[0].data = (uint8_t *)pieces[0].data + sent;
+        pieces[0].size -= sent;
+    }
+    return count;
+}
+
+int64_t wpipe__os_send_whole(wpipe__handle socket, const wpipe_piece *pieces,
+                             int count, wpipe__handle pass)
+{
+    wpipe_piece rest[SEND_PIECES];
+    int64_t sent = wpipe__os_send(socket, pieces, count, pass);
+    int64_t total = 0;
+
+    if (sent < 0)
+        return sent;
+    memcpy(rest, pieces, (size_t)count * sizeof(*rest));
+    while (sent > 0) {
+        total += sent;
+        count = drop_front(rest, count, (size_t)sent);
+        if (count == 0)
+            return total;
+        sent = wpipe__os_send(socket, rest, count, WPIPE__NO_HANDLE);
+    }
+    return sent == WPIPE_EPIPE ? sent : total;
 }
 
 /* ---- receiving ---------------------------------------------------------- */

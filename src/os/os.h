@@ -258,7 +258,7 @@ void wpipe__os_watch_remove(wpipe__handle watch, int number);
 /* Forget what it has seen. */
 void wpipe__os_watch_drain(wpipe__handle watch);
 
-/* ---- sockets (linux_socket.c) ------------------------------------------ */
+/* ---- sockets (linux_socket.c; peers: linux_peer.c) ---------------------- */
 
 /*
  * A stream socket bound to `name` in `directory` with `mode` from birth
@@ -280,9 +280,12 @@ int wpipe__os_connect_path(const char *path, wpipe__handle *ret_socket);
 /* WPIPE_EAGAIN when none waits, WPIPE_ELIMIT when descriptors are out. */
 int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket);
 
-/* uid, gid, pid of the other end, as of connect or listen; program and user
- * are filled in too when `names` is set. */
-int wpipe__os_peer(wpipe__handle socket, int names, wpipe_peer *ret_peer);
+/* uid, gid, pid of the other end, as of connect or listen; no names. */
+int wpipe__os_peer(wpipe__handle socket, wpipe_peer *ret_peer);
+/* The names of a peer whose numbers are known: its user, and its program while
+ * it is there. When the kernel says another id, or none, the peer is a child of
+ * ours that was given the other end: then a child is believed. */
+void wpipe__os_name_peer(wpipe__handle socket, wpipe_peer *peer);
 
 /* Two connected ends (tests, anonymous pipes). */
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2]);
@@ -306,6 +309,9 @@ uint32_t wpipe__os_send_buffer(wpipe__handle socket);
  */
 int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
                        int count, wpipe__handle pass);
+/* The same, and again what a call left: fewer bytes mean that it is full. */
+int64_t wpipe__os_send_whole(wpipe__handle socket, const wpipe_piece *pieces,
+                             int count, wpipe__handle pass);
 
 /*
  * Receive up to `size` bytes. Returns > 0, WPIPE_EAGAIN, WPIPE_EOF (orderly

@@ -119,7 +119,7 @@ static int check_socket(const struct wpipe__door *d, const char *file,
 
     r = wpipe__os_connect(d->directory, file, &socket);
     if (r == 0) {
-        if (wpipe__os_peer(socket, 0, &peer) < 0)
+        if (wpipe__os_peer(socket, &peer) < 0)
             peer.pid = 0;
         wpipe__os_close_unknown(socket, wpipe__os_generation());
         return fail_in_use(d, peer.pid, options);

@@ -22,7 +22,7 @@ static int check_server(wpipe__handle socket, const char *name,
     wpipe_peer peer;
     int r;
 
-    r = wpipe__os_peer(socket, 0, &peer);
+    r = wpipe__os_peer(socket, &peer);
     if (r < 0) {
         wpipe__options_explain(options, "cannot tell whose the server is: %s",
                                wpipe__os_error_text());

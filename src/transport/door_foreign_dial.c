@@ -27,7 +27,7 @@ static int check_server(wpipe__handle socket, const char *path,
 
     if (!chosen && options != NULL && options->access == WPIPE_ACCESS_ANYONE)
         return 0;
-    r = wpipe__os_peer(socket, 0, &peer);
+    r = wpipe__os_peer(socket, &peer);
     if (r < 0) {
         wpipe__options_explain(options, "cannot tell whose the server is: %s",
                                wpipe__os_error_text());

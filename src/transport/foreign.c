@@ -645,7 +645,7 @@ int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,
     f->link.passing = WPIPE__PASSES_NOTHING;
     if (f->kind == WPIPE__KIND_SOCKET) {
         f->link.passing = wpipe__os_refuse_passing(handle);
-        (void)wpipe__os_peer(handle, 0, &f->link.peer);
+        (void)wpipe__os_peer(handle, &f->link.peer);
         f->link.own_user = f->link.peer.uid == wpipe__os_uid();
         if (options->direction == WPIPE_IN)
             wpipe__os_shutdown_write(handle);

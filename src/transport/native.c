@@ -580,7 +580,7 @@ fail:
 static int meet(struct wpipe__native *n, const wpipe_options *options)
 {
     struct wpipe__link *link = &n->link;
-    int r = wpipe__os_peer(link->socket, 0, &link->peer);
+    int r = wpipe__os_peer(link->socket, &link->peer);
 
     if (r < 0)
         return r;

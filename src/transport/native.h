@@ -134,7 +134,7 @@ int wpipe__native_end(struct wpipe__native *n, int writer);
 /* ---- native_pump.c: all with link.lock held ---- */
 
 /* Send these bytes; when the system is short of memory, again for a moment.
- * As wpipe__os_send. Also without link.lock. */
+ * As wpipe__os_send_whole. Also without link.lock. */
 int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
                            int count);
 /* What to break the link with when that was refused for good. */

@@ -58,7 +58,8 @@ int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
     int i;
 
     for (i = 0;; i++) {
-        sent = wpipe__os_send(n->link.socket, pieces, count, WPIPE__NO_HANDLE);
+        sent = wpipe__os_send_whole(n->link.socket, pieces, count,
+                                    WPIPE__NO_HANDLE);
         if (!is_short(sent) || i == SHORT_TRIES)
             return sent;
         (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(SHORT_MS));
@@ -117,7 +118,7 @@ int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
     if (pass == WPIPE__NO_HANDLE) {
         sent = wpipe__native_push(n, pieces, 1 + count);
     } else {
-        sent = wpipe__os_send(n->link.socket, pieces, 1 + count, pass);
+        sent = wpipe__os_send_whole(n->link.socket, pieces, 1 + count, pass);
         if (is_short(sent) || sent == WPIPE_EACCES)
             return (int)sent; /* it was not taken; nothing was sent */
     }
@@ -428,19 +429,32 @@ static int digest(struct wpipe__native *n, const uint8_t *bytes, int64_t got)
     return r == 0 && !passed_is_due(n) ? WPIPE_EPROTO : r;
 }
 
-static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t size)
+/* How much to receive: behind the end of a SWITCH whose descriptor is here may
+ * be another one's. */
+static size_t batch_size(struct wpipe__native *n, size_t size)
 {
+    if (n->passed == WPIPE__NO_HANDLE)
+        return size;
+    return WPIPE__FRAME_HEADER + WPIPE__SWITCH_SIZE -
+           wpipe__buffer_size(&n->partial);
+}
+
+static int pump_rounds(struct wpipe__native *n, uint8_t *bytes, size_t most)
+{
+    int64_t total = 0;
     int came = 0;
     int round;
 
     for (round = 0; round < ROUNDS || atomic_load(&n->hung_up); round++) {
+        size_t size = batch_size(n, most);
         wpipe__handle passed;
         int64_t got = receive(n, bytes, size, &passed);
         int r;
 
         got = received(n, got, passed);
         came |= got > 0;
-        if (round == LAST_ROUNDS)
+        total += got > 0 ? got : 0;
+        if (total > LAST_ROUNDS * (int64_t)most)
             r = WPIPE_EPROTO; /* more than an honest end can have sent */
         else
             r = digest(n, bytes, got);

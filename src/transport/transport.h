@@ -199,6 +199,10 @@ int wpipe__link_init(struct wpipe__link *link,
                      wpipe__handle socket);
 void wpipe__link_done(struct wpipe__link *link);
 
+/* Any thread. Fill in who is at the other end, as far as ret->size goes; looks
+ * names up. 0, WPIPE_EINVAL. */
+int wpipe__link_peer(struct wpipe__link *link, wpipe_peer *ret);
+
 /* A foreign event loop watches for DATA through `watch`, from now on. */
 void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch);
 /* Arm for what is wanted now, under a fresh epoch; then look. */

@@ -12,6 +12,8 @@
  */
 #include "transport/transport.h"
 
+#include <string.h>
+
 #include "base/base.h"
 #include "base/ring.h"
 
@@ -48,6 +50,24 @@ void wpipe__link_done(struct wpipe__link *link)
     if (own)
         wpipe__mutex_done(&link->lock);
     /* else a forked child: a thread of its parent may hold it */
+}
+
+int wpipe__link_peer(struct wpipe__link *link, wpipe_peer *ret)
+{
+    /* a thread of a forked child's parent may hold the lock */
+    const int own = link->generation == wpipe__os_generation();
+    wpipe_peer peer = link->peer;
+
+    if (ret->size < sizeof ret->size || ret->size > sizeof peer)
+        return WPIPE_EINVAL;
+    peer.size = ret->size;
+    if (own)
+        wpipe__mutex_lock(&link->lock); /* a writer may close the handle */
+    wpipe__os_name_peer(link->socket, &peer);
+    if (own)
+        wpipe__mutex_unlock(&link->lock);
+    memcpy(ret, &peer, ret->size);
+    return 0;
 }
 
 /* For a foreign event loop. Safe in a signal handler. */

@@ -342,6 +342,42 @@ static void growth_in_good_order_is_followed(void **state)
     }
 }
 
+/* A receive may end in the middle of a SWITCH, whose descriptor is there by
+ * then; the next one brings its rest, and the next segment behind it. */
+static void switch_in_two_pieces_with_growth_behind_is_followed(void **state)
+{
+    enum {
+        SMALL = WPIPE__RING_MIN,
+        SIZE = WPIPE__FRAME_HEADER + WPIPE__SWITCH_SIZE
+    };
+    const struct wpipe__frame frame = { .type = WPIPE__FRAME_SWITCH,
+                                        .size = WPIPE__SWITCH_SIZE };
+    const struct wpipe__switch offer = { SMALL, SMALL + WPIPE__CONTROL_SIZE };
+    uint8_t bytes[SIZE];
+
+    (void)state;
+    wpipe__frame_encode(&frame, bytes);
+    wpipe__switch_encode(&offer, bytes + WPIPE__FRAME_HEADER);
+    for (size_t cut = 1; cut < SIZE; cut++) {
+        int small = make_memory(SMALL, offer.segment_size, ALL_SEALS, true);
+        int large = memory(SEGMENT, ALL_SEALS, true, true);
+        struct raw_peer raw;
+
+        raw_open_greeted(&raw, cut % 2, WPIPE_SHARED_NOW);
+        assert_true(raw_send_passing(&raw, bytes, cut, &small, 1));
+        assert_true(raw.link->transport->pump(raw.link) >= 0);
+        assert_true(raw_send(&raw, bytes + cut, SIZE - cut));
+        assert_true(raw_frame(&raw, WPIPE__FRAME_MOVED, 0, 0, NULL, 0));
+        assert_true(raw_switch_at(&raw, large, RING, 8));
+        while (support_wait_readable(raw.link->socket, 0))
+            assert_true(raw.link->transport->pump(raw.link) >= 0);
+        assert_int_equal(raw.link->transport->shared(raw.link), 2);
+        raw_close(&raw);
+        close(small);
+        close(large);
+    }
+}
+
 static void growth_into_what_is_no_segment_is_eproto(void **state)
 {
     (void)state;
@@ -633,6 +669,7 @@ static const struct support_case cases[] = {
     TEST(switch_of_impossible_sizes_is_eproto),
     TEST(switch_twice_is_eproto),
     TEST(growth_in_good_order_is_followed),
+    TEST(switch_in_two_pieces_with_growth_behind_is_followed),
     TEST(growth_into_what_is_no_segment_is_eproto),
     TEST(growth_without_segment_is_eproto),
     TEST(growth_to_another_size_is_eproto),

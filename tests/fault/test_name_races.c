@@ -58,7 +58,7 @@ static int64_t pid_at(const char *name)
     wpipe_peer peer;
 
     assert_int_equal(wpipe__door_dial(name, NULL, &socket), 0);
-    assert_int_equal(wpipe__os_peer(socket, 0, &peer), 0);
+    assert_int_equal(wpipe__os_peer(socket, &peer), 0);
     wpipe__os_close(socket);
     return peer.pid;
 }

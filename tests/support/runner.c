@@ -27,6 +27,7 @@
 enum {
     LIMIT_MS = 15000,
     LIMIT_SLOW_MS = 120000,
+    LIMIT_SOAK_MS = 3600000,
     OUTPUT_SHOWN = 32 * 1024,
     /* Unlikely numbers: a case that calls exit() itself has not passed. */
     EXIT_PASSED = 200,
@@ -165,8 +166,18 @@ static int limit_of(const struct support_case *test,
 {
     if (options->limit_ms > 0)
         return options->limit_ms;
+    if (test->flags & SUPPORT_SOAK)
+        return LIMIT_SOAK_MS;
     return SUPPORT_LIMIT_FACTOR *
            (test->flags & SUPPORT_SLOW ? LIMIT_SLOW_MS : LIMIT_MS);
+}
+
+int64_t support_soak_ms(void)
+{
+    const char *seconds = getenv("WINDPIPE_SOAK_SECONDS");
+    long given = seconds ? strtol(seconds, NULL, 10) : 10;
+
+    return given > 0 ? given * 1000 : 1;
 }
 
 static const char *full_name(const struct support_case *test, char *text,

@@ -14,11 +14,11 @@
  *
  * Every case runs in a forked process of its own with a private WINDPIPE_DIR,
  * TMPDIR and XDG_RUNTIME_DIR and 15 seconds (120 when slow, four times that
- * under a sanitizer), which only a hang exceeds, also on a busy machine. It
- * fails by a failed assertion, a signal, an exit, the limit, or by what it
- * leaves: a descriptor, thread, shared mapping, child process, or file in one
- * of the three directories. Assertions also work in other threads and in
- * helper processes, where they abort. cmocka's mocks (will_return and
+ * under a sanitizer; an hour in tests/soak), which only a hang exceeds, also on
+ * a busy machine. It fails by a failed assertion, a signal, an exit, the limit,
+ * or by what it leaves: a descriptor, thread, shared mapping, child process, or
+ * file in one of the three directories. Assertions also work in other threads
+ * and in helper processes, where they abort. cmocka's mocks (will_return and
  * the like), test_malloc and skip() do not work here; see support_skip.
  */
 #ifndef WINDPIPE_TESTS_SUPPORT_H
@@ -47,7 +47,8 @@
 #define SUPPORT_WAIT_MS (12000 * SUPPORT_LIMIT_FACTOR)
 
 enum support_flags {
-    SUPPORT_SLOW = 1 << 0, /* 120 seconds, not 15*/
+    SUPPORT_SLOW = 1 << 0, /* 120 seconds, not 15 */
+    SUPPORT_SOAK = 1 << 1, /* an hour */
 };
 
 struct support_case {
@@ -65,6 +66,10 @@ struct support_case {
 #define TEST_SLOW(function)                           \
     {                                                 \
 #function, function, NULL, NULL, SUPPORT_SLOW \
+    }
+#define TEST_SOAK(function)                           \
+    {                                                 \
+#function, function, NULL, NULL, SUPPORT_SOAK \
     }
 #define TEST_WITH(function, argument, variant)    \
     {                                             \
@@ -110,6 +115,12 @@ void support_skip(const char *reason) __attribute__((noreturn));
  * (at most eight patterns; the string must live on). Nothing may be by default.
  */
 void support_allow_left(const char *pattern);
+
+/*
+ * How long a case of tests/soak that could go on for ever should: what
+ * WINDPIPE_SOAK_SECONDS says, or 10 seconds.
+ */
+int64_t support_soak_ms(void);
 
 /* --- directories and names ------------------------------------------------ */
 

@@ -494,7 +494,7 @@ static int connect_and_stay(int fd, void *argument)
         become_nobody();
     assert_int_equal(wpipe__os_connect(directory, "s", &client), 0);
     /* The server is known though it has not accepted. */
-    assert_int_equal(wpipe__os_peer(client, 0, &peer), 0);
+    assert_int_equal(wpipe__os_peer(client, &peer), 0);
     assert_true(peer.pid == getppid());
     assert_string_equal(peer.program, "");
     assert_string_equal(peer.user, "");
@@ -521,7 +521,7 @@ static void peer_is_who_connected(void **state)
     helper_start(&helper, connect_and_stay, other ? &other : NULL);
     event_expect(helper.fd, 1);
     assert_int_equal(wpipe__os_accept(listener, &server), 0);
-    assert_int_equal(wpipe__os_peer(server, 1, &peer), 0);
+    assert_int_equal(wpipe__os_peer(server, &peer), 0);
     assert_true(peer.size == sizeof(peer));
     assert_true(peer.pid == helper.pid);
     assert_true(peer.uid == (other ? NOBODY : geteuid()));
@@ -529,10 +529,16 @@ static void peer_is_who_connected(void **state)
     wpipe__os_program(helper.pid, program, sizeof(program));
     wpipe__os_user(peer.uid, user, sizeof(user));
     assert_true(program[0] && user[0]);
+    assert_string_equal(peer.program, "");
+    assert_string_equal(peer.user, "");
+    wpipe__os_name_peer(server, &peer);
     assert_string_equal(peer.program, program);
     assert_string_equal(peer.user, user);
     event_send(helper.fd, 1);
     assert_int_equal(helper_join(&helper), 0);
+    wpipe__os_name_peer(server, &peer);
+    assert_string_equal(peer.program, ""); /* nobody has that id any more */
+    assert_string_equal(peer.user, user);
     wpipe__os_close(server);
     wpipe__os_close(listener);
     wpipe__os_close(directory);
@@ -543,7 +549,7 @@ static void peer_of_no_socket_is_an_error(void **state)
     wpipe_peer peer = { .pid = 77 };
 
     (void)state;
-    assert_int_equal(wpipe__os_peer(WPIPE__NO_HANDLE, 1, &peer), WPIPE_ESYSTEM);
+    assert_int_equal(wpipe__os_peer(WPIPE__NO_HANDLE, &peer), WPIPE_ESYSTEM);
     assert_true(peer.pid == 77);
     assert_int_equal(wpipe__os_send_buffer(WPIPE__NO_HANDLE), 0);
 }
