@@ -84,9 +84,9 @@ char *wpipe__copy_text(const char *text)
     return copy;
 }
 
-void wpipe__memory_fail_at(long n)
+long wpipe__memory_fail_at(long n)
 {
-    atomic_store_explicit(&fail_countdown, n, memory_order_relaxed);
+    return atomic_exchange_explicit(&fail_countdown, n, memory_order_relaxed);
 }
 
 long wpipe__memory_live(void)

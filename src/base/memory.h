@@ -27,9 +27,10 @@ char *wpipe__copy_text(const char *text);
 /*
  * For tests: the n-th allocation from now (1 is the next one) fails, and all
  * after it until this is called with 0. A negative n makes only the |n|-th
- * one fail.
+ * one fail. Returns what is left of the count before: 0, also of a negative one
+ * that was met.
  */
-void wpipe__memory_fail_at(long n);
+long wpipe__memory_fail_at(long n);
 
 /* For tests: how many blocks are allocated and not freed. */
 long wpipe__memory_live(void);

@@ -17,9 +17,15 @@
 #include "transport/door.h"
 #include "transport/door_foreign.h"
 
+enum {
+    TRIES = 3 /* of a server that ends the connection without a word */
+};
+
 /* ---- asking ------------------------------------------------------------- */
 
-/* Wait for the answer: 0 and its bytes, which are the link's. */
+/* Wait for the answer: 0 and its bytes, which are the link's. WPIPE_EAGAIN: it
+ * ended without a word, as that of a server does that closes, or has no memory
+ * for one more guest. */
 static int wait_facts(struct wpipe__link *link, uint64_t deadline,
                       const uint8_t **ret_bytes, size_t *ret_size)
 {
@@ -37,14 +43,14 @@ static int wait_facts(struct wpipe__link *link, uint64_t deadline,
         if (r < 0 && r != WPIPE_EWOKEN)
             return r;
     }
-    /* it went away without a word: as if it had not been there */
-    return wpipe__connect_may_retry(r) ? WPIPE_ENOTFOUND : r;
+    return wpipe__connect_may_retry(r) ? WPIPE_EAGAIN : r;
 }
 
-/* Ask, and take the answer apart. Returns how many links were filled in. */
-static int ask(const char *name, const wpipe_options *options,
-               uint64_t deadline, wpipe_pipe_facts *ret_pipe,
-               struct wpipe__link_fact *ret_links, size_t max_links)
+/* Ask, and take the answer apart. Returns how many links were filled in, or
+ * as wait_facts. */
+static int ask_once(const char *name, const wpipe_options *options,
+                    uint64_t deadline, wpipe_pipe_facts *ret_pipe,
+                    struct wpipe__link_fact *ret_links, size_t max_links)
 {
     struct wpipe__knock knock = WPIPE__KNOCK_NULL;
     struct wpipe__patience patience = { .deadline = deadline,
@@ -67,6 +73,21 @@ static int ask(const char *name, const wpipe_options *options,
     }
     link->transport->free(link);
     return r;
+}
+
+static int ask(const char *name, const wpipe_options *options,
+               uint64_t deadline, wpipe_pipe_facts *ret_pipe,
+               struct wpipe__link_fact *ret_links, size_t max_links)
+{
+    int tries;
+    int r;
+
+    for (tries = 0; tries < TRIES; tries++) {
+        r = ask_once(name, options, deadline, ret_pipe, ret_links, max_links);
+        if (r != WPIPE_EAGAIN)
+            return r;
+    }
+    return WPIPE_ENOTFOUND; /* as if it were not there */
 }
 
 int wpipe__inspect_pipe(const char *name, const wpipe_options *options,

@@ -241,7 +241,10 @@ static int connect_address(const struct sockaddr_un *address,
     r = socket_new(&fd);
     if (r < 0)
         return r;
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
+    do /* it does not wait; a look-up of the path may, and be interrupted */
+        r = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+    while (r < 0 && errno == EINTR);
+    if (r < 0) {
         r = connect_code(errno);
         wpipe__os_close(fd);
         return r;

@@ -245,10 +245,13 @@ static int on_state(struct wpipe__native *n, uint32_t state)
 
 static int on_facts(struct wpipe__native *n, const uint8_t *body, size_t size)
 {
+    int r;
+
     if (n->server_end || n->ours.code != WPIPE__GREET_QUERY || n->facts_here)
         return WPIPE_EPROTO;
-    n->facts_here = 1;
-    return wpipe__buffer_append(&n->facts, body, size);
+    r = wpipe__buffer_append(&n->facts, body, size);
+    n->facts_here = r == 0;
+    return r;
 }
 
 /* May a frame of this type come now? Before the greeting is done, few may. */

@@ -166,10 +166,15 @@ static int limit_of(const struct support_case *test,
 {
     if (options->limit_ms > 0)
         return options->limit_ms;
-    if (test->flags & SUPPORT_SOAK)
+    if ((test->flags & SUPPORT_SOAK) || support_is_soak())
         return LIMIT_SOAK_MS;
     return SUPPORT_LIMIT_FACTOR *
            (test->flags & SUPPORT_SLOW ? LIMIT_SLOW_MS : LIMIT_MS);
+}
+
+bool support_is_soak(void)
+{
+    return getenv("WINDPIPE_SOAK_SECONDS") != NULL;
 }
 
 int64_t support_soak_ms(void)

@@ -2,8 +2,8 @@
 /*
  * Arm, look, sleep: two ends of one ring on a machine that stores late.
  *
- * A writer sends RECORDS records through a ring of one; it sleeps for room, the
- * reader for data. Each thread has a store buffer of one word, as a core of an
+ * A writer sends RECORDS records through a ring of SLOTS; it sleeps for room,
+ * the reader for data. Each thread has a store buffer of one word, as a core of an
  * x86 has: what it stored is seen by the other when the buffer is emptied, at
  * any later moment. Only the two words of the argument are buffered: the index
  * that a thread moves, and the want that it publishes.
@@ -16,6 +16,9 @@
  */
 #ifndef RECORDS
 #define RECORDS 3
+#endif
+#ifndef SLOTS
+#define SLOTS 1
 #endif
 #define FLOW_BEGINS 1
 #define FLOW_ENDS   RECORDS
@@ -143,6 +146,9 @@ inline sleepers_fence()
 }
 #endif
 
+/* Of the writer, by the index that it sees. */
+#define has_room (sent - index[READER] < SLOTS)
+
 /* The waker's half, after its index was stored. */
 inline ring()
 {
@@ -189,17 +195,17 @@ active proctype writer()
     :: else ->
 #ifdef LOOK_BEFORE_ARM
         do
-        :: index[READER] == sent -> break
+        :: has_room -> break
         :: else -> arm(); armed = 1; sleep()
         od;
 #else
         do
-        :: index[READER] == sent -> break
+        :: has_room -> break
         :: else ->
             arm();
             armed = 1;
             if
-            :: index[READER] == sent -> break
+            :: has_room -> break
             :: else -> sleep()
             fi
         od;
