@@ -316,6 +316,34 @@ static void anonymous_drain_waits_for_the_reader(void **state)
     close_pair(&p);
 }
 
+/* So much was written, the call says: no byte of the rest follows later. */
+static void anonymous_write_timed_out_rest_is_taken_back(void **state)
+{
+    static uint8_t sent[1 << 20];
+    static uint8_t got[sizeof sent];
+    wpipe_options o = options_of(*state);
+    size_t at = 0;
+    struct pair p;
+    int64_t n;
+
+    o.type = WPIPE_BYTE;
+    open_pair(&p, &o, WPIPE_OUT);
+    ends_fill(sent, sizeof sent, 1);
+    n = wpipe_write(p.parent, sent, sizeof sent, 20);
+    assert_true(n > 0 && n < (int64_t)sizeof sent);
+    while (at < (size_t)n) {
+        int64_t r = wpipe_read(p.child, got + at, (size_t)n - at, 0);
+
+        assert_true(r > 0);
+        at += (size_t)r;
+    }
+    assert_memory_equal(got, sent, at);
+    assert_int_equal(wpipe_read(p.child, got, 1, 0), WPIPE_ETIMEDOUT);
+    ends_write(p.parent, "next");
+    ends_expect_bytes(p.child, "next");
+    close_pair(&p);
+}
+
 static void anonymous_reader_gone_drain_tells_of_unread(void **state)
 {
     wpipe_options o = options_of(*state);
@@ -515,6 +543,7 @@ static const struct support_case cases[] = {
     TEST(anonymous_blocked_sigpipe_of_others_is_kept),
     BOTH(anonymous_reader_leaves_blocked_writer_wakes),
     BOTH(anonymous_drain_waits_for_the_reader),
+    TEST_WITH(anonymous_write_timed_out_rest_is_taken_back, &pipes, "pipe"),
     BOTH(anonymous_reader_gone_drain_tells_of_unread),
     TEST(anonymous_parent_disconnects_child_cannot),
     BOTH(anonymous_string_is_the_childs_descriptor),

@@ -351,6 +351,42 @@ static void wake_never_lost(void **state)
     wpipe_server_close(server);
 }
 
+/* ---- a client that leaves early ------------------------------------------ */
+
+/* Another process has a copy of every descriptor. */
+static int hold_copies(int fd, void *argument)
+{
+    (void)argument;
+    (void)event_wait(fd);
+    return 0;
+}
+
+/* One that closes before it is let in is gone, whoever has its socket. */
+static void close_in_greeting_seen_despite_copies(void **state)
+{
+    wpipe_server *server = service_open(state, NULL);
+    wpipe_options options = service_options(state);
+    wpipe_client *client = NULL;
+    struct helper copies;
+    wpipe_event e;
+
+    options.flags = WPIPE_CONNECT_LATER;
+    assert_int_equal(
+        wpipe_client_open(&client, wpipe_server_name(server), &options), 0);
+    client_expect_none(client); /* it has said hello */
+    helper_fork(&copies, hold_copies, NULL);
+    wpipe_client_close(client);
+    for (int i = 0; i < 20; i++) {
+        if (wpipe_server_wait(server, &e, 0) != 1)
+            continue;
+        assert_int_equal(e.type, WPIPE_EVENT_CONNECTED);
+        (void)server_expect(server, WPIPE_EVENT_DISCONNECTED);
+    }
+    event_send(copies.fd, 1);
+    assert_int_equal(helper_join(&copies), 0);
+    wpipe_server_close(server);
+}
+
 static const struct service_case cases[] = {
     EACH(end_ends_send_wait),
     EACH(end_ends_send_wait_beside_wait),
@@ -364,6 +400,7 @@ static const struct service_case cases[] = {
     EACH(wake_ends_call),
     ONCE(wake_kept_for_next),
     ONCE(wake_never_lost),
+    EACH(close_in_greeting_seen_despite_copies),
 };
 
 SERVICE_MAIN(cases)

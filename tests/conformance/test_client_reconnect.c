@@ -484,6 +484,46 @@ static void drain_tells_of_loss_once(void **state)
     wpipe_client_close(client);
 }
 
+/* An empty message leaves no bytes to count, but a drain that waits for it
+ * knows that it was not read. */
+static void drain_of_empty_message_told_of_kick(void **state)
+{
+    const char *name = support_unique_name();
+    wpipe_server *server = open_named(state, name);
+    struct task task = { 0 };
+    wpipe_client *client;
+    wpipe_id id;
+
+    client = join_named(state, server, name, &id);
+    assert_int_equal(wpipe_client_send(client, "", 0), 0);
+    task_begin(&task, client, in_drain);
+    assert_int_equal(wpipe_server_kick(server, id), 0);
+    assert_int_equal(task_end(&task), WPIPE_ENOTCONN);
+    wpipe_client_close(client);
+    wpipe_server_close(server);
+}
+
+/* A connection that was ended had nothing of ours. */
+static void drain_after_kick_has_lost_nothing(void **state)
+{
+    const char *name = support_unique_name();
+    wpipe_server *server = open_named(state, name);
+    struct task task = { 0 };
+    wpipe_client *client;
+    wpipe_id id;
+
+    client = join_named(state, server, name, &id);
+    assert_int_equal(wpipe_server_kick(server, id), 0);
+    (void)server_expect(server, WPIPE_EVENT_DISCONNECTED);
+    task_begin(&task, client, in_send_wait); /* it connects */
+    (void)server_expect(server, WPIPE_EVENT_CONNECTED);
+    (void)server_expect(server, WPIPE_EVENT_MESSAGE);
+    assert_int_equal(task_end(&task), 0);
+    assert_int_equal(wpipe_client_drain(client, SUPPORT_WAIT_MS), 0);
+    wpipe_client_close(client);
+    wpipe_server_close(server);
+}
+
 /* Nothing is due any more when there will be no other connection: a foreign
  * loop would be called for nothing. */
 static void no_timer_when_over(void **state)
@@ -613,6 +653,8 @@ static const struct service_case cases[] = {
     ONCE(first_connection_given_up),
     EACH(unread_messages_come_first),
     EACH(drain_tells_of_loss_once),
+    EACH(drain_of_empty_message_told_of_kick),
+    EACH(drain_after_kick_has_lost_nothing),
     ONCE(no_timer_when_over),
     ONCE_SLOW(back_off_grows_and_begins_anew),
 };

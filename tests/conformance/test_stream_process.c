@@ -325,6 +325,34 @@ static void killed_peer_seen_without_waiting(void **state)
     }
 }
 
+static void sleep_in_read(wpipe_stream *stream, int events)
+{
+    char byte;
+
+    event_send(events, 2);
+    (void)wpipe_read(stream, &byte, 1, WPIPE_FOREVER);
+}
+
+/* A message that should wake the dead finds out: the write after it fails,
+ * though there is room for it, and who polls is told. */
+static void killed_sleeper_seen_by_second_write(void **state)
+{
+    struct way way;
+    int64_t r;
+
+    way_init(&way, *state);
+    way_open(&way, sleep_in_read);
+    event_expect(way.helper.fd, 2);
+    support_wait_asleep(way.helper.pid, way.helper.pid);
+    way_kill(&way);
+    r = wpipe_write(way.stream, "x", 1, 0);
+    if (r == 1)
+        r = wpipe_write(way.stream, "y", 1, 0);
+    assert_int_equal(r, WPIPE_EDIED);
+    ends_expect_end(way.stream, WPIPE_EDIED);
+    wpipe_stream_close(way.stream);
+}
+
 static void killed_peer_makes_fd_readable(void **state)
 {
     struct way way;
@@ -580,6 +608,7 @@ static const struct ends_case cases[] = {
     EACH_SLOW(killed_reader_ends_writer, ENDS_ALL),
     EACH(killed_peer_ends_all_waits),
     EACH(killed_peer_seen_without_waiting),
+    EACH(killed_sleeper_seen_by_second_write),
     EACH(killed_peer_makes_fd_readable),
     EACH(killed_peer_leaves_what_it_wrote),
     EACH(killed_in_middle_of_message),

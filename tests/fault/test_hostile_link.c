@@ -10,6 +10,7 @@
 #include <string.h>
 #include <windpipe/error.h>
 
+#include "base/memory.h"
 #include "core/stream.h"
 
 enum {
@@ -441,6 +442,30 @@ static void hang_up_in_frame_is_death(void **state)
     }
 }
 
+/* The parts of a frame are kept until it is whole: without memory for one of
+ * them it is the end, and no byte is skipped. */
+static void frame_in_parts_without_memory_is_the_end(void **state)
+{
+    static const uint8_t bytes[3000];
+    uint8_t byte;
+
+    (void)state;
+    for (int part = 0; part < 4; part++) {
+        struct raw_peer raw;
+
+        raw_open_greeted(&raw, part % 2, NEVER);
+        assert_true(raw_header(&raw, WPIPE__FRAME_DATA, 0, 0, sizeof bytes));
+        if (part >= 2)
+            assert_true(raw.link->transport->pump(raw.link) >= 0);
+        wpipe__memory_fail_at(1);
+        assert_true(raw_send(&raw, bytes, sizeof bytes - 1));
+        assert_int_equal(wpipe_read(raw.stream, &byte, 1, 0), WPIPE_ENOMEM);
+        wpipe__memory_fail_at(0);
+        assert_int_equal(wpipe_read(raw.stream, &byte, 1, 0), WPIPE_ENOMEM);
+        raw_close(&raw);
+    }
+}
+
 /* ---- reserved and unknown ------------------------------------------------ */
 
 static void reserved_frames_are_eproto(void **state)
@@ -476,6 +501,7 @@ static const struct support_case cases[] = {
     TEST(state_that_is_none_is_eproto),
     TEST(state_closed_then_more_is_over),
     TEST(hang_up_in_frame_is_death),
+    TEST(frame_in_parts_without_memory_is_the_end),
     TEST(reserved_frames_are_eproto),
 };
 

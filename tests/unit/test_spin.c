@@ -58,6 +58,18 @@ static void vain_waits_are_skipped_more_and_more(void **state)
     }
 }
 
+/* What that cost is not asked again for as many turns as were lost. */
+static void sharing_skips_its_turns(void **state)
+{
+    struct wpipe__spin_record record = { .skip = 3 };
+
+    (void)state;
+    for (uint32_t left = 3; left-- > 0;) {
+        wpipe__spin_share(&record);
+        assert_int_equal(record.skip, left);
+    }
+}
+
 static void wait_that_pays_halves_what_is_skipped(void **state)
 {
     struct wpipe__spin_record record = { .next = 16 };
@@ -154,6 +166,7 @@ static void others_that_want_the_core_end_it(void **state)
 static const struct support_case cases[] = {
     TEST(spin_off_never_stays_awake),
     TEST(vain_waits_are_skipped_more_and_more),
+    TEST(sharing_skips_its_turns),
     TEST(wait_that_pays_halves_what_is_skipped),
     TEST(what_is_lost_makes_waits_sleep_unless_it_was_earned),
     TEST(waits_that_pay_earn_up_to_a_limit),
