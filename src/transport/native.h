@@ -160,9 +160,16 @@ uint64_t wpipe__native_window(uint32_t ring_size);
 /* No descriptor is due, now or ever again. */
 void wpipe__native_refuse_passing(struct wpipe__native *n);
 
-/* ---- native.c: the greeting, link.lock held ---- */
+/* ---- native_greeting.c: link.lock held ---- */
 int wpipe__native_on_hello(struct wpipe__native *n, const uint8_t *body);
 int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body);
+
+/* Send `ours` in a frame of that type: HELLO or VERDICT. 0, or < 0: broken. */
+int wpipe__native_greet(struct wpipe__native *n, uint8_t type);
+
+/* See to it that the socket takes what the window promises. 0; WPIPE_ELIMIT:
+ * link broken. A server does so behind its verdict, which is waited for. */
+int wpipe__native_need_buffer(struct wpipe__native *n);
 
 /* ---- native_switch.c: all with link.lock held ---- */
 int wpipe__native_offer(struct wpipe__native *n);
