@@ -117,16 +117,6 @@ static int native_shared(struct wpipe__link *link)
     return shared;
 }
 
-static int native_offer(struct wpipe__link *link)
-{
-    int r;
-
-    wpipe__mutex_lock(&link->lock);
-    r = wpipe__native_offer(wpipe__native(link));
-    wpipe__mutex_unlock(&link->lock);
-    return r;
-}
-
 static void native_leave(struct wpipe__link *link, uint32_t state)
 {
     struct wpipe__native *n = wpipe__native(link);
@@ -205,7 +195,6 @@ static const struct wpipe__transport native_transport = {
     .in_memory = native_in_memory,
     .same_core = wpipe__native_same_core,
     .shared = native_shared,
-    .offer = native_offer,
     .leave = native_leave,
     .free = native_free,
 };

@@ -30,7 +30,7 @@ struct wpipe__native {
     _Atomic int greeted; /* WPIPE__GREET_* of transport.h; asked unlocked */
     int wishes_shared;   /* options.shared_memory */
     int trusted;         /* descriptors are taken from it, while one is due */
-    int willing;         /* both ends can use shared memory, so far */
+    int willing;         /* greeted, and both ends can use shared memory */
     int declined;        /* we said STAY */
     int offered;         /* our segment is on its way, or there */
     int peer_moved; /* the peer's records from `moved_at` are in its ring */
@@ -172,6 +172,7 @@ int wpipe__native_greet(struct wpipe__native *n, uint8_t type);
 int wpipe__native_need_buffer(struct wpipe__native *n);
 
 /* ---- native_switch.c: all with link.lock held ---- */
+/* Our segment, offered once. 0, or why not (< 0). */
 int wpipe__native_offer(struct wpipe__native *n);
 /* Some traffic went by in the framed phase; offer when it has earned it. */
 void wpipe__native_earn(struct wpipe__native *n, size_t bytes);

@@ -199,8 +199,6 @@ int wpipe__native_admit(struct wpipe__link *link)
     int r;
 
     wpipe__mutex_lock(&link->lock);
-    if (n->ours.type == 0) /* an inherited end is what its parent says */
-        n->ours.type = n->theirs_greeting.type;
     r = fits(&n->ours, &n->theirs_greeting);
     if (r == 0 && n->wishes_shared == WPIPE_SHARED_REQUIRED && !would_share(n))
         r = WPIPE_ENOTSUP;
