@@ -201,8 +201,6 @@ int wpipe__native_on_switch(struct wpipe__native *n,
     if (n->offered)
         return move(n);
     r = wpipe__native_offer(n);
-    if (atomic_load(&n->over))
-        return atomic_load(&n->over);
     if (r == 0)
         return 0;
     n->theirs = &n->local[1];
