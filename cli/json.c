@@ -86,11 +86,6 @@ void json_real(FILE *out, const char *key, double value)
     fprintf(out, ",\"%s\":%.6g", key, value);
 }
 
-void json_bool(FILE *out, const char *key, bool value)
-{
-    fprintf(out, ",\"%s\":%s", key, value ? "true" : "false");
-}
-
 void json_peer(FILE *out, const wpipe_peer *peer)
 {
     char user[64];

@@ -46,7 +46,6 @@ void json_end(FILE *out);
 void json_text(FILE *out, const char *key, const char *value);
 void json_number(FILE *out, const char *key, uint64_t value);
 void json_real(FILE *out, const char *key, double value);
-void json_bool(FILE *out, const char *key, bool value);
 /* "KEY": text, or "KEY_base64": when it is not UTF-8. */
 void json_data(FILE *out, const char *key, const void *data, size_t size);
 /* "pid", "uid", "gid", "program", "user". */

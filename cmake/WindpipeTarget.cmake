@@ -29,6 +29,11 @@ function(windpipe_target target)
         $<$<C_COMPILER_ID:GNU>:-Wno-tsan>)
     endif()
   endif()
+  # Threads and processes count together: atomically, into the same files.
+  if(WINDPIPE_COVERAGE)
+    target_compile_options(${target} PRIVATE
+      --coverage -fprofile-update=atomic)
+  endif()
   if(WINDPIPE_FUZZ)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
@@ -43,6 +48,11 @@ function(windpipe_link_options target)
   if(WINDPIPE_SANITIZE)
     target_link_options(${target} PRIVATE
       "-fsanitize=${WINDPIPE_SANITIZE}" -fno-sanitize-recover=all)
+  endif()
+  if(WINDPIPE_COVERAGE)
+    target_link_options(${target} PRIVATE --coverage
+      "LINKER:--wrap=_exit,--wrap=raise")
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:windpipe_coverage>)
   endif()
   if(WINDPIPE_LTO AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
     target_link_options(${target} PRIVATE -flto=auto)

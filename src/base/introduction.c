@@ -98,7 +98,7 @@ int wpipe__introduction_left(struct wpipe__introduction *i)
     return WPIPE__INTRODUCTION_HEADER + (int)announced(i) - (int)i->have;
 }
 
-/* The text in the `size` bytes at `data`. */
+/* The text in the `size` bytes at `data`, of which there is one. */
 struct text {
     const uint8_t *data;
     size_t size;
@@ -106,7 +106,7 @@ struct text {
 
 static int is_object(const struct text *t)
 {
-    return t->size > 0 && t->data[0] == object_start[0];
+    return t->data[0] == object_start[0];
 }
 
 /* Take the string out of an object. */

@@ -164,7 +164,7 @@ static int is_sane(const struct wpipe__ring_in *in,
     if (r->flags == WPIPE__RECORD_PAD)
         return wpipe__record_space(r->flags, r->size) == left;
     if (r->flags == WPIPE__RECORD_GROWN)
-        return r->size == 0 && in->size < in->limit && !is_next(in, position) &&
+        return r->size == 0 && in->size < in->limit &&
                (in->next == NULL ||
                 position + WPIPE__RECORD_HEADER == in->next_at);
     return wpipe__record_sane(r->flags, r->size);

@@ -174,7 +174,7 @@ static void look(struct wpipe__acceptor *a, struct wpipe__guest *guest)
     }
     if (greeted >= 0)
         return;
-    if (greeted == WPIPE_EPROTO || greeted == WPIPE_EVERSION)
+    if (greeted == WPIPE_EPROTO)
         refuse(a, guest, WPIPE_REASON_PROTOCOL, greeted);
     else if (greeted == WPIPE_ENOMEM)
         refuse(a, guest, WPIPE_REASON_MEMORY, greeted);
@@ -286,9 +286,7 @@ void wpipe__guest_seat_all(struct wpipe__acceptor *a)
     struct wpipe__guest *guest;
     int r;
 
-    if (a->seating)
-        return; /* called back by the owner: the loops below go on */
-    a->seating = 1;
+    a->seating = 1; /* the owner's callbacks seat nobody: the loops go on */
     seat_queue(a);
     while (a->budget > 0 && (node = wpipe__list_first(&a->lobby)) != NULL) {
         guest = wpipe__container_of(node, struct wpipe__guest, node);

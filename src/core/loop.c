@@ -189,15 +189,6 @@ void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
     wpipe__list_append(&loop->leaving, &conn->aside);
 }
 
-void wpipe__loop_leave(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    stop_polling(loop, conn);
-    cool(loop, conn);
-    wpipe__loop_not_aside(loop, conn);
-    wpipe__list_remove(&conn->notice);
-    wpipe__list_remove(&conn->half);
-}
-
 void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     conn->seen = loop->round;

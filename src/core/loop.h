@@ -112,8 +112,6 @@ void wpipe__loop_nudge(struct wpipe__loop *loop);
 
 /* Poll its socket, under conn->id. 0; WPIPE_ELIMIT, WPIPE_ESYSTEM. */
 int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn);
-/* Take it out of everything; the link, if any, is still open. */
-void wpipe__loop_leave(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* Look at it in turn from now on. */
 void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn);

@@ -538,12 +538,6 @@ static int foreign_shared(struct wpipe__link *link)
     return WPIPE_ENOTSUP;
 }
 
-static int foreign_offer(struct wpipe__link *link)
-{
-    (void)link;
-    return WPIPE_ENOTSUP;
-}
-
 static void foreign_leave(struct wpipe__link *link, uint32_t state)
 {
     struct wpipe__foreign *f = wpipe__foreign(link);
@@ -601,7 +595,6 @@ static const struct wpipe__transport foreign_transport = {
     .in_memory = foreign_in_memory,
     .same_core = foreign_same_core,
     .shared = foreign_shared,
-    .offer = foreign_offer,
     .leave = foreign_leave,
     .free = foreign_free,
 };

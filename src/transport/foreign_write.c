@@ -5,9 +5,12 @@
  */
 #include "transport/foreign.h"
 
-#include "base/base.h"
+#include <string.h>
 
-#define PIECES_MAX 16
+#include "base/base.h"
+#include "base/memory.h"
+
+#define PIECES_MAX 16 /* that are sent as they lie */
 
 /* The peer is to see our end. A pipe has no other way to say so than to be
  * closed: its only user is the writer, who has finished. */
@@ -133,8 +136,6 @@ static int append_payload(struct wpipe__foreign *f,
                                      !(p->record.flags & WPIPE__RECORD_MORE));
         if (r < 0)
             return r;
-        if (o->count == PIECES_MAX)
-            return WPIPE_ENOTSUP;
         append_piece(o, data + skip, size);
         left -= size;
         skip = 0;
@@ -226,16 +227,14 @@ static int keep_rest(struct wpipe__foreign *f, const struct outgoing *o,
     return 0;
 }
 
-int wpipe__foreign_put(struct wpipe__foreign *f,
+/* Frame it and send it; the kernel has taken all that came before. */
+static int send_parcel(struct wpipe__foreign *f,
                        const struct wpipe__parcel *parcel)
 {
     struct outgoing o;
     int64_t sent;
-    int r = wpipe__foreign_room(f);
+    int r = compose(f, parcel, &o);
 
-    if (r <= 0)
-        return r;
-    r = compose(f, parcel, &o);
     if (r < 0)
         return r;
     sent = o.size == 0 ? 0
@@ -262,4 +261,47 @@ int wpipe__foreign_put(struct wpipe__foreign *f,
     }
     f->in_message = (parcel->record.flags & WPIPE__RECORD_MORE) != 0;
     return 1;
+}
+
+/* What a record takes of many pieces, as one. NULL: no memory. */
+static void *gather(const struct wpipe__parcel *p)
+{
+    uint8_t *whole = wpipe__alloc((size_t)p->record.size + 1);
+    size_t skip = p->offset;
+    size_t at = 0;
+    int i;
+
+    for (i = 0; whole != NULL && at < p->record.size; i++) {
+        size_t from = wpipe__min_size(skip, p->pieces[i].size);
+        size_t size =
+            wpipe__min_size(p->pieces[i].size - from, p->record.size - at);
+
+        if (size > 0)
+            memcpy(whole + at, (const uint8_t *)p->pieces[i].data + from, size);
+        skip -= from;
+        at += size;
+    }
+    return whole;
+}
+
+int wpipe__foreign_put(struct wpipe__foreign *f,
+                       const struct wpipe__parcel *parcel)
+{
+    struct wpipe__parcel one = *parcel;
+    wpipe_piece piece = { NULL, parcel->record.size };
+    int r = wpipe__foreign_room(f);
+
+    if (r <= 0)
+        return r;
+    if (parcel->count > PIECES_MAX) {
+        piece.data = gather(parcel);
+        if (piece.data == NULL)
+            return WPIPE_ENOMEM;
+        one.pieces = &piece;
+        one.count = 1;
+        one.offset = 0;
+    }
+    r = send_parcel(f, &one);
+    wpipe__free(piece.data);
+    return r;
 }

@@ -30,7 +30,7 @@ struct wpipe__native {
     _Atomic int greeted; /* WPIPE__GREET_* of transport.h; asked unlocked */
     int wishes_shared;   /* options.shared_memory */
     int trusted;         /* descriptors are taken from it, while one is due */
-    int willing;         /* both ends can use shared memory, so far */
+    int willing;         /* greeted, and both ends can use shared memory */
     int declined;        /* we said STAY */
     int offered;         /* our segment is on its way, or there */
     int peer_moved; /* the peer's records from `moved_at` are in its ring */
@@ -160,11 +160,19 @@ uint64_t wpipe__native_window(uint32_t ring_size);
 /* No descriptor is due, now or ever again. */
 void wpipe__native_refuse_passing(struct wpipe__native *n);
 
-/* ---- native.c: the greeting, link.lock held ---- */
+/* ---- native_greeting.c: link.lock held ---- */
 int wpipe__native_on_hello(struct wpipe__native *n, const uint8_t *body);
 int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body);
 
+/* Send `ours` in a frame of that type: HELLO or VERDICT. 0, or < 0: broken. */
+int wpipe__native_greet(struct wpipe__native *n, uint8_t type);
+
+/* See to it that the socket takes what the window promises. 0; WPIPE_ELIMIT:
+ * link broken. A server does so behind its verdict, which is waited for. */
+int wpipe__native_need_buffer(struct wpipe__native *n);
+
 /* ---- native_switch.c: all with link.lock held ---- */
+/* Our segment, offered once. 0, or why not (< 0). */
 int wpipe__native_offer(struct wpipe__native *n);
 /* Some traffic went by in the framed phase; offer when it has earned it. */
 void wpipe__native_earn(struct wpipe__native *n, size_t bytes);

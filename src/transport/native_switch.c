@@ -104,9 +104,7 @@ int wpipe__native_offer(struct wpipe__native *n)
     struct wpipe__control *words = NULL;
     int r;
 
-    if (n->offered)
-        return 0;
-    if (!n->willing || n->greeted != WPIPE__GREET_DONE || n->left)
+    if (!n->willing || n->left)
         return WPIPE_ENOTSUP;
     r = wpipe__native_send_segment(n, WPIPE__RING_MIN, 0, &words);
     if (r < 0) {
@@ -122,8 +120,7 @@ int wpipe__native_offer(struct wpipe__native *n)
 void wpipe__native_earn(struct wpipe__native *n, size_t bytes)
 {
     n->earned += 1 + (uint32_t)(bytes / EARN_UNIT);
-    if (n->earned >= EARNED_AT && !n->offered && n->willing &&
-        n->greeted == WPIPE__GREET_DONE)
+    if (n->earned >= EARNED_AT && !n->offered && n->willing)
         (void)wpipe__native_offer(n);
 }
 
@@ -154,7 +151,8 @@ int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
     return 0;
 }
 
-/* We stay on the socket, and so does the peer. */
+/* We stay on the socket, and so does the peer. (Who requires shared memory has
+ * offered in time, or ended.) */
 static int decline(struct wpipe__native *n)
 {
     n->declined = 1;
@@ -162,8 +160,6 @@ static int decline(struct wpipe__native *n)
     wpipe__os_discard(n->passed);
     n->passed = WPIPE__NO_HANDLE;
     wpipe__native_refuse_passing(n);
-    if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
-        return WPIPE_ENOTSUP;
     if (wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0)
         return atomic_load(&n->over);
     return 0;
@@ -188,7 +184,7 @@ int wpipe__native_on_switch(struct wpipe__native *n,
         return WPIPE_EPROTO;
     if (n->their_ring)
         return wpipe__native_on_growth(n, &offer, frame->value);
-    if (!n->willing && !n->offered)
+    if (!n->willing)
         return decline(n); /* we cannot have a segment: no use for theirs */
     r = wpipe__native_map(n, n->passed, &offer, &words);
     if (r < 0)
@@ -205,8 +201,6 @@ int wpipe__native_on_switch(struct wpipe__native *n,
     if (n->offered)
         return move(n);
     r = wpipe__native_offer(n);
-    if (atomic_load(&n->over))
-        return atomic_load(&n->over);
     if (r == 0)
         return 0;
     n->theirs = &n->local[1];

@@ -149,8 +149,6 @@ struct wpipe__transport {
     int (*same_core)(struct wpipe__link *link);
     /* Any thread. 0 on the socket, 1 our writes are shared, 2 both ways. */
     int (*shared)(struct wpipe__link *link);
-    /* Any thread. Offer shared memory now. 0, or why not (< 0). */
-    int (*offer)(struct wpipe__link *link);
 
     /* Any thread. Say WPIPE__STATE_CLOSED, _DISCONNECTED or _DROPPED; then
      * nothing is sent any more. Later calls do nothing. */

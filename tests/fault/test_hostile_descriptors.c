@@ -23,6 +23,7 @@
 
 #include "base/base.h"
 #include "base/options.h"
+#include "transport/native.h"
 
 enum {
     NOBODY = 65534,
@@ -255,7 +256,8 @@ static void stranger_who_was_let_in_stays_framed(void **state)
     bool passed;
 
     assert_int_equal(verdict_flags(&raw) & WPIPE__GREET_SHARED, 0);
-    assert_int_equal(raw.link->transport->offer(raw.link), WPIPE_ENOTSUP);
+    assert_int_equal(wpipe__native_offer(wpipe__native(raw.link)),
+                     WPIPE_ENOTSUP);
     assert_int_equal(raw.link->transport->shared(raw.link), WPIPE_ENOTSUP);
     passed = pass_lingering(&raw, "\x08", 1, &other); /* of a SWITCH */
     assert_int_equal(passed, kernel == OLD);
@@ -277,7 +279,7 @@ static void stranger_who_is_trusted_may_share(void **state)
     (void)state;
     assert_true(verdict_flags(&raw) & WPIPE__GREET_SHARED);
     assert_true(raw_send_passing(&raw, "\x08", 1, &fd, 1));
-    assert_int_equal(raw.link->transport->offer(raw.link), 0);
+    assert_int_equal(wpipe__native_offer(wpipe__native(raw.link)), 0);
     raw.link->transport->free(raw.link);
     close(fd);
     close(raw.fd);

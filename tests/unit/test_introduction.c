@@ -141,6 +141,7 @@ static void introduction_of_paths_stays_in_the_directory(void **state)
 }
 
 #define BYTES(text) text, sizeof(text) - 1
+#define OTHER       "\0\2\0\0\0\xff\xff\xff\xff\1\0\0\0\0\0\0\0\6\1\0\0\0"
 #define STRING      "\0\1\0\0\0\xff\xff\xff\xff\1\0\0\0\0\0\0\0\6\1\0\0\0"
 
 static void introduction_of_nothing_good_is_refused(void **state)
@@ -176,6 +177,7 @@ static void introduction_of_nothing_good_is_refused(void **state)
         { BYTES("\0\0\0\x18" STRING "\0\13"), "empty" },
         { BYTES("\0\0\0\x1a" STRING "\xff\xff\xff\13"), "another length" },
         { BYTES("\0\0\0\x1b" STRING "\3a/b\13"), "'/'" },
+        { BYTES("\0\0\0\x19" OTHER "\1a\13"), "neither" },
     };
     char name[WPIPE_NAME_MAX + 1] = "untouched";
     const char *why;

@@ -251,6 +251,31 @@ static void ring_grown_twice_is_eproto(void **state)
     close_grown(&p, large);
 }
 
+/* The same, seen by one who looks ahead and has not moved there yet. */
+static void ring_grown_twice_is_eproto_ahead(void **state)
+{
+    struct wpipe__record r;
+    struct pair p;
+    uint8_t *large = open_growing(&p, 0);
+    uint64_t position = 0;
+    uint64_t place;
+
+    (void)state;
+    assert_int_equal(put_number(&p, 1), 1);
+    place = grow(&p, large);
+    wpipe__ring_mark(&p.out, WPIPE__RECORD_GROWN);
+    wpipe__ring_publish(&p.out, &p.writer);
+    assert_int_equal(wpipe__ring_scan(&p.in, &p.writer, &position, &r), 1);
+    assert_int_equal(wpipe__ring_scan(&p.in, &p.writer, &position, &r),
+                     WPIPE__RING_GREW);
+    assert_int_equal(wpipe__ring_follow(&p.in, large, place), 0);
+    assert_int_equal(wpipe__ring_scan(&p.in, &p.writer, &position, &r),
+                     WPIPE_EPROTO);
+    expect_number(&p, 1); /* what came before it is good */
+    assert_int_equal(look(&p, &r), WPIPE_EPROTO);
+    close_grown(&p, large);
+}
+
 /* A head that only the larger ring could hold is one, until it is known. */
 static void ring_head_beyond_the_larger_ring_is_eproto(void **state)
 {
@@ -321,6 +346,7 @@ static const struct support_case cases[] = {
     TEST(ring_short_forms_leave_the_mark_alone),
     TEST(ring_mark_that_may_not_be_is_eproto),
     TEST(ring_grown_twice_is_eproto),
+    TEST(ring_grown_twice_is_eproto_ahead),
     TEST(ring_head_beyond_the_larger_ring_is_eproto),
     TEST(ring_has_all_its_room_while_older_is_unread),
     TEST(ring_fits_what_an_empty_one_takes),
