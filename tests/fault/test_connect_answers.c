@@ -42,7 +42,7 @@ static void say(int fd, uint8_t type, uint16_t flags, uint64_t value,
 
 static void answer(const struct false_server *s, int fd)
 {
-    static const uint8_t request[8 + 4]; /* its number, and four bytes */
+    static const uint8_t request[8 + 4] = { 1 }; /* its number, and bytes */
     const struct wpipe__greeting g = { .version_low = WPIPE__WIRE_VERSION,
                                        .version_high = WPIPE__WIRE_VERSION,
                                        .code = s->answer,

@@ -130,22 +130,26 @@ static void write_of_many_pieces_is_one_message(void **state)
     }
 }
 
-/* A record may begin anywhere in them, also in front of empty ones. */
+/* A record may begin anywhere in them, also in front of empty ones; however
+ * many there are. */
 static void write_of_pieces_from_an_offset(void **state)
 {
-    wpipe_piece pieces[] = { { (char[]){ "no" }, 2 },
-                             { NULL, 0 },
-                             { (char[]){ "not yes" }, 7 },
-                             { NULL, 0 },
-                             { (char[]){ "!" }, 1 } };
-    struct wpipe__parcel parcel = { .pieces = pieces, .count = 5, .offset = 6 };
+    char no[] = "no";
+    char yes[] = "not yes";
+    char end[] = "!";
+    wpipe_piece pieces[20] = {
+        { no, 2 }, { NULL, 0 }, { yes, 7 }, { NULL, 0 }, { end, 1 }
+    };
+    struct wpipe__parcel parcel = { .pieces = pieces, .offset = 6 };
     struct pair p;
 
     (void)state;
     parcel.record.size = 4;
     pair_open(&p, WPIPE_FRAMING_TYPE_LE32);
-    assert_int_equal(p.link->transport->put(p.link, &parcel), 1);
-    expect_bytes(&p, "y\3\0\0\0es!", 8);
+    for (parcel.count = 5; parcel.count <= 20; parcel.count += 15) {
+        assert_int_equal(p.link->transport->put(p.link, &parcel), 1);
+        expect_bytes(&p, "y\3\0\0\0es!", 8);
+    }
     pair_close(&p);
 }
 
