@@ -127,17 +127,27 @@ int wpipe__share_allows(const struct wpipe__share *share, uint64_t n)
     return is_fair(share, atomic_load(&share->budget->used), n);
 }
 
-int wpipe__share_take(const struct wpipe__share *share, uint64_t n)
+static void hold(const struct wpipe__share *share, uint64_t n)
 {
-    int r = take(share, n);
-
-    if (r < 0)
-        return r;
     *share->held += n;
     if (share->account != NULL)
         atomic_fetch_add_explicit(&share->account->held, n,
                                   memory_order_relaxed);
-    return 0;
+}
+
+int wpipe__share_take(const struct wpipe__share *share, uint64_t n)
+{
+    int r = take(share, n);
+
+    if (r == 0)
+        hold(share, n);
+    return r;
+}
+
+void wpipe__share_charge(const struct wpipe__share *share, uint64_t n)
+{
+    atomic_fetch_add(&share->budget->used, n);
+    hold(share, n);
 }
 
 void wpipe__share_give(const struct wpipe__share *share, uint64_t n)

@@ -54,6 +54,8 @@ void wpipe__budget_done(struct wpipe__budget *budget);
 int wpipe__share_allows(const struct wpipe__share *share, uint64_t n);
 /* Take them: 0, or WPIPE_EAGAIN. */
 int wpipe__share_take(const struct wpipe__share *share, uint64_t n);
+/* They are there, allowed or not. */
+void wpipe__share_charge(const struct wpipe__share *share, uint64_t n);
 void wpipe__share_give(const struct wpipe__share *share, uint64_t n);
 
 /* The same for what belongs to no connection: only the limit counts. */

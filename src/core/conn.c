@@ -136,6 +136,22 @@ int wpipe__conn_keeps(const struct wpipe__conn *conn)
             conn->link->transport->settled(conn->link) == 0);
 }
 
+void wpipe__conn_count_pending(struct wpipe__conn *conn,
+                               struct wpipe__budget *budget)
+{
+    struct wpipe__share share = share_of(conn, budget);
+    uint64_t pending = 0;
+
+    /* those of a message that is kept, too, are counted with it */
+    if (wpipe__outbox_begun(&conn->outbox) == 0)
+        pending = conn->link->transport->unread(conn->link);
+    if (pending > conn->pending)
+        wpipe__share_charge(&share, pending - conn->pending);
+    else
+        wpipe__share_give(&share, conn->pending - pending);
+    conn->pending = pending;
+}
+
 static uint64_t held_by_user(const struct wpipe__conn *conn)
 {
     return conn->account == NULL ? conn->held
@@ -257,6 +273,8 @@ static void clear(struct wpipe__conn *conn, struct wpipe__budget *budget)
 
     wpipe__inbox_done(&conn->inbox, &share);
     wpipe__outbox_done(&conn->outbox, &share);
+    wpipe__share_give(&share, conn->pending);
+    conn->pending = 0;
     if (conn->account != NULL)
         wpipe__budget_leave(budget, conn->account);
     conn->account = NULL;

@@ -47,6 +47,7 @@ struct wpipe__conn {
     uint64_t lost_bytes;
     struct wpipe__account *account; /* its user's; NULL: it has not joined */
     uint64_t held;                  /* of the budget */
+    uint64_t pending;     /* of that, for bytes that a foreign link keeps */
     uint64_t half_of;     /* messages_in when its half message was seen */
     uint64_t leave_since; /* closing: since when */
     uint64_t leave_by;    /* and until when it is to have read something */
@@ -95,6 +96,11 @@ uint64_t wpipe__conn_unread(const struct wpipe__conn *conn);
 
 /* Is something that was accepted still in this process? */
 int wpipe__conn_keeps(const struct wpipe__conn *conn);
+
+/* A foreign link took bytes that the system has not: they count as well. After
+ * whatever may have moved them. */
+void wpipe__conn_count_pending(struct wpipe__conn *conn,
+                               struct wpipe__budget *budget);
 
 /* Does it hold more than the other: its user does, or it does of the same? */
 int wpipe__conn_is_greater(const struct wpipe__conn *conn,

@@ -145,7 +145,10 @@ void wpipe__loop_watch(struct wpipe__loop *loop, struct wpipe__conn *conn)
     struct wpipe__link *link = conn->link;
     unsigned interest;
 
-    if (link == NULL || !conn->polled || !wpipe__loop_is_foreign(link))
+    if (link == NULL || !wpipe__loop_is_foreign(link))
+        return;
+    wpipe__conn_count_pending(conn, loop->purse);
+    if (!conn->polled)
         return;
     interest = link->transport->interest(link) &
                (WPIPE__INTEREST_IN | WPIPE__INTEREST_OUT);
