@@ -185,6 +185,7 @@ void wpipe_client_close(wpipe_client *client)
     wpipe__letter_done(&client->answer);
     wpipe__letter_done(&client->scratch);
     wpipe__loop_done(&client->loop);
+    wpipe__budget_done(&client->loop.budget);
     wpipe__free(client);
 }
 

@@ -36,7 +36,7 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
 static struct wpipe__share share_of(struct wpipe__conn *conn,
                                     struct wpipe__budget *budget)
 {
-    struct wpipe__share share = { budget, &conn->held };
+    struct wpipe__share share = { budget, &conn->held, conn->account };
 
     return share;
 }
@@ -134,6 +134,39 @@ int wpipe__conn_keeps(const struct wpipe__conn *conn)
     return !wpipe__outbox_empty(&conn->outbox) ||
            (conn->link->transport->settled != NULL &&
             conn->link->transport->settled(conn->link) == 0);
+}
+
+void wpipe__conn_count_pending(struct wpipe__conn *conn,
+                               struct wpipe__budget *budget)
+{
+    struct wpipe__share share = share_of(conn, budget);
+    uint64_t pending = 0;
+
+    /* those of a message that is kept, too, are counted with it */
+    if (wpipe__outbox_begun(&conn->outbox) == 0)
+        pending = conn->link->transport->unread(conn->link);
+    if (pending > conn->pending)
+        wpipe__share_charge(&share, pending - conn->pending);
+    else
+        wpipe__share_give(&share, conn->pending - pending);
+    conn->pending = pending;
+}
+
+static uint64_t held_by_user(const struct wpipe__conn *conn)
+{
+    return conn->account == NULL ? conn->held
+                                 : atomic_load(&conn->account->held);
+}
+
+int wpipe__conn_is_greater(const struct wpipe__conn *conn,
+                           const struct wpipe__conn *other)
+{
+    uint64_t user = held_by_user(conn);
+    uint64_t other_user = held_by_user(other);
+
+    return user != other_user && conn->uid != other->uid
+               ? user > other_user
+               : conn->held > other->held;
 }
 
 void wpipe__conn_drop_half(struct wpipe__conn *conn,
@@ -238,11 +271,13 @@ static void clear(struct wpipe__conn *conn, struct wpipe__budget *budget)
 {
     struct wpipe__share share = share_of(conn, budget);
 
-    if (conn->counted)
-        wpipe__budget_leave(budget);
-    conn->counted = 0;
     wpipe__inbox_done(&conn->inbox, &share);
     wpipe__outbox_done(&conn->outbox, &share);
+    wpipe__share_give(&share, conn->pending);
+    conn->pending = 0;
+    if (conn->account != NULL)
+        wpipe__budget_leave(budget, conn->account);
+    conn->account = NULL;
     wpipe__tally_done(&conn->tally);
 }
 

@@ -45,7 +45,9 @@ struct wpipe__conn {
     uint64_t bytes_out;
     uint64_t lost_messages; /* once it is over; or WPIPE_LOST_UNKNOWN */
     uint64_t lost_bytes;
-    uint64_t held;        /* of the budget */
+    struct wpipe__account *account; /* its user's; NULL: it has not joined */
+    uint64_t held;                  /* of the budget */
+    uint64_t pending;     /* of that, for bytes that a foreign link keeps */
     uint64_t half_of;     /* messages_in when its half message was seen */
     uint64_t leave_since; /* closing: since when */
     uint64_t leave_by;    /* and until when it is to have read something */
@@ -57,7 +59,6 @@ struct wpipe__conn {
     uint8_t tell;      /* WPIPE__TELL_* */
     uint8_t polled;    /* its socket is in the poller */
     uint8_t interest;  /* for this: WPIPE__INTEREST_* */
-    uint8_t counted;   /* it is one of the budget's connections */
     uint8_t closing;   /* nothing is accepted for it any more */
     uint8_t finished;  /* the peer sends nothing more, but is there */
     uint8_t deaf;      /* the peer reads nothing more; we still may */
@@ -95,6 +96,15 @@ uint64_t wpipe__conn_unread(const struct wpipe__conn *conn);
 
 /* Is something that was accepted still in this process? */
 int wpipe__conn_keeps(const struct wpipe__conn *conn);
+
+/* A foreign link took bytes that the system has not: they count as well. After
+ * whatever may have moved them. */
+void wpipe__conn_count_pending(struct wpipe__conn *conn,
+                               struct wpipe__budget *budget);
+
+/* Does it hold more than the other: its user does, or it does of the same? */
+int wpipe__conn_is_greater(const struct wpipe__conn *conn,
+                           const struct wpipe__conn *other);
 
 /* Is something to be taken from it? */
 static inline int wpipe__conn_takes(const struct wpipe__conn *conn)

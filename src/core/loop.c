@@ -128,13 +128,13 @@ void wpipe__loop_nudge(struct wpipe__loop *loop)
 
 int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    int r = wpipe__os_poller_add(loop->poller, conn->link->socket, conn->id);
+    int r = wpipe__budget_join(loop->purse, conn->uid, &conn->account);
 
+    if (r == 0)
+        r = wpipe__os_poller_add(loop->poller, conn->link->socket, conn->id);
     if (r < 0)
-        return r;
+        return r; /* it leaves the budget when it is freed */
     conn->polled = 1;
-    conn->counted = 1;
-    wpipe__budget_join(loop->purse);
     conn->link->polled = 1;
     conn->interest = WPIPE__INTEREST_IN;
     return 0;
@@ -145,7 +145,10 @@ void wpipe__loop_watch(struct wpipe__loop *loop, struct wpipe__conn *conn)
     struct wpipe__link *link = conn->link;
     unsigned interest;
 
-    if (link == NULL || !conn->polled || !wpipe__loop_is_foreign(link))
+    if (link == NULL || !wpipe__loop_is_foreign(link))
+        return;
+    wpipe__conn_count_pending(conn, loop->purse);
+    if (!conn->polled)
         return;
     interest = link->transport->interest(link) &
                (WPIPE__INTEREST_IN | WPIPE__INTEREST_OUT);
@@ -353,7 +356,7 @@ static void make_room(struct wpipe__loop *loop, struct wpipe__conn *conn)
     struct wpipe__conn *victim =
         loop->owner->greatest == NULL ? NULL : loop->owner->greatest(loop);
 
-    if (victim == NULL || victim->held <= conn->held)
+    if (victim == NULL || !wpipe__conn_is_greater(victim, conn))
         victim = conn;
     wpipe__loop_end(loop, victim, WPIPE__STATE_DISCONNECTED,
                     WPIPE_REASON_MEMORY, WPIPE_ENOMEM);

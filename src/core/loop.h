@@ -45,8 +45,9 @@ struct wpipe__loop_owner {
     /* The connection is over; DISCONNECTED will be told. Locked; any
      * thread. */
     void (*ended)(struct wpipe__loop *loop, struct wpipe__conn *conn);
-    /* The connection of this loop that holds most of the budget; may be NULL:
-     * there is one connection. Locked. */
+    /* Of those of this loop that hold something of the budget, the greatest one
+     * of the user who holds most; may be NULL: there is one connection. Locked.
+     */
     struct wpipe__conn *(*greatest)(struct wpipe__loop *loop);
 };
 
@@ -110,7 +111,8 @@ void wpipe__loop_nudge(struct wpipe__loop *loop);
 
 /* ---- connections -------------------------------------------------------- */
 
-/* Poll its socket, under conn->id. 0; WPIPE_ELIMIT, WPIPE_ESYSTEM. */
+/* Poll its socket, under conn->id; one thread at a time for all loops with one
+ * budget. 0; WPIPE_ELIMIT, WPIPE_ENOMEM, WPIPE_ESYSTEM. */
 int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* Look at it in turn from now on. */

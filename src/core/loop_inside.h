@@ -21,7 +21,8 @@ static inline int wpipe__loop_is_foreign(const struct wpipe__link *link)
     return link->transport->settled != NULL;
 }
 
-/* Ask the poller for what the link waits for now. */
+/* Ask the poller for what a foreign link waits for now, and count what it
+ * keeps. */
 void wpipe__loop_watch(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* It waits for the budget no more; or need not be seen off any more. */

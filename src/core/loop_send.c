@@ -136,6 +136,7 @@ int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
     uint32_t turn = wpipe__loop_turn_of(link);
     int r = link->transport->drained(link);
 
+    wpipe__loop_watch(loop, conn);
     see_news(loop, conn, turn);
     return r;
 }

@@ -190,12 +190,14 @@ uint64_t wpipe__outbox_begun(const struct wpipe__outbox *outbox)
 }
 
 /* May a message be begun whose end may have to be kept? One that goes in one
- * record is there whole or not at all; and one that finds an empty ring twice
+ * record is there whole or not at all, but at a foreign link, which may have to
+ * keep it; and one that finds an empty ring twice
  * its size needs nothing kept. */
 static int may_begin(struct wpipe__outbox *outbox, struct wpipe__link *link,
                      const struct wpipe__share *share, size_t size)
 {
-    if (size <= link->transport->fragment(link, size) ||
+    if ((link->transport->settled == NULL &&
+         size <= link->transport->fragment(link, size)) ||
         wpipe__share_allows(share, charge_of(size)))
         return 1;
     if (outbox->first == NULL && size <= link->terms.ring_out / 2 &&

@@ -67,6 +67,7 @@ static void close_lanes(struct wpipe_server *s)
         wpipe__letter_done(&lane->letter);
         wpipe__loop_done(&lane->loop);
     }
+    wpipe__budget_done(&s->lanes[0].loop.budget);
 }
 
 int wpipe_server_open(wpipe_server **ret, const char *name,

@@ -81,7 +81,8 @@ static struct wpipe__conn *greatest_holder(struct wpipe__loop *loop)
     size_t cursor = 0;
 
     while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL)
-        if (conn->link != NULL && (best == NULL || conn->held > best->held))
+        if (conn->held > 0 &&
+            (best == NULL || wpipe__conn_is_greater(conn, best)))
             best = conn;
     return best;
 }

@@ -8,6 +8,9 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/server.h"
 
 enum {
     BIG = 900000
@@ -102,6 +105,55 @@ static void close_hands_over_what_was_announced(void **state)
     plain_expect_end(g.fd);
     assert_int_equal(pthread_join(thread, NULL), 0);
     close(g.fd);
+    free(data);
+}
+
+/* What the link keeps because the system has no room counts against
+ * memory_limit, until it is gone. */
+static void pending_bytes_count(void **state)
+{
+    enum {
+        SIZE = 250000,
+        LIMIT = 1000000
+    };
+    wpipe_options o = options_of(WPIPE_FRAMING_BE32);
+    const char *name = support_unique_name();
+    uint8_t *data = calloc(1, SIZE + 4);
+    _Atomic uint64_t *used;
+    wpipe_server *server;
+    int fds[20];
+    int accepted = 0;
+    int r = 0;
+
+    (void)state;
+    o.memory_limit = LIMIT;
+    o.linger_ms = WPIPE_LINGER_OFF;
+    assert_int_equal(wpipe_server_open(&server, name, &o), 0);
+    used = &server->lanes[0].loop.budget.used;
+    for (int i = 0; i < 20; i++) {
+        wpipe_id id;
+
+        fds[i] = dial(name);
+        id = next(server, WPIPE_EVENT_CONNECTED).from;
+        r = r == 0 ? wpipe_server_send(server, id, data, SIZE) : r;
+        accepted += r == 0;
+        assert_true(atomic_load(used) <= LIMIT);
+    }
+    assert_int_equal(r, WPIPE_EAGAIN);
+    assert_true(atomic_load(used) > 0);
+    for (int i = 0; i < accepted; i++) {
+        for (size_t got = 0; got < SIZE + 4;) {
+            wpipe_event e;
+
+            (void)wpipe_server_wait(server, &e, 0);
+            if (support_wait_readable(fds[i], 0))
+                got += (size_t)recv(fds[i], data, SIZE + 4 - got, 0);
+        }
+    }
+    assert_int_equal(atomic_load(used), 0);
+    for (int i = 0; i < 20; i++)
+        close(fds[i]);
+    wpipe_server_close(server);
     free(data);
 }
 
@@ -400,6 +452,7 @@ static void call_refused_at_once(void **state)
 }
 
 static const struct support_case cases[] = {
+    TEST(pending_bytes_count),
     TEST(close_hands_over_what_was_announced),
     TEST(close_stalled_end_is_inside_a_message),
     TEST(shutdown_waits_until_read),
