@@ -17,8 +17,8 @@
  * under a sanitizer; an hour in tests/soak), which only a hang exceeds, also on
  * a busy machine. It fails by a failed assertion, a signal, an exit, the limit,
  * or by what it leaves: a descriptor, thread, shared mapping, child process, or
- * file in one of the three directories. Assertions also work in other threads and in
- * helper processes, where they abort. cmocka's mocks (will_return and
+ * file in one of the three directories. Assertions also work in other threads
+ * and in helper processes, where they abort. cmocka's mocks (will_return and
  * the like), test_malloc and skip() do not work here; see support_skip.
  */
 #ifndef WINDPIPE_TESTS_SUPPORT_H
@@ -121,8 +121,8 @@ void support_allow_left(const char *pattern);
  * WINDPIPE_SOAK_SECONDS says, or 10 seconds.
  */
 int64_t support_soak_ms(void);
-/* Does it say so? A test of another folder that has more to try than a usual run
- * has time for then does it all, and its limit is an hour. */
+/* Does it say so? A test of another folder that has more to try than a usual
+ * run has time for then does it all, and its limit is an hour. */
 bool support_is_soak(void);
 
 /* --- directories and names ------------------------------------------------ */
