@@ -2,9 +2,9 @@
 /*
  * Random programs over a server and several clients, in one thread, against a
  * model of what they are: a queue of messages each way for each connection, and
- * what ends it. Clients come, send, call, read, close and die; the server sends,
- * answers, broadcasts, disconnects and kicks. What a send took arrives once,
- * whole and in order, or the end of its connection says that it may not have.
+ * what ends it. Clients come, send, call, read, close and die; the server
+ * sends, answers, broadcasts, disconnects and kicks. What a send took arrives
+ * once, whole and in order, unless the end of its connection was begun.
  * WINDPIPE_SEED=n runs that program alone; a failure shows the seed and the
  * steps.
  */
@@ -65,7 +65,7 @@ static uint64_t draw(struct program *p, uint64_t below)
     return (p->random >> 11) % below;
 }
 
-/* ---- messages: tag, number, then bytes that follow from both -------------- */
+/* ---- messages: tag, number, then bytes that follow from both ---------- */
 
 struct head {
     uint64_t tag;
@@ -129,7 +129,7 @@ static bool check_broadcast(const wpipe_event *event, struct member *m)
     return true;
 }
 
-/* ---- events --------------------------------------------------------------- */
+/* ---- events ----------------------------------------------------------- */
 
 static struct member *of_id(struct program *p, wpipe_id id)
 {
@@ -248,7 +248,7 @@ static bool client_once(struct program *p, struct member *m)
     return true;
 }
 
-/* ---- steps ---------------------------------------------------------------- */
+/* ---- steps ------------------------------------------------------------ */
 
 static void come(struct program *p, struct member *m)
 {
@@ -419,7 +419,7 @@ static void step(struct program *p)
     }
 }
 
-/* ---- programs -------------------------------------------------------------- */
+/* ---- programs ---------------------------------------------------------- */
 
 static void run(uint64_t seed, int steps)
 {

@@ -99,8 +99,8 @@ static unsigned count_files(void)
     return count;
 }
 
-/* What a closing thread was to close, but none could be made, goes with the next
- * that is to be closed so (src/os/linux_close.c): a run without failures. */
+/* What a closing thread was to close, but none could be made, goes with what is
+ * to be closed so next (src/os/linux_close.c): in a run without failures. */
 static void close_parked(const struct place *p)
 {
     struct trial trial;

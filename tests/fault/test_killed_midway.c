@@ -2,9 +2,9 @@
 /*
  * A process that is killed between any two instructions of a send, a receive, a
  * sleep, a close, or of its whole life: traced, stepped by one instruction at a
- * time, and killed at the k-th. The other end gets whole messages in order, then
- * is told of the death; it never gets a torn message and never hangs, and the
- * next client is served. A usual run takes some of the places, a soak all.
+ * time, and killed at the k-th. The other end gets whole messages in order,
+ * then is told of the death; it never gets a torn message and never hangs, and
+ * the next client is served. A usual run takes some of the places, a soak all.
  */
 #include "support.h"
 

@@ -121,8 +121,8 @@ void support_allow_left(const char *pattern);
  * WINDPIPE_SOAK_SECONDS says, or 10 seconds.
  */
 int64_t support_soak_ms(void);
-/* Does it say so? A test of another folder that has more to try than a usual run
- * has time for then does it all, and its limit is an hour. */
+/* Does it say so? A test of another folder that has more to try than a usual
+ * run has time for then does it all, and its limit is an hour. */
 bool support_is_soak(void);
 
 /* --- directories and names ------------------------------------------------ */
