@@ -33,6 +33,15 @@ struct plan {
     const char *pipe;
 };
 
+/* One instruction of ours is many of ThreadSanitizer's: minutes for each case,
+ * and nothing for it to see, as each process has one thread. */
+static void skip_if_slow(void)
+{
+#ifdef __SANITIZE_THREAD__
+    support_skip("stepping through ThreadSanitizer takes minutes");
+#endif
+}
+
 static wpipe_options options(void)
 {
     return (wpipe_options){ .size = sizeof(wpipe_options),
@@ -232,6 +241,7 @@ static void peer_killed_anywhere_other_end_is_told(void **state)
     long stride;
     long tried = 0;
 
+    skip_if_slow();
     fill_messages();
     assert_int_equal(wpipe_listen(&listener, support_unique_name(), &o), 0);
     total = kill_at(listener, *state, LONGEST);
@@ -333,6 +343,7 @@ static void client_killed_anywhere_in_its_life_others_are_served(void **state)
     long total;
 
     (void)state;
+    skip_if_slow();
     assert_int_equal(wpipe_server_open(&server, support_unique_name(), &o), 0);
     total = live_until(server, LONGEST);
     assert_true(total > 1000 && total < LONGEST);
