@@ -212,9 +212,9 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
 /*
  * A descriptor for a foreign event loop: readable when wait(timeout 0) may
  * have an event, or something to do: every deadline that the library keeps
- * (handshake_ms, message_ms, second pipes, linger_ms of a disconnect; of a client
- * connect_ms and the next try) makes it readable, too. After it is readable
- * call wait until WPIPE_ETIMEDOUT. Asking for it again has no effect.
+ * (handshake_ms, message_ms, second pipes, linger_ms of a disconnect; of a
+ * client connect_ms and the next try) makes it readable, too. After it is
+ * readable call wait until WPIPE_ETIMEDOUT. Asking for it again has no effect.
  * Errors: WPIPE_EINVAL, WPIPE_ESTATE (options.threads > 1).
  */
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);

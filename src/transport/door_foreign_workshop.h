@@ -16,8 +16,8 @@ struct wpipe__workshop {
 
 /*
  * Make it; the lock is held. Its name is random, so that nobody can have put
- * something in its place, and noted in the lock, so that a successor clears away
- * what a killed server has left.
+ * something in its place, and noted in the lock, so that a successor clears
+ * away what a killed server has left.
  *
  * Returns 0. Errors: WPIPE_EACCES, WPIPE_ELIMIT, WPIPE_ENOTFOUND (the door's
  * directory has gone), WPIPE_ESYSTEM.

@@ -2,12 +2,12 @@
 /*
  * Staying awake: the while before a sleep in which what is waited for may
  * come. A wait spins for options.spin_us, if that has paid lately at this
- * place, and then sleeps. When others turn out to have the core, for longer than
- * staying awake has saved, it sleeps at once, and a growing number of waits do so
- * from the start. The core is given away (sched_yield) where the other end has no
- * other, and now and then to ask who wants it; a yield that comes back late counts
- * as the core lost. The affinity of a thread is never changed. decisions/0015 has
- * the reasons.
+ * place, and then sleeps. When others turn out to have the core, for longer
+ * than staying awake has saved, it sleeps at once, and a growing number of
+ * waits do so from the start. The core is given away (sched_yield) where the
+ * other end has no other, and now and then to ask who wants it; a yield that
+ * comes back late counts as the core lost. The affinity of a thread is never
+ * changed. decisions/0015 has the reasons.
  */
 #ifndef WPIPE_TRANSPORT_SPIN_H
 #define WPIPE_TRANSPORT_SPIN_H

@@ -32,6 +32,15 @@ static inline const char *door_path(const char *name)
     return below(temp_dir(), file);
 }
 
+/* Fills `name` so that its path has `length` bytes. */
+static inline void name_for_path(char *name, size_t length)
+{
+    size_t used = strlen(door_path(""));
+
+    memset(name, 'n', length - used);
+    name[length - used] = '\0';
+}
+
 static inline ino_t inode_of(const char *path)
 {
     struct stat status;
