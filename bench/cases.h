@@ -39,9 +39,7 @@ enum field {
     FIELD_CPU,      /* processor time per message */
     FIELD_FAIRNESS, /* of a fan */
     FIELD_WORST,    /* the headline in the worst round, not in the middle */
-    FIELD_99,       /* the time that 99 of 100 round trips do not exceed */
-    FIELD_LINES     /* the headline beside a library that is not here, whose
-                       time is given in times of a cache line: see cases.c */
+    FIELD_99        /* the time that 99 of 100 round trips do not exceed */
 };
 
 struct target {
@@ -68,10 +66,6 @@ struct bench_case {
 
 extern const struct bench_case bench_cases[];
 extern const int bench_case_count;
-
-/* Round trip of Aeron's IPC (1.53, spinning media driver), in round trips of a
- * cache line: 0.14 us at 115 ns. It is in no Debian and thus not run here. */
-#define AERON_LINES 1.22
 
 /* The runners. pair.c: slices of ours and others in turn. */
 void pair_run(const struct bench *bench, const struct bench_case *self,

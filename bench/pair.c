@@ -331,12 +331,6 @@ static void target_row(const struct bench_case *self,
     if (target->against != PEER_NONE)
         against_fill(self, samples, target, row);
     switch (target->field) {
-    case FIELD_LINES:
-        row->against = "aeron, by line";
-        row->theirs = AERON_LINES * row->line_ns / 1e3;
-        row->ratio = row->theirs > 0 ? row->ours / row->theirs : 0;
-        row->unit = "us";
-        break;
     case FIELD_CPU:
         row->unit = "ns/msg";
         break;
