@@ -166,8 +166,8 @@ WPIPE_API int wpipe_stream_message_complete(const wpipe_stream *stream);
  *     WPIPE_EMSGSIZE (over the peer's max_message; nothing is written),
  *     WPIPE_ETIMEDOUT, WPIPE_EWOKEN, WPIPE_ESTATE (an IN end, or finished),
  *     WPIPE_EPROTO, WPIPE_ENOMEM.
- * Blocks up to timeout_ms while the peer's buffer is full. Source: WriteFile;
- * ERROR_NO_DATA is WPIPE_EPIPE.
+ * Blocks up to timeout_ms while the peer's buffer is full, or for the verdict
+ * (WPIPE_CONNECT_EARLY). Source: WriteFile; ERROR_NO_DATA is WPIPE_EPIPE.
  */
 WPIPE_API int64_t wpipe_write(wpipe_stream *stream, const void *buf,
                               size_t size, int timeout_ms);
@@ -282,7 +282,9 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  *     or over 10 KiB while the connection is on its socket: write it in
  *     several parts with more = 1), and those of wpipe_write.
  * commit: returns the bytes committed. Errors: WPIPE_ESTATE (nothing begun),
- *     WPIPE_EINVAL (more than reserved), and those of wpipe_write.
+ *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. With
+ *     more = 1 before the verdict (WPIPE_CONNECT_EARLY) it blocks until that
+ *     comes.
  * abort: gives the reservation back; and if parts of the message were already
  *     committed with more = 1 it is withdrawn as a whole.
  * On a connection that is still on its socket the memory is a private copy.
