@@ -229,7 +229,8 @@ static int64_t write_parcel(struct wpipe_stream *stream,
     r = sum_of(parcel->pieces, parcel->count, &size);
     if (r < 0)
         return r;
-    if (size > stream->link->transport->fragment(stream->link, size))
+    if (parcel->record.flags != 0 ||
+        size > stream->link->transport->fragment(stream->link, size))
         r = wpipe__stream_wait_type(stream, &timer);
     if (r < 0)
         return r;
@@ -240,6 +241,8 @@ static int64_t write_parcel(struct wpipe_stream *stream,
         if (r < 0)
             return r;
         r = write_message(stream, parcel, size, &timer);
+    } else if (parcel->record.flags != 0) {
+        return WPIPE_ENOTSUP; /* bytes carry no calls */
     } else if (size == 0) {
         return 0; /* bytes: nothing is nothing */
     } else {
