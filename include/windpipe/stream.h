@@ -282,9 +282,7 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  *     or over 10 KiB while the connection is on its socket: write it in
  *     several parts with more = 1), and those of wpipe_write.
  * commit: returns the bytes committed. Errors: WPIPE_ESTATE (nothing begun),
- *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. With
- *     more = 1 before the verdict (WPIPE_CONNECT_EARLY) it blocks until that
- *     comes.
+ *     WPIPE_EINVAL (more than reserved), and those of wpipe_write.
  * abort: gives the reservation back; and if parts of the message were already
  *     committed with more = 1 it is withdrawn as a whole.
  * On a connection that is still on its socket the memory is a private copy.

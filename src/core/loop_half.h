@@ -17,7 +17,7 @@
  * counts. */
 void wpipe__loop_half(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
-/* It is over; the owner sets its timer anew. */
+/* It ends, and with it the time of its message. */
 void wpipe__loop_not_half(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* The owner's timer: loop.half_at is over, maybe. */
