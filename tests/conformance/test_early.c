@@ -249,12 +249,9 @@ static void long_write_suits_both_types(void **state)
 }
 
 static const struct support_case cases[] = {
-    TEST(accepted_after_it_left),
-    TEST(nobody_is_accepted_for_nothing),
-    TEST(served_after_it_left),
-    TEST(served_from_the_queue_after_it_left),
-    TEST(call_waits_for_the_type),
-    TEST(long_write_suits_both_types),
+    TEST(accepted_after_it_left),  TEST(nobody_is_accepted_for_nothing),
+    TEST(served_after_it_left),    TEST(served_from_the_queue_after_it_left),
+    TEST(call_waits_for_the_type), TEST(long_write_suits_both_types),
 };
 
 TEST_MAIN(cases)
