@@ -156,7 +156,7 @@ static void served_from_the_queue_after_it_left(void **state)
 }
 
 /* A call does not go before it is known whether there are messages. */
-static void call_waits_for_the_type(void **state)
+static void call_before_the_verdict_waits_for_the_type(void **state)
 {
     static const int types[] = { WPIPE_BYTE, WPIPE_MESSAGE };
     const wpipe_call call = { .kind = WPIPE_CALL_REQUEST, .request = 1 };
@@ -249,9 +249,12 @@ static void long_write_suits_both_types(void **state)
 }
 
 static const struct support_case cases[] = {
-    TEST(accepted_after_it_left),  TEST(nobody_is_accepted_for_nothing),
-    TEST(served_after_it_left),    TEST(served_from_the_queue_after_it_left),
-    TEST(call_waits_for_the_type), TEST(long_write_suits_both_types),
+    TEST(accepted_after_it_left),
+    TEST(nobody_is_accepted_for_nothing),
+    TEST(served_after_it_left),
+    TEST(served_from_the_queue_after_it_left),
+    TEST(call_before_the_verdict_waits_for_the_type),
+    TEST(long_write_suits_both_types),
 };
 
 TEST_MAIN(cases)
