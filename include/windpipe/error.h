@@ -184,7 +184,10 @@ enum wpipe_flags {
                                  always does, the flag is for readers */
     WPIPE_CONNECT_EARLY = 2,  /* connect: do not wait for the verdict;
                                 one thread may listen, connect, write,
-                                accept */
+                                accept. Unless options.type is WPIPE_MESSAGE
+                                a write of over 1 KiB waits for it, as a
+                                call and the commit of a part do: only the
+                                verdict tells whether there are messages */
     WPIPE_TRUST_PEER = 4,     /* shared memory also with another user, and
                              read_begin gives it as it is */
     WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */

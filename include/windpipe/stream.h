@@ -166,8 +166,8 @@ WPIPE_API int wpipe_stream_message_complete(const wpipe_stream *stream);
  *     WPIPE_EMSGSIZE (over the peer's max_message; nothing is written),
  *     WPIPE_ETIMEDOUT, WPIPE_EWOKEN, WPIPE_ESTATE (an IN end, or finished),
  *     WPIPE_EPROTO, WPIPE_ENOMEM.
- * Blocks up to timeout_ms while the peer's buffer is full. Source: WriteFile;
- * ERROR_NO_DATA is WPIPE_EPIPE.
+ * Blocks up to timeout_ms while the peer's buffer is full, or for the verdict
+ * (WPIPE_CONNECT_EARLY). Source: WriteFile; ERROR_NO_DATA is WPIPE_EPIPE.
  */
 WPIPE_API int64_t wpipe_write(wpipe_stream *stream, const void *buf,
                               size_t size, int timeout_ms);

@@ -134,7 +134,8 @@ static int64_t write_message(struct wpipe_stream *s,
     s->parts_size = 0;
     return (int64_t)size;
 fail:
-    if (begun && (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN)) {
+    if (begun &&
+        (r == WPIPE_ETIMEDOUT || r == WPIPE_EWOKEN || r == WPIPE_ENOMEM)) {
         (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
         s->parts = 0;
         s->parts_size = 0;
@@ -207,6 +208,14 @@ static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
     return written > left ? written - left : r;
 }
 
+static int check_carried(struct wpipe__link *link,
+                         const struct wpipe__parcel *parcel)
+{
+    if (link->transport->carries == NULL)
+        return 0;
+    return link->transport->carries(link, parcel->pieces, parcel->count);
+}
+
 /* With the pieces in `parcel`, and the kind of message. */
 static int64_t write_parcel(struct wpipe_stream *stream,
                             struct wpipe__parcel *parcel, int timeout_ms)
@@ -220,14 +229,20 @@ static int64_t write_parcel(struct wpipe_stream *stream,
     r = sum_of(parcel->pieces, parcel->count, &size);
     if (r < 0)
         return r;
-    if (size > stream->link->transport->fragment(stream->link, size))
+    if (parcel->record.flags != 0 ||
+        size > stream->link->transport->fragment(stream->link, size))
         r = wpipe__stream_wait_type(stream, &timer);
     if (r < 0)
         return r;
     if (stream->link->terms.type == WPIPE_MESSAGE) {
         if (wpipe__stream_over_limit(stream, size))
             return WPIPE_EMSGSIZE;
+        r = check_carried(stream->link, parcel);
+        if (r < 0)
+            return r;
         r = write_message(stream, parcel, size, &timer);
+    } else if (parcel->record.flags != 0) {
+        return WPIPE_ENOTSUP; /* bytes carry no calls */
     } else if (size == 0) {
         return 0; /* bytes: nothing is nothing */
     } else {

@@ -285,6 +285,25 @@ static void foreign_take(struct wpipe__link *link,
 
 /* ---- the table: writer --------------------------------------------------- */
 
+/* Before a part of it has gone, which cannot be taken back. */
+static int foreign_carries(struct wpipe__link *link, const wpipe_piece *pieces,
+                           int count)
+{
+    int framing = wpipe__foreign(link)->framing;
+    size_t left = 0;
+    int r = 0;
+    int i;
+
+    for (i = 0; i < count; i++)
+        left += pieces[i].size;
+    for (i = 0; r == 0 && i < count; i++) {
+        left -= pieces[i].size;
+        r = wpipe__framing_check(framing, pieces[i].data, pieces[i].size,
+                                 left == 0);
+    }
+    return r;
+}
+
 static int foreign_room(struct wpipe__link *link,
                         const struct wpipe__record *record)
 {
@@ -576,6 +595,7 @@ static const struct wpipe__transport foreign_transport = {
     .scan = foreign_scan,
     .take = foreign_take,
     .fetch = foreign_fetch,
+    .carries = foreign_carries,
     .room = foreign_room,
     .put = foreign_put,
     .reserve = foreign_reserve,

@@ -89,6 +89,10 @@ struct wpipe__transport {
      * it: its size; -1 when it is not so: look. */
     int64_t (*fetch)(struct wpipe__link *link, void *to, size_t size);
 
+    /* Writer, NULL when anything goes. Can it carry this message, all of it:
+     * 0; WPIPE_EINVAL. */
+    int (*carries)(struct wpipe__link *link, const wpipe_piece *pieces,
+                   int count);
     /* Writer. Is there room for such a record: 1; 0; < 0 the end. */
     int (*room)(struct wpipe__link *link, const struct wpipe__record *record);
     /* Writer. Send one record (size <= most()): 1; 0 no room now; TOO_LONG;

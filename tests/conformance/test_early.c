@@ -155,6 +155,47 @@ static void served_from_the_queue_after_it_left(void **state)
     wpipe_server_close(server);
 }
 
+/* A call does not go before it is known whether there are messages. */
+static void call_before_the_verdict_waits_for_the_type(void **state)
+{
+    static const int types[] = { WPIPE_BYTE, WPIPE_MESSAGE };
+    const wpipe_call call = { .kind = WPIPE_CALL_REQUEST, .request = 1 };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        wpipe_options options = { .size = sizeof options, .type = types[i] };
+        wpipe_options early = { .size = sizeof early,
+                                .flags = WPIPE_CONNECT_EARLY };
+        wpipe_listener *listener;
+        wpipe_stream *client;
+        wpipe_stream *server;
+        char got[8];
+
+        assert_int_equal(
+            wpipe_listen(&listener, support_unique_name(), &options), 0);
+        assert_int_equal(wpipe_connect(&client, wpipe_listener_name(listener),
+                                       &early, SUPPORT_WAIT_MS),
+                         0);
+        assert_int_equal(wpipe_write_call(client, &call, "call", 4, 0),
+                         WPIPE_ETIMEDOUT);
+        assert_int_equal(wpipe_write(client, "", 0, 0), 0);
+        assert_int_equal(wpipe_accept(listener, &server, SUPPORT_WAIT_MS), 0);
+        assert_int_equal(
+            wpipe_write_call(client, &call, "call", 4, SUPPORT_WAIT_MS),
+            types[i] == WPIPE_MESSAGE ? 4 : WPIPE_ENOTSUP);
+        assert_int_equal(wpipe_write(client, "more", 4, 0), 4);
+        if (types[i] == WPIPE_MESSAGE) {
+            assert_int_equal(wpipe_read(server, got, sizeof got, 0), 0);
+            assert_int_equal(wpipe_read(server, got, sizeof got, 0), 4);
+        }
+        assert_int_equal(wpipe_read(server, got, sizeof got, 0), 4);
+        assert_memory_equal(got, "more", 4);
+        wpipe_stream_close(client);
+        wpipe_stream_close(server);
+        wpipe_listener_close(listener);
+    }
+}
+
 enum {
     LONG = 40000 /* more than one record */
 };
@@ -212,6 +253,7 @@ static const struct support_case cases[] = {
     TEST(nobody_is_accepted_for_nothing),
     TEST(served_after_it_left),
     TEST(served_from_the_queue_after_it_left),
+    TEST(call_before_the_verdict_waits_for_the_type),
     TEST(long_write_suits_both_types),
 };
 

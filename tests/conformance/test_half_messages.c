@@ -231,6 +231,41 @@ static void half_message_of_client_ends(void **state)
     wpipe_listener_close(listener);
 }
 
+/* It dies amid a message, and does not come again: that the message had a time
+ * wakes nobody any more. */
+static void half_message_of_lost_server_is_forgotten(void **state)
+{
+    enum {
+        VAIN_MOST = 20 /* tries to connect */
+    };
+    wpipe_options o = due_options(state);
+    wpipe_options listening = service_options(state);
+    struct waiter w = { .polls = true };
+    wpipe_listener *listener;
+    wpipe_stream *s;
+
+    listening.type = WPIPE_MESSAGE;
+    listening.flags = WPIPE_CONNECT_EARLY;
+    assert_int_equal(wpipe_listen(&listener, NULL, &listening), 0);
+    o.flags = WPIPE_CONNECT_LATER | WPIPE_RECONNECT;
+    assert_int_equal(
+        wpipe_client_open(&w.client, wpipe_listener_name(listener), &o), 0);
+    assert_int_equal(wpipe_client_wait(w.client, &w.event, 0), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_accept(listener, &s, SUPPORT_WAIT_MS), 0);
+    assert_int_equal(waiter_next(&w, SUPPORT_WAIT_MS), 1);
+    assert_int_equal(w.event.type, WPIPE_EVENT_CONNECTED);
+    write_part(s, PART, 1);
+    assert_int_equal(waiter_next(&w, 1), WPIPE_ETIMEDOUT);
+    wpipe_listener_close(listener);
+    wpipe_stream_close(s);
+    assert_int_equal(waiter_next(&w, SUPPORT_WAIT_MS), 1);
+    assert_int_equal(w.event.type, WPIPE_EVENT_DISCONNECTED);
+    w.in_vain = 0;
+    assert_int_equal(waiter_next(&w, 2 * DUE_MS), WPIPE_ETIMEDOUT);
+    assert_true(w.in_vain < VAIN_MOST);
+    wpipe_client_close(w.client);
+}
+
 /* ---- raw peers ----------------------------------------------------------- */
 
 /* A socket that a server let in. */
@@ -348,6 +383,7 @@ static const struct service_case cases[] = {
     EACH(time_of_a_busy_server_does_not_count),
     EACH(message_of_forever_may_wait),
     EACH(half_message_of_client_ends),
+    EACH(half_message_of_lost_server_is_forgotten),
     ONCE(half_frame_ends),
     ONCE(messages_on_byte_pipe_end),
     ONCE(half_message_before_fin_is_freed),

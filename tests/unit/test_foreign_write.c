@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "core/outbox.h"
 #include "core/stream.h"
 #include "transport/transport.h"
 
@@ -258,6 +259,51 @@ static void message_cut_short_for_memory_ends_the_connection(void **state)
     pair_close(&p);
 }
 
+/* Of a message in two records. */
+static void second_record_without_memory_ends_the_connection(void **state)
+{
+    static char data[300];
+    wpipe_piece pieces[MANY];
+    struct pair p;
+
+    (void)state;
+    for (int k = 0; k < MANY; k++)
+        pieces[k] = (wpipe_piece){ data, sizeof(data) };
+    pair_stream(&p, WPIPE_FRAMING_LE32);
+    wpipe__memory_fail_at(-2);
+    assert_int_equal(wpipe_writev(p.stream, pieces, MANY, 0), WPIPE_ENOMEM);
+    wpipe__memory_fail_at(0);
+    assert_int_equal(wpipe_write(p.stream, "next", 4, 0), WPIPE_EABORTED);
+    pair_close(&p);
+}
+
+/* That it cannot be carried shows in its second record: nothing of it goes. */
+static void line_with_a_late_newline_sends_nothing(void **state)
+{
+    static char line[300000];
+    struct wpipe__budget budget = { .limit = sizeof(line) };
+    struct wpipe__post post = { .data = line, .size = sizeof(line) };
+    struct wpipe__outbox outbox = { .limit = sizeof(line) };
+    uint64_t held = 0;
+    struct wpipe__share share = { &budget, &held, NULL };
+    struct pair p;
+
+    (void)state;
+    memset(line, 'x', sizeof(line));
+    line[sizeof(line) - 2] = '\n';
+    pair_stream(&p, WPIPE_FRAMING_LINES);
+    assert_int_equal(wpipe_write(p.stream, line, sizeof(line), 0),
+                     WPIPE_EINVAL);
+    assert_int_equal(wpipe_write(p.stream, "next", 4, 0), 4);
+    expect_bytes(&p, "next\n", 5);
+    pair_close(&p);
+    pair_open(&p, WPIPE_FRAMING_LINES);
+    assert_int_equal(wpipe__outbox_send(&outbox, p.link, &share, &post, 0),
+                     WPIPE_EINVAL);
+    expect_nothing(&p);
+    pair_close(&p);
+}
+
 static const struct support_case cases[] = {
     TEST(write_of_many_pieces_is_one_message),
     TEST(write_of_pieces_from_an_offset),
@@ -267,6 +313,8 @@ static const struct support_case cases[] = {
     TEST(write_of_nothing_has_no_type),
     TEST(message_given_up_half_way_ends_the_connection),
     TEST(message_cut_short_for_memory_ends_the_connection),
+    TEST(second_record_without_memory_ends_the_connection),
+    TEST(line_with_a_late_newline_sends_nothing),
 };
 
 TEST_MAIN(cases)
