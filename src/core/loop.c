@@ -244,7 +244,7 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
     stop_polling(loop, conn);
     cool(loop, conn);
     wpipe__loop_not_aside(loop, conn);
-    wpipe__list_remove(&conn->half);
+    wpipe__loop_not_half(loop, conn);
     wpipe__conn_end(conn, loop->purse, state, reason, error);
     wpipe__loop_drained_end(loop, conn);
     conn->tell &= (uint8_t) ~(WPIPE__TELL_WRITABLE | WPIPE__TELL_FINISHED);

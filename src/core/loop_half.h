@@ -17,6 +17,9 @@
  * counts. */
 void wpipe__loop_half(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
+/* It ends, and with it the time of its message. */
+void wpipe__loop_not_half(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
 /* The owner's timer: loop.half_at is over, maybe. */
 void wpipe__loop_half_turn(struct wpipe__loop *loop);
 
