@@ -282,7 +282,10 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  *     or over 10 KiB while the connection is on its socket: write it in
  *     several parts with more = 1), and those of wpipe_write.
  * commit: returns the bytes committed. Errors: WPIPE_ESTATE (nothing begun),
- *     WPIPE_EINVAL (more than reserved), and those of wpipe_write.
+ *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. With
+ *     more = 1 and WPIPE_CONNECT_EARLY it may have to hear from the server
+ *     what kind of pipe this is, and waits for it as long as begin was allowed
+ *     to; WPIPE_ETIMEDOUT leaves the reservation as it is, to try again.
  * abort: gives the reservation back; and if parts of the message were already
  *     committed with more = 1 it is withdrawn as a whole.
  * On a connection that is still on its socket the memory is a private copy.

@@ -15,8 +15,8 @@ static uint32_t count_of(_Atomic uint32_t *count)
     return atomic_load_explicit(count, memory_order_relaxed);
 }
 
-/* What this connection may hold of the second half; of all, when it is alone.
- */
+/* What this connection may hold of the second half; of all, when it is alone
+ * and nobody else will come. */
 static uint64_t size_of(const struct wpipe__share *share)
 {
     struct wpipe__budget *budget = share->budget;
@@ -24,10 +24,10 @@ static uint64_t size_of(const struct wpipe__share *share)
     uint32_t own =
         share->account == NULL ? 1 : count_of(&share->account->connections);
 
-    if (count_of(&budget->connections) < 2)
+    if (!budget->open && count_of(&budget->connections) < 2)
         return budget->limit;
     /* the counts may be of two moments */
-    users = users > 0 ? users : 1;
+    users = (users > 0 ? users : 1) + (budget->open != 0);
     return budget->limit / 2 / users / (own > 0 ? own : 1);
 }
 

@@ -4,7 +4,8 @@
  * The first half goes to whoever comes first. The second half is shared by the
  * users alike, and the share of each by its connections: so one that hoards
  * leaves room for the others, and a user with many connections for one with
- * few. Any thread, but for join and done.
+ * few. Where other users may come one share is kept for the next of them, since
+ * nobody takes back what others hold. Any thread, but for join and done.
  */
 #ifndef WPIPE_CORE_BUDGET_H
 #define WPIPE_CORE_BUDGET_H
@@ -26,6 +27,7 @@ struct wpipe__budget {
     uint64_t limit;
     _Atomic uint32_t connections; /* who share it */
     _Atomic uint32_t users;       /* whose these are */
+    int open; /* other users may come: a share is kept for the next one */
     struct wpipe__account *accounts;
     _Atomic uint32_t wanting; /* of those, waiting for memory */
     /* Some became free and somebody waits for it; may be NULL. Called with

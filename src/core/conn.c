@@ -140,11 +140,10 @@ void wpipe__conn_count_pending(struct wpipe__conn *conn,
                                struct wpipe__budget *budget)
 {
     struct wpipe__share share = share_of(conn, budget);
-    uint64_t pending = 0;
+    uint64_t pending = conn->link->transport->unread(conn->link);
 
-    /* those of a message that is kept, too, are counted with it */
-    if (wpipe__outbox_begun(&conn->outbox) == 0)
-        pending = conn->link->transport->unread(conn->link);
+    /* those of a message that was kept are counted with it */
+    pending -= wpipe__min_u64(pending, wpipe__outbox_covers(&conn->outbox));
     if (pending > conn->pending)
         wpipe__share_charge(&share, pending - conn->pending);
     else

@@ -189,6 +189,13 @@ uint64_t wpipe__outbox_begun(const struct wpipe__outbox *outbox)
     return outbox->first == NULL ? 0 : outbox->first->done;
 }
 
+uint64_t wpipe__outbox_covers(const struct wpipe__outbox *outbox)
+{
+    const struct wpipe__outbox_item *item = outbox->first;
+
+    return item == NULL ? 0 : item->charge - (item->total - item->done);
+}
+
 /* May a message be begun whose end may have to be kept? One that goes in one
  * record is there whole or not at all, but at a foreign link, which may have to
  * keep it; and one that finds an empty ring twice

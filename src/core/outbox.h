@@ -69,6 +69,10 @@ int wpipe__outbox_writable(struct wpipe__outbox *outbox);
  * beginning of a message that it cannot read to its end. */
 uint64_t wpipe__outbox_begun(const struct wpipe__outbox *outbox);
 
+/* What the first message counts beyond those of its bytes that are kept: for
+ * what went into the link since. */
+uint64_t wpipe__outbox_covers(const struct wpipe__outbox *outbox);
+
 static inline int wpipe__outbox_empty(const struct wpipe__outbox *outbox)
 {
     return outbox->first == NULL;

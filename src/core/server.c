@@ -43,6 +43,7 @@ static int open_lanes(struct wpipe_server *s)
         r = wpipe__loop_init(&lane->loop, &wpipe__server_loop_owner,
                              &s->options);
         lane->loop.budget.freed = wpipe__server_freed;
+        lane->loop.budget.open = s->options.access != WPIPE_ACCESS_USER;
         lane->loop.purse = &s->lanes[0].loop.budget;
     }
     if (r < 0)

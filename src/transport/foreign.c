@@ -168,6 +168,17 @@ static int see_hang_up(struct wpipe__foreign *f)
     return 1;
 }
 
+/* Is as much unread as we would keep? A loop has many links, and its poller
+ * tells of each of them while it takes from one: what it does not read yet
+ * stays in the system. */
+static int is_full(struct wpipe__foreign *f)
+{
+    size_t limit =
+        f->link.polled ? wpipe__min_size(f->limit, RECEIVE_SIZE) : f->limit;
+
+    return atomic_load(&f->unread) >= limit;
+}
+
 /* 1 something came; 0; < 0 broken. With a place the queue is empty. */
 static int receive(struct wpipe__foreign *f, struct place *place)
 {
@@ -177,7 +188,7 @@ static int receive(struct wpipe__foreign *f, struct place *place)
 
     if (f->link.terms.direction == WPIPE_OUT)
         return see_hang_up(f);
-    if (f->ended || atomic_load(&f->unread) >= f->limit)
+    if (f->ended || is_full(f))
         return 0;
     got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, sizeof bytes,
                                 &f->link.passing);
@@ -498,7 +509,7 @@ static unsigned foreign_interest(struct wpipe__link *link)
     unsigned interest = 0;
 
     if (!f->ended && may_receive(f) && link->terms.direction != WPIPE_OUT &&
-        atomic_load(&f->unread) < f->limit)
+        !is_full(f))
         interest |= WPIPE__INTEREST_IN;
     if (wpipe__foreign_kept(f) > 0)
         interest |= WPIPE__INTEREST_OUT;

@@ -248,6 +248,45 @@ static void long_write_suits_both_types(void **state)
     }
 }
 
+/* A server that never says what its pipe is holds up a message in parts no
+ * longer than begin was allowed to wait; then it can be tried again. */
+static void parts_wait_for_the_type_as_long_as_begin(void **state)
+{
+    static const int timeouts[] = { 0, 20 };
+    wpipe_options options = { .size = sizeof options, .type = WPIPE_MESSAGE };
+    wpipe_options early = { .size = sizeof early,
+                            .flags = WPIPE_CONNECT_EARLY };
+    char text[8];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        int64_t began = support_now_ms();
+        wpipe_listener *listener;
+        wpipe_stream *client;
+        wpipe_stream *server;
+        void *data;
+
+        assert_int_equal(
+            wpipe_listen(&listener, support_unique_name(), &options), 0);
+        assert_int_equal(wpipe_connect(&client, wpipe_listener_name(listener),
+                                       &early, SUPPORT_WAIT_MS),
+                         0);
+        assert_int_equal(wpipe_write_begin(client, 1, &data, timeouts[i]), 0);
+        *(char *)data = 'a';
+        assert_int_equal(wpipe_write_commit(client, 1, 1), WPIPE_ETIMEDOUT);
+        assert_true(support_now_ms() - began >= timeouts[i]);
+        assert_int_equal(wpipe_accept(listener, &server, SUPPORT_WAIT_MS), 0);
+        assert_int_equal(wpipe_write_commit(client, 1, 1), 1);
+        assert_int_equal(wpipe_write(client, "b", 1, SUPPORT_WAIT_MS), 1);
+        assert_int_equal(wpipe_read(server, text, sizeof text, SUPPORT_WAIT_MS),
+                         2);
+        assert_memory_equal(text, "ab", 2);
+        wpipe_stream_close(client);
+        wpipe_stream_close(server);
+        wpipe_listener_close(listener);
+    }
+}
+
 static const struct support_case cases[] = {
     TEST(accepted_after_it_left),
     TEST(nobody_is_accepted_for_nothing),
@@ -255,6 +294,7 @@ static const struct support_case cases[] = {
     TEST(served_from_the_queue_after_it_left),
     TEST(call_before_the_verdict_waits_for_the_type),
     TEST(long_write_suits_both_types),
+    TEST(parts_wait_for_the_type_as_long_as_begin),
 };
 
 TEST_MAIN(cases)

@@ -157,6 +157,39 @@ static void pending_bytes_count(void **state)
     free(data);
 }
 
+/* So does the beginning of a message whose end is kept: all that is in this
+ * process is held by the client's account. */
+static void beginning_of_kept_message_counts(void **state)
+{
+    enum {
+        SIZE = 300000
+    };
+    wpipe_options o = options_of(WPIPE_FRAMING_BE32);
+    uint8_t *data = calloc(1, SIZE);
+    const struct wpipe__conn *conn;
+    struct guest g;
+
+    (void)state;
+    o.linger_ms = WPIPE_LINGER_OFF;
+    guest_open(&g, &o);
+    conn = wpipe__table_find(&g.server->lanes[0].clients, g.id);
+    assert_int_equal(wpipe_server_send(g.server, g.id, data, SIZE), 0);
+    assert_true(conn->outbox.bytes < wpipe__conn_unread(conn));
+    assert_in_range(conn->held, wpipe__conn_unread(conn), SIZE + 100);
+    assert_int_equal(wpipe_server_send(g.server, g.id, data, SIZE), 0);
+    assert_in_range(conn->held, wpipe__conn_unread(conn), 2 * SIZE + 100);
+    for (size_t got = 0; got < 2 * (SIZE + 4);) {
+        nothing(g.server);
+        while (support_wait_readable(g.fd, 0))
+            got += (size_t)recv(g.fd, data, SIZE, 0);
+        assert_true(conn->held >= wpipe__conn_unread(conn));
+    }
+    nothing(g.server);
+    assert_int_equal(conn->held, 0);
+    free(data);
+    guest_done(&g);
+}
+
 /* It does not read: the end comes inside a message, never behind a whole one
  * that was not the last. */
 static void close_stalled_end_is_inside_a_message(void **state)
@@ -453,6 +486,7 @@ static void call_refused_at_once(void **state)
 
 static const struct support_case cases[] = {
     TEST(pending_bytes_count),
+    TEST(beginning_of_kept_message_counts),
     TEST(close_hands_over_what_was_announced),
     TEST(close_stalled_end_is_inside_a_message),
     TEST(shutdown_waits_until_read),

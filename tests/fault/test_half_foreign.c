@@ -6,6 +6,9 @@
  */
 #include "second_pipe_tools.h"
 
+#include "core/server.h"
+#include "transport/foreign.h"
+
 enum {
     DUE_MS = 100,
     LATE_MS = 1000 * SUPPORT_LIMIT_FACTOR
@@ -100,7 +103,49 @@ static void raw_bytes_have_no_time(void **state)
     wpipe_server_close(server);
 }
 
+/* Told again and again that there is more, a server with much else to do takes
+ * no more of it from the system than it would read at a time. */
+static void unread_bytes_stay_in_the_system(void **state)
+{
+    enum {
+        SIZE = 4000,
+        COUNT = 30,
+        LOOKS = 20,
+        RECEIVE = 32768
+    };
+    const char *name = support_unique_name();
+    wpipe_options o = sent_on();
+    static uint8_t bytes[COUNT][4 + SIZE];
+    struct wpipe__foreign *link;
+    struct wpipe__conn *conn;
+    wpipe_server *server;
+    wpipe_event e;
+    int fd;
+
+    (void)state;
+    for (int i = 0; i < COUNT; i++) {
+        bytes[i][2] = SIZE >> 8;
+        bytes[i][3] = SIZE & 0xff;
+    }
+    o.second_pipe = WPIPE_SECOND_PIPE_NONE;
+    assert_int_equal(wpipe_server_open(&server, name, &o), 0);
+    fd = plain_knock(name);
+    next_event(server, &e, WPIPE_EVENT_CONNECTED);
+    conn = wpipe__table_find(&server->lanes[0].clients, e.from);
+    link = wpipe__foreign(conn->link);
+    assert_int_equal(send(fd, bytes, sizeof bytes, MSG_NOSIGNAL), sizeof bytes);
+    for (int i = 0; i < LOOKS; i++)
+        wpipe__loop_pump(&server->lanes[0].loop, conn);
+    assert_in_range(link->unread, 1, 2 * RECEIVE);
+    for (int i = 0; i < COUNT; i++)
+        next_event(server, &e, WPIPE_EVENT_MESSAGE);
+    no_event(server);
+    close(fd);
+    wpipe_server_close(server);
+}
+
 static const struct support_case cases[] = {
+    TEST(unread_bytes_stay_in_the_system),
     TEST(half_message_ends),
     TEST(raw_bytes_have_no_time),
 };

@@ -101,6 +101,33 @@ static void connections_of_a_user_share(void **state)
     done(&w);
 }
 
+/* He came first, and alone: the next user finds memory all the same, and the
+ * one after him. */
+static void who_comes_later_finds_a_share(void **state)
+{
+    struct world w = { .budget = { .limit = LIMIT, .open = 1 } };
+    uint64_t held = 0;
+
+    (void)state;
+    join(&w, &w.many[0], 1);
+    held += hoard(&w, &w.many[0]);
+    assert_int_equal(held, LIMIT / 2);
+    join(&w, &w.many[1], 1);
+    join(&w, &w.many[2], 1);
+    held += hoard(&w, &w.many[1]) + hoard(&w, &w.many[2]);
+    assert_in_range(held, LIMIT / 2, LIMIT * 3 / 4);
+    join(&w, &w.one, 2);
+    held = hoard(&w, &w.one);
+    assert_in_range(held, LIMIT / 6 - 10, LIMIT / 6);
+    join(&w, &w.many[3], 3);
+    assert_in_range(hoard(&w, &w.many[3]), LIMIT / 12 - 10, LIMIT / 8);
+    for (int i = 0; i < 4; i++)
+        leave(&w, &w.many[i]);
+    leave(&w, &w.one);
+    assert_int_equal(w.budget.used, 0);
+    wpipe__budget_done(&w.budget);
+}
+
 static void account_of_who_left_is_used_again(void **state)
 {
     struct world w = { .budget.limit = LIMIT };
@@ -146,6 +173,7 @@ static void greatest_is_of_the_greatest_user(void **state)
 static const struct support_case cases[] = {
     TEST(user_with_many_leaves_a_share),
     TEST(connections_of_a_user_share),
+    TEST(who_comes_later_finds_a_share),
     TEST(account_of_who_left_is_used_again),
     TEST(greatest_is_of_the_greatest_user),
 };
