@@ -25,6 +25,7 @@ struct run {
     char name[64];
     int signal;   /* eventfd(2): the object tells its driver */
     int finished; /* the driver has ended; atomic */
+    int opened;   /* connections that the driver has made; atomic */
     int refused;  /* guests that said nothing, of the driver; atomic */
     int was_refused;
     int connected;

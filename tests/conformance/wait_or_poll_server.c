@@ -93,11 +93,21 @@ static void finish_then_read(struct run *run)
     char buf[16];
 
     assert_int_equal(wpipe_connect(&stream, run->name, &o, SUPPORT_WAIT_MS), 0);
+    __atomic_fetch_add(&run->opened, 1, __ATOMIC_RELEASE);
     assert_int_equal(wpipe_write(stream, "one", 3, SUPPORT_WAIT_MS), 3);
     assert_int_equal(wpipe_finish(stream), 0);
     assert_int_equal(wpipe_read(stream, buf, sizeof buf, SUPPORT_WAIT_MS), 5);
     assert_memory_equal(buf, "later", 5);
     wpipe_stream_close(stream);
+}
+
+static wpipe_client *open_client(struct run *run, const wpipe_options *options)
+{
+    wpipe_client *client;
+
+    assert_int_equal(wpipe_client_open(&client, run->name, options), 0);
+    __atomic_fetch_add(&run->opened, 1, __ATOMIC_RELEASE);
+    return client;
 }
 
 static void say_nothing(struct run *run)
@@ -160,7 +170,7 @@ static void *drive_server(void *argument)
         else if (step == 9)
             say_nothing(run);
         else if (!*slot)
-            assert_int_equal(wpipe_client_open(slot, run->name, &o), 0);
+            *slot = open_client(run, &o);
         else
             *slot = client_step(run, *slot, step);
     }
@@ -241,7 +251,8 @@ static void on_event(struct run *run)
 static bool is_over(const struct run *run)
 {
     return __atomic_load_n(&run->finished, __ATOMIC_ACQUIRE) &&
-           run->connected == run->disconnected &&
+           run->connected == __atomic_load_n(&run->opened, __ATOMIC_ACQUIRE) &&
+           run->disconnected == run->connected &&
            run->was_refused == __atomic_load_n(&run->refused, __ATOMIC_ACQUIRE);
 }
 
