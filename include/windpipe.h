@@ -358,8 +358,9 @@ WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
 /*
  * As send, but waits up to timeout_ms for room in the queue; and, with
  * RECONNECT or before the first connection of CONNECT_LATER, for a connection.
- * With timeout 0 it neither waits nor connects. It may send over a new
- * connection that wait has not announced yet; wpipe_client_send never does.
+ * With timeout 0 it neither waits nor connects. After a loss it
+ * goes on with the next connection, which wait may not have announced yet;
+ * wpipe_client_send does not wait for one, it returns WPIPE_ENOTCONN.
  *
  * Returns 0. Errors: those of send except WPIPE_EAGAIN; WPIPE_ETIMEDOUT (the
  *     message was not sent; maybe there is no server); WPIPE_ENOTCONN at once
