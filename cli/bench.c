@@ -246,7 +246,7 @@ int bench_run(const struct options *options)
 
     if (options->seconds_ms <= 0) {
         free(buf);
-        return say_usage(options, "--seconds must be more than nothing");
+        return say_usage(options, "--seconds must be more than 0");
     }
     r = buf == NULL ? WPIPE_ENOMEM : bench_peer_start(&peer, options);
     if (r < 0) {

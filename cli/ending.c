@@ -66,7 +66,7 @@ static void *take_signals(void *unused)
             again = sigtimedwait(&taken, NULL, &grace);
         } while (again < 0 && errno == EINTR);
         number = again > 0 ? again : number;
-        say(current, "%s: ended at once, what was not handed over is lost",
+        say(current, "%s: ended at once; what was not delivered is lost",
             again > 0 ? "a second signal" : "it takes too long");
     }
     die(number);

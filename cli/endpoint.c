@@ -224,8 +224,8 @@ static void say_no_calls(const struct endpoint *e)
 
     if (!atomic_exchange(&said, true))
         say(e->options,
-            "%s: a call came, but calls cannot be made there: it is passed "
-            "on as a message, and nobody answers it",
+            "%s does not support calls: a call is passed on as a message "
+            "and gets no reply",
             e->label);
 }
 

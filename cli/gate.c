@@ -161,7 +161,7 @@ static int accept_socket(struct gate *g, struct endpoint *ret, bool *ret_woken)
         if (r < 0 && errno == EINTR)
             continue;
         if (r == 0) {
-            say(g->options, "%s: nobody came in time", g->text);
+            say(g->options, "%s: no client connected in time", g->text);
             return STATUS_TIMED_OUT;
         }
         if (r > 0 && set[1].revents != 0) {

@@ -240,7 +240,7 @@ int ls_run(const struct options *options)
         r = wpipe_list_foreign(print_foreign, (void *)(uintptr_t)options);
     names_free(&list);
     if (r < 0)
-        return say_error(options, "cannot list foreign doors", r);
+        return say_error(options, "cannot list foreign sockets", r);
     return output_flush(options);
 }
 

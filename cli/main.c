@@ -16,13 +16,13 @@
 static const struct command commands[] = {
     { "serve", BIT_SERVE, serve_run, "NAME", 1, 1,
       "Be a server at the terminal.\n\n"
-      "Prints who comes, goes and says what; lines that you type go to\n"
-      "everybody.",
+      "Prints who connects, who leaves and every message. Lines that you\n"
+      "type go to all clients.",
       "  windpipe serve demo\n"
       "  windpipe serve --echo demo\n"
       "  windpipe serve --exec 'sed -u s/^/you:/' demo\n" },
     { "connect", BIT_CONNECT, connect_run, "NAME", 1, 1,
-      "Talk to a server: stdin goes there, what comes goes to stdout.",
+      "Talk to a server: stdin is sent, what it sends goes to stdout.",
       "  windpipe connect demo\n"
       "  windpipe connect --byte demo <file >answer\n" },
     { "send", BIT_SEND, send_run, "NAME [TEXT]", 1, 2,
@@ -33,7 +33,7 @@ static const struct command commands[] = {
       "  windpipe send --topic news demo 'it rains'\n"
       "  windpipe send --byte demo <file\n" },
     { "recv", BIT_RECV, recv_run, "NAME", 1, 1,
-      "Print messages as they come; with -l as the server.",
+      "Print messages as they arrive; with -l as the server.",
       "  windpipe recv demo\n"
       "  windpipe recv --count 1 -w 5 demo\n"
       "  windpipe recv -l --json demo\n" },

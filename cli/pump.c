@@ -245,11 +245,11 @@ static int tell_lost(const struct flow *f)
         return STATUS_DONE;
     if (f->pump->options->type == WPIPE_MESSAGE)
         say(f->pump->options,
-            "%s to %s: %llu messages, %llu bytes were not taken",
+            "%s to %s: %llu messages, %llu bytes were not delivered",
             f->from->label, f->to->label, (unsigned long long)f->lost_chunks,
             (unsigned long long)f->lost_bytes);
     else
-        say(f->pump->options, "%s to %s: %llu bytes were not taken",
+        say(f->pump->options, "%s to %s: %llu bytes were not delivered",
             f->from->label, f->to->label, (unsigned long long)f->lost_bytes);
     return STATUS_LOST;
 }
@@ -286,7 +286,7 @@ int pump_run(struct pump *p)
             status = other;
     }
     if (status == STATUS_DONE && atomic_load(&p->idle)) {
-        say(p->options, "nothing came for the time given by -w");
+        say(p->options, "nothing arrived in the time given by -w");
         status = STATUS_TIMED_OUT;
     }
     return status;

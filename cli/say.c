@@ -124,7 +124,7 @@ int say_error(const struct options *options, const char *what, int error)
     else
         say(options, "%s: %s", what, text);
     if (error == WPIPE_ESTATE && options->type == WPIPE_MESSAGE)
-        say(options, "a pipe of bytes is read with --byte");
+        say(options, "a byte pipe is read with --byte");
     error_text[0] = '\0';
     return status_of(error);
 }

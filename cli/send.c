@@ -68,7 +68,7 @@ static int wrap(const struct options *options, struct parcel *p)
     free(p->memory);
     *p = (struct parcel){ .memory = memory, .data = memory };
     if (size < 0) {
-        say(options, "no typed message can be made of this: %s",
+        say(options, "cannot make a typed message: %s",
             size == WPIPE_EINVAL ? "topic and text must be UTF-8"
                                  : wpipe_strerror((int)size));
         free(memory);
@@ -233,8 +233,8 @@ static int call(const struct options *options, wpipe_client *client,
         return STATUS_DONE; /* a signal; main ends by it */
     if (r == WPIPE_ENOTSUP) {
         say(options,
-            "%s: calls cannot be made there: the server is not windpipe, or "
-            "the pipe is one of bytes",
+            "%s does not support calls: the server is not windpipe, or it "
+            "is a byte pipe",
             options->operands[0]);
         return STATUS_FAILED;
     }

@@ -190,12 +190,12 @@ static const char *ending_words(const wpipe_event *e)
         [WPIPE_REASON_DIED] = "died",
         [WPIPE_REASON_PROTOCOL] = "broke the protocol",
         [WPIPE_REASON_SLOW] = "was dropped: it did not read",
-        [WPIPE_REASON_KICKED] = "was sent away",
+        [WPIPE_REASON_KICKED] = "was disconnected",
         [WPIPE_REASON_DENIED] = "was denied",
-        [WPIPE_REASON_FULL] = "found no room",
+        [WPIPE_REASON_FULL] = "was refused: the server is full",
         [WPIPE_REASON_TOO_BIG] = "sent a message over the limit",
         [WPIPE_REASON_MEMORY] = "was dropped: out of memory",
-        [WPIPE_REASON_LOST] = "left, and threw away what it had to send",
+        [WPIPE_REASON_LOST] = "left, and discarded messages that it had queued",
     };
 
     if (e->reason == WPIPE_REASON_SLOW && e->error == WPIPE_ETIMEDOUT)
@@ -257,7 +257,7 @@ static int offer(struct serve *s, struct client *c)
     if (r != WPIPE_EAGAIN)
         c->request = 0;
     else if (s->terminal)
-        say(s->options, "%llu was left out: it does not read",
+        say(s->options, "%llu was skipped: it does not read",
             (unsigned long long)c->number);
     return r == WPIPE_EAGAIN || r == WPIPE_ENOTCONN ? 0 : r;
 }
@@ -319,7 +319,7 @@ static void on_finished(struct serve *s, const wpipe_event *e)
     struct client *c = find(s, e->from);
 
     if (talks(s) && s->options->verbose)
-        say(s->options, "%llu sends nothing more",
+        say(s->options, "%llu finished sending",
             (unsigned long long)number_of(s, e->from));
     if (s->options->json && !s->plain) {
         json_begin(stdout);
@@ -365,14 +365,14 @@ static void on_event(struct serve *s, const wpipe_event *e)
         break;
     case WPIPE_EVENT_REFUSED:
         if (talks(s))
-            say(s->options, "a client was not let in: %s",
+            say(s->options, "a client was refused: %s",
                 output_reason(e->reason));
         if (s->options->json && !s->plain)
             json_event("refused", e, 0);
         break;
     case WPIPE_EVENT_SKIPPED:
         if (talks(s))
-            say(s->options, "%llu was left out: it does not read",
+            say(s->options, "%llu was skipped: it does not read",
                 (unsigned long long)number_of(s, e->from));
         if (s->options->json && !s->plain)
             json_event("skipped", e, number_of(s, e->from));
@@ -437,7 +437,7 @@ static void loop(struct serve *s)
         if (s->quit_at >= 0 && pump_clock() >= s->quit_at) {
             finish(s, STATUS_DONE);
         } else if (r == 0) {
-            say(s->options, "nothing came for the time given by -w");
+            say(s->options, "nothing arrived in the time given by -w");
             finish(s, STATUS_TIMED_OUT);
         }
         if (r <= 0)

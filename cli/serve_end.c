@@ -97,9 +97,9 @@ void serve_hand_over(struct serve *s)
         unread = is_unread(s);
     }
     if (s->lost.messages == WPIPE_LOST_UNKNOWN)
-        say(s->options, "not everything was taken");
+        say(s->options, "not everything was delivered");
     else if (s->lost.messages > 0)
-        say(s->options, "%llu messages, %llu bytes were not taken",
+        say(s->options, "%llu messages, %llu bytes were not delivered",
             (unsigned long long)s->lost.messages,
             (unsigned long long)s->lost.bytes);
     if (unread)

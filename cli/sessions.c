@@ -209,7 +209,7 @@ static int receive(struct house *h)
             return say_error(options, options->operands[0], r);
         r = session_start(h, stream);
         if (r < 0) /* this client goes, the others stay */
-            say(options, "a client was sent away: %s", wpipe_strerror(r));
+            say(options, "a client was disconnected: %s", wpipe_strerror(r));
         if (options->once && r == 0)
             return STATUS_DONE;
     }

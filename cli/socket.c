@@ -181,8 +181,8 @@ static int resolve(struct addrinfo **ret, const struct options *options,
             continue;
         freeaddrinfo(list);
         return say_usage(options,
-                         "'%s' is not on this machine; --allow-remote lets "
-                         "everybody on the network at the pipe",
+                         "'%s' is not on this machine; --allow-remote opens "
+                         "the pipe to everybody on the network",
                          where);
     }
     *ret = list;

@@ -3,9 +3,9 @@
  * windpipe: named pipes with messages and events.
  *
  * A server owns a name and talks to many clients; a client talks to one
- * server. Both are pulled: wpipe_server_wait() and wpipe_client_wait() give
- * one event at a time, on the thread that calls. No hidden threads, no
- * callbacks unless wpipe_server_start() is asked for them.
+ * server. You ask for events: wpipe_server_wait() and wpipe_client_wait()
+ * return one event at a time, on the thread that calls. There are no hidden
+ * threads, and no callbacks unless you call wpipe_server_start().
  *
  *     wpipe_server *s;
  *     wpipe_event e;
@@ -17,10 +17,10 @@
  *     wpipe_server_close(s);
  *
  * Threads: one thread waits; send, reply, broadcast, drain, disconnect, kick,
- *     peer, count, stop and wake may be called from any thread; close when no
- *     call is running.
- * Memory: event data is borrowed until the next wait on the same object.
- *     Sends copy. You close what you open; close(NULL) is fine.
+ *     peer, count, stop and wake may be called from any thread; close only when
+ *     no call is running.
+ * Memory: event data stays valid until the next wait on the same object.
+ *     Sends copy. You close what you open; close(NULL) is allowed.
  * Fork: a child may only close what its parent opened.
  */
 #ifndef WINDPIPE_H
@@ -37,24 +37,25 @@ extern "C" {
 typedef struct wpipe_server wpipe_server;
 typedef struct wpipe_client wpipe_client;
 
-/* Names one connection; never used again; 0 is nobody. */
+/* The id of a connection. No id is used twice; 0 is no connection. */
 typedef uint64_t wpipe_id;
 
 /* Every client: for wpipe_server_drain. */
 #define WPIPE_ALL ((wpipe_id)-1)
 
-/* event.lost_messages, event.lost_bytes: the system cannot tell how much. */
+/* event.lost_messages, event.lost_bytes: something was lost, but the system
+ * cannot tell how much. */
 #define WPIPE_LOST_UNKNOWN UINT64_MAX
 
 enum wpipe_event_type {
     WPIPE_EVENT_CONNECTED = 1,    /* from: a new connection */
     WPIPE_EVENT_MESSAGE = 2,      /* from, data, size; request if a call */
     WPIPE_EVENT_DISCONNECTED = 3, /* from, reason, lost_messages, lost_bytes */
-    WPIPE_EVENT_REFUSED = 4,      /* server: a peer was not let in; reason */
+    WPIPE_EVENT_REFUSED = 4,      /* server: a peer was refused; reason */
     WPIPE_EVENT_WRITABLE = 5,     /* from: its queue has room after EAGAIN */
-    WPIPE_EVENT_SKIPPED = 6,      /* from: a broadcast left this client out */
-    WPIPE_EVENT_FINISHED = 7      /* from: it sends nothing more, but it is
-                                     still there and reads */
+    WPIPE_EVENT_SKIPPED = 6,      /* from: a broadcast skipped this client */
+    WPIPE_EVENT_FINISHED = 7      /* from: half-closed: it will send nothing
+                                     more, but it still reads */
 };
 
 /* event.reason of DISCONNECTED and REFUSED */
@@ -62,30 +63,31 @@ enum wpipe_reason {
     WPIPE_REASON_CLOSED = 0,   /* the peer closed */
     WPIPE_REASON_DIED = 1,     /* the peer's process ended without closing */
     WPIPE_REASON_PROTOCOL = 2, /* the peer broke the protocol */
-    WPIPE_REASON_SLOW = 3,     /* the peer did not read fast enough; or, with
-                                  error WPIPE_ETIMEDOUT, did not finish a
-                                  message in options.message_ms */
-    WPIPE_REASON_KICKED = 4,   /* we ended it, or the server kicked us */
-    WPIPE_REASON_DENIED = 5,   /* REFUSED: not allowed in */
+    WPIPE_REASON_SLOW = 3,     /* the peer did not read fast enough; or, if
+                                  error is WPIPE_ETIMEDOUT, it did not finish
+                                  a message in options.message_ms */
+    WPIPE_REASON_KICKED = 4,   /* we ended it at once, or the server did */
+    WPIPE_REASON_DENIED = 5,   /* REFUSED: the peer may not connect */
     WPIPE_REASON_FULL = 6,     /* REFUSED: max_clients, or out of descriptors */
     WPIPE_REASON_TOO_BIG = 7,  /* a message over max_message */
-    WPIPE_REASON_MEMORY = 8,   /* we ran out of memory for it */
-    WPIPE_REASON_LOST = 9      /* the peer closed, and threw away messages
-                                  that it had accepted for us */
+    WPIPE_REASON_MEMORY = 8,   /* we had no memory for its messages */
+    WPIPE_REASON_LOST = 9      /* the peer closed, and discarded messages
+                                  that it had queued for us */
 };
 
 typedef struct wpipe_event {
     int type;         /* WPIPE_EVENT_* */
     int reason;       /* WPIPE_REASON_* */
     wpipe_id from;    /* the connection it is about */
-    const void *data; /* MESSAGE: the whole message, borrowed */
+    const void *data; /* MESSAGE: the whole message; valid until the next
+                         wait */
     size_t size;
-    uint64_t request;       /* MESSAGE: not 0 when it is a call to answer with
+    uint64_t request;       /* MESSAGE: not 0 if it is a call; answer it with
                                wpipe_server_reply */
-    uint64_t lost_messages; /* DISCONNECTED: accepted, but not read by the peer
-                               when it ended; or WPIPE_LOST_UNKNOWN */
+    uint64_t lost_messages; /* DISCONNECTED: messages that send had accepted and
+                               the peer had not read; or WPIPE_LOST_UNKNOWN */
     uint64_t lost_bytes;    /* the same in bytes */
-    int os_error;           /* the system's own number, where there is one */
+    int os_error;           /* the system's errno, or 0 */
     int error;              /* the WPIPE_E* behind the reason, or 0 */
     uint64_t reserved[4];
 } wpipe_event;
@@ -102,10 +104,10 @@ WPIPE_API int wpipe_server_open(wpipe_server **ret, const char *name,
                                 const wpipe_options *options);
 
 /*
- * The next event. Trouble with one peer, or a full descriptor table, is an
- * event and never an error.
+ * Wait for the next event. A problem with one peer, or a full descriptor
+ * table, is reported as an event and never as an error.
  *
- * Returns 1 and the event; 0 when woken or stopped (stopped stays so).
+ * Returns 1 and the event; 0 after a wake, and always after a stop.
  * Errors: WPIPE_ETIMEDOUT, WPIPE_EWOKEN (a signal handler ran, with
  *     WPIPE_WAIT_SIGNALS), WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM,
  *     WPIPE_ESTATE (another thread waits, or the handlers of
@@ -116,32 +118,32 @@ WPIPE_API int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
                                 int timeout_ms);
 
 /*
- * Send one message to one client. Never waits: what does not fit into the
- * client's ring is queued, up to options.queue_limit, within the client's
- * share of options.memory_limit.
+ * Send one message to one client. Never waits. What does not fit into the
+ * client's ring goes to its send queue. The queue is limited by
+ * options.queue_limit and by the client's share of options.memory_limit.
  *
- * 0 means accepted: it arrives, whole, once and in order, if the client goes
- * on reading; or its DISCONNECTED event counts it as lost. A queue moves on
- * whenever its client has read, in every call on this server: in wait first of
- * all, but also in send, drain, shutdown and close. What ends it: the client
- * goes, kick, or the end of options.linger_ms in close; then the client is
- * told that something was lost. docs/delivery.md has the whole story.
+ * 0 means accepted: the message arrives whole, once and in order if the client
+ * goes on reading; if not, its DISCONNECTED event counts it as lost. Every call
+ * on this server moves queued messages to clients that have read: wait above
+ * all, but also send, drain, shutdown and close. Queued messages are discarded
+ * when the client goes, when you kick it, or when options.linger_ms is over in
+ * close; the client then learns that something was lost. See docs/delivery.md.
  *
- * Returns 0. Errors: WPIPE_EAGAIN (the queue, or the memory for all of them,
- *     is full; a WRITABLE event follows), WPIPE_ENOTCONN (that client is gone,
- *     or being ended by disconnect, shutdown or close), WPIPE_EMSGSIZE,
+ * Returns 0. Errors: WPIPE_EAGAIN (the queue is full, or options.memory_limit
+ *     is reached; a WRITABLE event follows), WPIPE_ENOTCONN (that client is
+ *     gone, or disconnect, shutdown or close is ending it), WPIPE_EMSGSIZE,
  *     WPIPE_ENOMEM, WPIPE_EINVAL. Any thread.
  */
 WPIPE_API int wpipe_server_send(wpipe_server *server, wpipe_id to,
                                 const void *data, size_t size);
 
 /*
- * As send, waiting up to timeout_ms for room.
+ * As send, but waits up to timeout_ms for room in the queue.
  *
- * Returns 0. Errors: those of send but WPIPE_EAGAIN; WPIPE_ETIMEDOUT;
- *     WPIPE_ENOTCONN at once when that client ends; WPIPE_EWOKEN (a wake, the
- *     server is stopped, or a signal handler ran with WPIPE_WAIT_SIGNALS; and
- *     it would have to wait). Any thread.
+ * Returns 0. Errors: those of send except WPIPE_EAGAIN; WPIPE_ETIMEDOUT;
+ *     WPIPE_ENOTCONN at once when that client goes; WPIPE_EWOKEN (it has to
+ *     wait, and there was a wake or a stop, or a signal handler ran with
+ *     WPIPE_WAIT_SIGNALS). Any thread.
  */
 WPIPE_API int wpipe_server_send_wait(wpipe_server *server, wpipe_id to,
                                      const void *data, size_t size,
@@ -149,7 +151,7 @@ WPIPE_API int wpipe_server_send_wait(wpipe_server *server, wpipe_id to,
 
 /*
  * Send one message to every client. A client whose queue is full is dropped
- * or skipped (options.slow_reader), each with an event.
+ * or skipped (options.slow_reader); an event tells of each.
  *
  * Returns how many clients it was queued for. Errors: WPIPE_ENOMEM,
  *     WPIPE_EMSGSIZE, WPIPE_EINVAL. Any thread; never waits.
@@ -158,48 +160,51 @@ WPIPE_API int wpipe_server_broadcast(wpipe_server *server, const void *data,
                                      size_t size);
 
 /*
- * Answer the call in `event` (event->request is not 0). A late answer to a
- * call that timed out is thrown away at the other end.
+ * Answer the call in `event` (event->request is not 0). If the call has timed
+ * out at the client, the client discards the answer.
  *
- * Returns 0. Errors: as send, WPIPE_EINVAL when the event is not a call.
+ * Returns 0. Errors: as send; WPIPE_EINVAL if the event is not a call.
  */
 WPIPE_API int wpipe_server_reply(wpipe_server *server, const wpipe_event *event,
                                  const void *data, size_t size);
 
 /*
  * Wait until `who`, or with WPIPE_ALL every client that is connected now, has
- * read everything that was sent to it. With WPIPE_ALL, those that go meanwhile
- * do not matter: their DISCONNECTED events say what they lost.
+ * read everything that was sent to it. WPIPE_ALL ignores clients that leave
+ * during the wait; their DISCONNECTED events count what they had not read.
  *
- * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN (that client went before
- *     it had read all, or is not there), WPIPE_EWOKEN (as send_wait),
+ * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN (that client left before
+ *     it had read all, or is not connected), WPIPE_EWOKEN (as send_wait),
  *     WPIPE_EINVAL, WPIPE_ESYSTEM.
- * Blocks up to timeout_ms. Any thread, not in a handler.
+ * Blocks up to timeout_ms. Any thread, but not in a handler.
  */
 WPIPE_API int wpipe_server_drain(wpipe_server *server, wpipe_id who,
                                  int timeout_ms);
 
 /*
- * End one client's connection in good order. Nothing more is sent to it or
- * taken from it. It may read what was sent; when it has, or is gone, or has
- * read nothing for options.linger_ms, it sees the end: WPIPE_EOF, or CLOSED;
- * or, if something queued had to be thrown away, as in wpipe_server_close. Its
- * DISCONNECTED event (reason CLOSED, and what it had not read) follows.
+ * Close one client's connection after it has read what was sent to it. From
+ * now on nothing more is accepted for it or read from it. The connection ends
+ * when the client has read everything, when it leaves, or when it has read
+ * nothing for options.linger_ms. The client then gets WPIPE_EOF, or reason
+ * CLOSED; if queued messages had to be discarded, it learns so as in
+ * wpipe_server_close. A DISCONNECTED event (reason CLOSED, with the counts of
+ * what was not read) follows here.
  *
- * Returns 0. Errors: WPIPE_ENOTCONN (gone, or being ended), WPIPE_EINVAL.
+ * Returns 0. Errors: WPIPE_ENOTCONN (gone, or already ending), WPIPE_EINVAL.
  * Never waits; any thread.
  */
 WPIPE_API int wpipe_server_disconnect(wpipe_server *server, wpipe_id who);
 
 /*
- * End one client's connection at once: what it has not read is void; its
+ * End one client's connection at once. What it has not read is discarded. A
  * DISCONNECTED event (reason KICKED) follows.
  *
  * Returns 0. Errors: WPIPE_ENOTCONN, WPIPE_EINVAL. Never waits; any thread.
  */
 WPIPE_API int wpipe_server_kick(wpipe_server *server, wpipe_id who);
 
-/* Who a client is. Returns 0. Errors: WPIPE_ENOTCONN, WPIPE_EINVAL. */
+/* User, group and process of a client. Returns 0. Errors: WPIPE_ENOTCONN,
+ * WPIPE_EINVAL. */
 WPIPE_API int wpipe_server_peer(wpipe_server *server, wpipe_id who,
                                 wpipe_peer *ret_peer);
 
@@ -210,33 +215,34 @@ WPIPE_API size_t wpipe_server_count(wpipe_server *server);
 WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
 
 /*
- * A descriptor for a foreign event loop: readable when wait(timeout 0) may
- * have an event, or something to do: every deadline that the library keeps
- * (handshake_ms, message_ms, second pipes, linger_ms of a disconnect; of a
- * client connect_ms and the next try) makes it readable, too. After it is
- * readable call wait until WPIPE_ETIMEDOUT. Asking for it again has no effect.
+ * A descriptor for another event loop. It is readable when wait may have an
+ * event or other work to do. Deadlines make it readable, too: handshake_ms,
+ * message_ms, second pipes, linger_ms of a disconnect; for a client connect_ms
+ * and the next attempt to connect. When it is readable, call wait with timeout
+ * 0 until WPIPE_ETIMEDOUT. The server owns it; every call returns the same one.
  * Errors: WPIPE_EINVAL, WPIPE_ESTATE (options.threads > 1).
  */
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
 
 /*
- * End all that waits on the server at this moment: wait returns 0, send_wait
- * and drain WPIPE_EWOKEN. When nobody waits, the next wait ends so, or the
- * next send_wait or drain that would have to wait. Several such wakes count as
- * one. Shutdown and close go on. Any thread; safe in a signal handler.
+ * End every call that waits on the server at this moment: wait returns 0,
+ * send_wait and drain return WPIPE_EWOKEN. If none waits, the next wait ends
+ * that way, or the next send_wait or drain that would have to wait. Several
+ * wakes before it count as one. Shutdown and close are not affected. Any
+ * thread; safe in a signal handler.
  */
 WPIPE_API void wpipe_server_wake(wpipe_server *server);
 
 /*
- * Make every wait return 0 from now on, and every send_wait and drain that
- * would have to wait WPIPE_EWOKEN, also those that wait at this moment; and
- * end the threads of wpipe_server_start and wait for them (unless called on
- * one of them). Any thread. Takes locks: in a signal handler use
- * wpipe_server_wake.
+ * From now on, and for calls that wait at this moment, wait returns 0, and a
+ * send_wait or drain that would have to wait returns WPIPE_EWOKEN. Stop also
+ * ends the threads of wpipe_server_start and waits for them, unless it is
+ * called on one of them. Any thread. It takes locks, so use wpipe_server_wake
+ * in a signal handler.
  */
 WPIPE_API void wpipe_server_stop(wpipe_server *server);
 
-/* The callback form: any handler may be NULL. */
+/* The handlers of wpipe_server_start; any may be NULL. */
 typedef struct wpipe_handlers {
     size_t size;
     void (*connected)(wpipe_server *server, const wpipe_event *event,
@@ -248,40 +254,41 @@ typedef struct wpipe_handlers {
 } wpipe_handlers;
 
 /*
- * Run the handlers on one thread of the library's own until
- * wpipe_server_stop. Handlers may send, kick and stop; not wait or close.
+ * Run the handlers on a thread of the library until wpipe_server_stop.
+ * Handlers may send, kick and stop; they must not wait or close.
  *
- * With options.threads = N there are N such threads, and each client belongs
- * to one of them: its events come in order and never two at once, while those
- * of different clients run at the same time. REFUSED comes on the first one.
+ * With options.threads = N there are N threads, and each client belongs to one
+ * of them. The events of one client come in order and one at a time; events of
+ * different clients may run at the same time. REFUSED events come on the first
+ * thread.
  *
  * Returns 0. Errors: WPIPE_ESTATE (started already, or stopped), WPIPE_ENOMEM,
- *     WPIPE_ELIMIT (no more threads), WPIPE_ESYSTEM.
+ *     WPIPE_ELIMIT (the system allows no more threads), WPIPE_ESYSTEM.
  */
 WPIPE_API int wpipe_server_start(wpipe_server *server,
                                  const wpipe_handlers *handlers, void *user);
 
-/* What was accepted for sending, and nobody took. */
+/* What send had accepted and the peers had not read. */
 typedef struct wpipe_lost {
     size_t size;       /* set to sizeof(wpipe_lost) by the caller */
     uint64_t messages; /* or WPIPE_LOST_UNKNOWN */
     uint64_t bytes;    /* the same */
-    uint32_t peers;    /* that had not read all */
+    uint32_t peers;    /* how many peers had not read all */
 } wpipe_lost;
 
 /*
- * Stop as wpipe_server_stop does, give the name back, send nothing more, and
- * wait until every client has read what was sent to it, or is gone. Then end
- * every connection in good order. wait returns 0 from then on, sends get
- * WPIPE_ENOTCONN, and close only frees. What clients have sent and was not
- * given out by wait is thrown away: their own end counts it as lost.
+ * Stop as wpipe_server_stop does, release the name, accept no more sends, and
+ * wait until every client has read what was sent to it, or is gone. Then close
+ * every connection. From then on wait returns 0, sends return WPIPE_ENOTCONN,
+ * and close only frees. Messages from clients that wait has not returned are
+ * discarded; the clients' ends count them as lost.
  *
- * *ret_lost (which may be NULL) tells what was not read, by clients that went
- * or were too slow. What lies in a client's ring can still be read by it
- * later, although it is counted here; what was only queued is lost, and the
- * client is told so.
+ * *ret_lost (which may be NULL) gets the counts of what was not read by clients
+ * that left or were too slow. A client can still read what is in its ring,
+ * although it is counted here; what was only queued is lost, and the client
+ * learns so.
  *
- * Returns 0. Errors: WPIPE_ETIMEDOUT (all is ended all the same),
+ * Returns 0. Errors: WPIPE_ETIMEDOUT (the connections are closed nevertheless),
  *     WPIPE_EINVAL, WPIPE_ESTATE (in a handler, or in a forked child).
  * Blocks up to timeout_ms. *ret_lost is filled in with 0 and with ETIMEDOUT.
  */
@@ -289,26 +296,27 @@ WPIPE_API int wpipe_server_shutdown(wpipe_server *server, int timeout_ms,
                                     wpipe_lost *ret_lost);
 
 /*
- * Stop, give the name back, hand over what send accepted, end every connection
- * in good order, free. Waits for clients that have yet to read, but for at most
- * options.linger_ms; a client for which something was thrown away then is told
- * so: WPIPE_EDISCONNECTED instead of WPIPE_EOF, or reason LOST.
+ * Stop, release the name, deliver what send accepted, close every connection,
+ * free. Waits up to options.linger_ms for clients that read too slowly. If
+ * messages for a client are still queued then, they are discarded, and the
+ * client learns so: WPIPE_EDISCONNECTED instead of WPIPE_EOF, or reason LOST.
  */
 WPIPE_API void wpipe_server_close(wpipe_server *server);
 
 /* ---- client ----------------------------------------------------------- */
 
 /*
- * Connect to a server, waiting up to options.connect_ms (five minutes) for it
- * to appear. With WPIPE_CONNECT_LATER it returns at once and the connection
- * is made later; with WPIPE_RECONNECT it is made again when lost.
+ * Connect to a server. Waits up to options.connect_ms, by default five minutes,
+ * for the server to appear, to have a free place and to answer. With
+ * WPIPE_CONNECT_LATER it returns at once and connects later; with
+ * WPIPE_RECONNECT the client connects again when it has lost the server.
  *
- * Both is done inside wait, call, send_wait and drain, whichever of them runs,
- * within their own timeout; there is no hidden thread. A lost server is looked
- * for at once, then after a delay that grows from 10 ms to a second with each
- * try that it refuses, and begins anew after a connection that held a second;
- * one that is not there is tried when it appears. When a name appears while a
- * delay runs, a tenth of it at most is still waited for.
+ * There is no hidden thread: wait, call, send_wait and drain connect, within
+ * their own timeouts. After a loss the client tries at once. If there is no
+ * server, it tries when one appears. If the server refuses, the client waits
+ * before the next try: 10 ms at first, up to a second with each refusal. The
+ * delay starts from 10 ms again after a connection that lasted a second. If
+ * the name appears anew during a delay, at most a tenth of it remains.
  *
  * Returns 0 and the client in *ret. Errors: as wpipe_connect.
  */
@@ -316,19 +324,19 @@ WPIPE_API int wpipe_client_open(wpipe_client **ret, const char *name,
                                 const wpipe_options *options);
 
 /*
- * The next event. MESSAGE; FINISHED when the server sends nothing more but
- * still reads; DISCONNECTED once when the server is lost; with
- * RECONNECT or CONNECT_LATER also CONNECTED for each connection made. After a
- * final DISCONNECTED: WPIPE_ENOTCONN.
+ * Wait for the next event: MESSAGE; WRITABLE; FINISHED when the server will
+ * send nothing more but still reads; DISCONNECTED once when the server is
+ * lost; with RECONNECT or CONNECT_LATER also CONNECTED for each connection.
+ * After the final DISCONNECTED wait returns WPIPE_ENOTCONN.
  *
- * The events of one connection come together and once: CONNECTED, its
- * messages, DISCONNECTED, then those of the next one; also when the
- * connections were made and lost inside other calls. What those find is kept:
- * messages up to options.memory_limit, and the last 64 connections that have
- * ended; of more the oldest that was not announced yet is forgotten, with its
- * messages.
+ * The events of one connection come together: CONNECTED, its messages,
+ * DISCONNECTED, then those of the next connection; also if other calls made
+ * and lost the connections. Until wait is called, the client keeps messages up
+ * to options.memory_limit, and the last 64 connections that have ended. If
+ * there are more, it forgets the oldest one that wait has not announced, with
+ * its messages.
  *
- * Returns 1 and the event; 0 when woken. Errors: WPIPE_ETIMEDOUT,
+ * Returns 1 and the event; 0 after a wake. Errors: WPIPE_ETIMEDOUT,
  *     WPIPE_EWOKEN (a signal handler ran, with WPIPE_WAIT_SIGNALS),
  *     WPIPE_ENOTCONN, WPIPE_ESTATE (another thread waits or calls),
  *     WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM.
@@ -338,43 +346,45 @@ WPIPE_API int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
 
 /*
  * Send one message. Never waits; queues up to options.queue_limit. What
- * "accepted" means, and when a queue moves on, is as for wpipe_server_send.
+ * "accepted" means, and when queued messages move, is as for wpipe_server_send.
  *
- * Returns 0. Errors: WPIPE_EAGAIN (WRITABLE follows), WPIPE_ENOTCONN (down;
- *     nothing is kept; or shut down), WPIPE_EMSGSIZE, WPIPE_ENOMEM. Any
- *     thread.
+ * Returns 0. Errors: WPIPE_EAGAIN (the queue is full; a WRITABLE event
+ *     follows), WPIPE_ENOTCONN (there is no connection, or it is shut down;
+ *     the message is not kept), WPIPE_EMSGSIZE, WPIPE_ENOMEM. Any thread.
  */
 WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
                                 size_t size);
 
 /*
- * As send, waiting up to timeout_ms for room, and, with RECONNECT or before
- * the first connection of CONNECT_LATER, for a connection. With timeout 0 it
- * neither waits nor connects. The message may go over a connection that wait
- * has yet to tell of; send never goes on with the next one.
+ * As send, but waits up to timeout_ms for room in the queue; and, with
+ * RECONNECT or before the first connection of CONNECT_LATER, for a connection.
+ * With timeout 0 it neither waits nor connects. After a loss it
+ * goes on with the next connection, which wait may not have announced yet;
+ * wpipe_client_send does not wait for one, it returns WPIPE_ENOTCONN.
  *
- * Returns 0. Errors: those of send but WPIPE_EAGAIN; WPIPE_ETIMEDOUT (nothing
- *     was sent; maybe there is no server); WPIPE_ENOTCONN at once when the
- *     server ends and is not connected to again; WPIPE_EWOKEN (a wake, or a
- *     signal handler ran with WPIPE_WAIT_SIGNALS). Any thread.
+ * Returns 0. Errors: those of send except WPIPE_EAGAIN; WPIPE_ETIMEDOUT (the
+ *     message was not sent; maybe there is no server); WPIPE_ENOTCONN at once
+ *     if the server goes and the client does not reconnect; WPIPE_EWOKEN (a
+ *     wake, or a signal handler ran with WPIPE_WAIT_SIGNALS). Any thread.
  */
 WPIPE_API int wpipe_client_send_wait(wpipe_client *client, const void *data,
                                      size_t size, int timeout_ms);
 
 /*
- * Send a request and wait for its answer. Other events that come meanwhile
- * are kept for wait, in order. A late answer never answers another call.
+ * Send a request and wait for its answer. Other events that arrive meanwhile
+ * are kept for wait, in order. A late answer is discarded; it never answers
+ * another call.
  *
  * With RECONNECT, or before the first connection of CONNECT_LATER, it waits
- * for a connection, then sends the request. A request that was sent is never
- * sent again: when its connection is lost the server may have done it or not.
+ * for a connection, then sends the request. A request is never sent twice: if
+ * the connection is lost after that, the server may or may not have done it.
  *
  * Returns 1 and the answer as a MESSAGE event. Errors: WPIPE_ETIMEDOUT,
- *     WPIPE_ENOTCONN (lost before the answer, or the server has finished
- *     sending; or there is no connection and none will come), WPIPE_ENOTSUP
- *     (at once: the other end is not windpipe, or the pipe is one of bytes:
- *     neither carries the number of a call), WPIPE_EWOKEN (as send_wait),
- *     WPIPE_ESTATE (another thread waits or calls), and send's.
+ *     WPIPE_ENOTCONN (the connection was lost before the answer, or the server
+ *     has finished sending; or there is no connection and the client will make
+ *     none), WPIPE_ENOTSUP (at once: the server is not windpipe, or it is a
+ *     byte pipe; neither supports calls), WPIPE_EWOKEN (as send_wait),
+ *     WPIPE_ESTATE (another thread waits or calls), and those of send.
  */
 WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
                                 size_t size, wpipe_event *ret_answer,
@@ -383,42 +393,44 @@ WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
 /*
  * Wait until the server has read everything that was sent.
  *
- * When a connection is lost with something unread: WPIPE_ENOTCONN at once, or,
- * when that was before, by the next drain; once, and not after its DISCONNECTED
- * was told. With RECONNECT, or before the first connection of CONNECT_LATER,
- * drain then waits for a connection: 0 says that the server is there, too.
+ * If a connection is lost with something unread, drain returns WPIPE_ENOTCONN:
+ * at once if it is running, else the next time it is called. It reports each
+ * loss once, and not after wait has returned its DISCONNECTED event. With
+ * RECONNECT, or before the first connection of CONNECT_LATER, drain otherwise
+ * waits for a connection; so 0 also means that the client is connected.
  *
  * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN, WPIPE_EWOKEN (as
  *     send_wait), WPIPE_EINVAL, WPIPE_ENOMEM. Any thread.
  */
 WPIPE_API int wpipe_client_drain(wpipe_client *client, int timeout_ms);
 
-/* Who the server is. Returns 0. Errors: WPIPE_ENOTCONN, WPIPE_EINVAL. */
+/* User, group and process of the server. Returns 0. Errors: WPIPE_ENOTCONN,
+ * WPIPE_EINVAL. */
 WPIPE_API int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer);
 
 /* As wpipe_server_fd. */
 WPIPE_API intptr_t wpipe_client_fd(wpipe_client *client);
 
 /*
- * End all that waits on the client at this moment: wait returns 0, call,
- * send_wait and drain WPIPE_EWOKEN. When nobody waits, the next wait or call
- * ends so, or the next send_wait or drain that would have to wait. Several such
- * wakes count as one. Any thread; safe in a signal handler.
+ * End every call that waits on the client at this moment: wait returns 0; call,
+ * send_wait and drain return WPIPE_EWOKEN. If none waits, the next wait or call
+ * ends that way, or the next send_wait or drain that would have to wait.
+ * Several wakes before it count as one. Any thread; safe in a signal handler.
  */
 WPIPE_API void wpipe_client_wake(wpipe_client *client);
 
 /*
- * As wpipe_server_shutdown, with one peer: send nothing more, wait until the
- * server has read everything, end the connection. No reconnecting; wait
- * returns WPIPE_ENOTCONN from then on, and close only frees. Any thread.
+ * As wpipe_server_shutdown, for one peer: accept no more sends, wait until the
+ * server has read everything, close the connection, and do not reconnect. From
+ * then on wait returns WPIPE_ENOTCONN, and close only frees. Any thread.
  */
 WPIPE_API int wpipe_client_shutdown(wpipe_client *client, int timeout_ms,
                                     wpipe_lost *ret_lost);
 
 /*
- * Hand over what send accepted, end the connection in good order, free. Waits
- * for a server that has yet to read, but for at most options.linger_ms; if
- * something was thrown away then the server is told so (reason LOST).
+ * Deliver what send accepted, close the connection, free. Waits up to
+ * options.linger_ms for a server that reads too slowly. If messages are still
+ * queued then, they are discarded, and the server learns so (reason LOST).
  */
 WPIPE_API void wpipe_client_close(wpipe_client *client);
 
@@ -434,9 +446,9 @@ WPIPE_API int wpipe_client_send_message(wpipe_client *client,
 WPIPE_API int wpipe_event_message(const wpipe_event *event,
                                   wpipe_message *ret_message);
 
-/* ---- what is there ------------------------------------------------------ */
+/* ---- pipes on this machine ---------------------------------------------- */
 
-/* One pipe, as its server tells. */
+/* Facts about one pipe; its server reports them. */
 typedef struct wpipe_pipe_facts {
     size_t size;      /* set by the caller */
     int type;         /* WPIPE_BYTE or WPIPE_MESSAGE */
@@ -444,7 +456,7 @@ typedef struct wpipe_pipe_facts {
     uint32_t clients; /* connected now */
     uint32_t max_clients;
     uint64_t total_clients; /* connected so far */
-    uint64_t refused;       /* not let in so far */
+    uint64_t refused;       /* refused so far */
     wpipe_peer owner;       /* the server's process */
 } wpipe_pipe_facts;
 
@@ -458,36 +470,36 @@ typedef struct wpipe_link_facts {
     uint64_t messages_out;
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t queued; /* bytes waiting in the server for this client */
+    uint64_t queued; /* bytes in the server's send queue for this client */
 } wpipe_link_facts;
 
 /*
- * Call `each` for every pipe name that this user can see, in no order; a
- * non-zero return of it ends the list. `where` is the directory it lies in.
+ * Call `each` for every pipe name that this user can see, in no order. A
+ * non-zero return of `each` ends the list. `where` is the pipe's directory.
  *
- * Returns how many were named. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM.
+ * Returns how often `each` was called. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM.
  */
 WPIPE_API int wpipe_list(int (*each)(const char *name, const char *where,
                                      void *user),
                          void *user);
 
-/* A socket at a foreign door, as far as can be told without its server. */
+/* A foreign socket; what can be known without asking its server. */
 typedef struct wpipe_foreign_facts {
     size_t size;      /* of what was filled in */
-    const char *path; /* where it stands; valid during the call */
+    const char *path; /* its path; valid during the call */
     uint32_t uid;     /* owner and mode of the file */
     uint32_t mode;
-    int listening;    /* 1 somebody listens, 0 nobody that we can see, -1 not
-                         to be known */
-    int64_t pid;      /* a process of our own user that holds it, or 0 */
+    int listening;    /* 1 a process listens, 0 none that we can see, -1
+                         unknown */
+    int64_t pid;      /* a process of our own user that has it open, or 0 */
     char program[64]; /* its executable */
 } wpipe_foreign_facts;
 
 /*
  * Call `each` for every CoreFxPipe_ socket in the directory for temporary
- * files; a non-zero return of it ends the list. Nobody is connected to.
+ * files. A non-zero return of `each` ends the list. It connects to no server.
  *
- * Returns how many were named. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM,
+ * Returns how often `each` was called. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM,
  *     WPIPE_ELIMIT.
  */
 WPIPE_API int wpipe_list_foreign(int (*each)(const char *name,
@@ -497,7 +509,7 @@ WPIPE_API int wpipe_list_foreign(int (*each)(const char *name,
 
 /*
  * Ask the server of `name` about itself and up to `max_links` of its
- * connections. Only its own user and root get an answer.
+ * connections. It answers only its own user and root.
  *
  * Returns how many connections were filled in. Errors: as wpipe_connect
  *     (WPIPE_ENOTFOUND also when only a dead server's leftovers are there),

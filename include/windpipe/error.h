@@ -44,36 +44,39 @@ enum wpipe_error {
     WPIPE_ENAME = -2,          /* the pipe name is not allowed */
     WPIPE_ENOMEM = -3,         /* out of memory */
     WPIPE_ELIMIT = -4,         /* out of descriptors or another system limit */
-    WPIPE_EAGAIN = -5,         /* nothing to do now without waiting */
-    WPIPE_ETIMEDOUT = -6,      /* the time given is over */
-    WPIPE_EWOKEN = -7,         /* the wait was ended by a wpipe_*_wake, by stop,
-                                  or by a signal handler */
+    WPIPE_EAGAIN = -5,         /* the call would have to wait */
+    WPIPE_ETIMEDOUT = -6,      /* the timeout expired */
+    WPIPE_EWOKEN = -7,         /* a wpipe_*_wake, a stop or a signal handler
+                                  ended the wait */
     WPIPE_ENOTFOUND = -8,      /* no server has this name */
-    WPIPE_EBUSY = -9,          /* the server is full, or data is in the way */
-    WPIPE_EREFUSED = -10,      /* the server did not let us in */
+    WPIPE_EBUSY = -9,          /* the server is full; wpipe_transact: there is
+                                  unread data, read it first */
+    WPIPE_EREFUSED = -10,      /* the server refused the connection */
     WPIPE_EACCES = -11,        /* access denied, or the peer is not trusted */
     WPIPE_EINUSE = -12,        /* another server has this name */
     WPIPE_EOF = -13,           /* the peer closed or finished; all was read */
     WPIPE_EPIPE = -14,         /* the peer closed; it cannot read any more */
     WPIPE_EDIED = -15,         /* the peer died without closing */
-    WPIPE_EDISCONNECTED = -16, /* the peer ended it; something for us is gone */
+    WPIPE_EDISCONNECTED = -16, /* the peer ended the connection; data for us
+                                  may be lost */
     WPIPE_EPROTO = -17,        /* the peer broke the protocol */
     WPIPE_EVERSION = -18,      /* the peer speaks another version */
     WPIPE_EABORTED = -19,      /* the peer withdrew the message being read */
     WPIPE_EMSGSIZE = -20,      /* the message is over the limit */
     WPIPE_ENOTCONN = -21,      /* not connected, or that client is gone */
-    WPIPE_ESTATE = -22,        /* not possible on this object or in its state */
-    WPIPE_ENOTSUP = -23,       /* not to be had here, or with this peer */
-    WPIPE_ESYSTEM = -24        /* the system failed in another way */
+    WPIPE_ESTATE = -22,        /* not possible with this object or in its
+                                  state */
+    WPIPE_ENOTSUP = -23,       /* not supported by this system or this peer */
+    WPIPE_ESYSTEM = -24        /* a system call failed in another way */
 };
 
 /* What a caller can do about an error. */
 enum wpipe_class {
     WPIPE_CLASS_NONE = 0,   /* not an error */
     WPIPE_CLASS_RETRY = 1,  /* try again later, or wait longer */
-    WPIPE_CLASS_PEER = 2,   /* the other process; this connection is over */
+    WPIPE_CLASS_PEER = 2,   /* the peer's doing; this connection is over */
     WPIPE_CLASS_CALLER = 3, /* the call is wrong: fix the program */
-    WPIPE_CLASS_SYSTEM = 4  /* memory, descriptors, the system */
+    WPIPE_CLASS_SYSTEM = 4  /* memory, descriptors, rights, the system */
 };
 
 /*
@@ -91,7 +94,7 @@ WPIPE_API int wpipe_error_class(int error);
 /* The library's version, such as "0.1.0": a static string. */
 WPIPE_API const char *wpipe_version(void);
 
-/* Who is at the other end, as the kernel told when the two connected. */
+/* Who is at the other end. The kernel recorded it when the two connected. */
 typedef struct wpipe_peer {
     size_t size;      /* set to sizeof(wpipe_peer) by the caller */
     uint32_t uid;     /* user id */
@@ -102,7 +105,7 @@ typedef struct wpipe_peer {
     char user[64];    /* user name where the system tells it, else "" */
 } wpipe_peer;
 
-/* options.type: what travels. */
+/* options.type: a stream of bytes, or messages. */
 enum wpipe_type {
     WPIPE_DEFAULT_TYPE = 0, /* streams: byte; servers and clients: message */
     WPIPE_BYTE = 1,
@@ -123,26 +126,27 @@ enum wpipe_access {
     WPIPE_ACCESS_ANYONE = 2 /* every user of this machine */
 };
 
-/* options.shared_memory: when a connection leaves its socket. With a peer of
- * another user, who is not root, it never does without WPIPE_TRUST_PEER, and
- * REQUIRED fails with WPIPE_ENOTSUP. */
+/* options.shared_memory: when a connection moves from its socket to shared
+ * memory. If the peer is another user, and not root, the connection stays on
+ * the socket unless both ends set WPIPE_TRUST_PEER; REQUIRED then fails with
+ * WPIPE_ENOTSUP. */
 enum wpipe_shared_memory {
-    WPIPE_SHARED_AUTO = 0, /* when its traffic earns it */
+    WPIPE_SHARED_AUTO = 0, /* after some traffic */
     WPIPE_SHARED_NOW = 1,  /* right after the connection is made */
     WPIPE_SHARED_NEVER = 2,
-    WPIPE_SHARED_REQUIRED = 3 /* as NOW, and fail where it is not to be had */
+    WPIPE_SHARED_REQUIRED = 3 /* as NOW; fail if it is not possible */
 };
 
-/* options.slow_reader: what broadcast does with a client that is full. */
+/* options.slow_reader: what broadcast does if a client's queue is full. */
 enum wpipe_slow_reader {
     WPIPE_SLOW_DROP = 0, /* end its connection: DISCONNECTED, reason SLOW */
-    WPIPE_SLOW_SKIP = 1  /* leave it out and say so: a SKIPPED event */
+    WPIPE_SLOW_SKIP = 1  /* skip it: a SKIPPED event tells of it */
 };
 
 /*
- * How message boundaries travel to a program that is not windpipe. Used with
- * a foreign door, with files and with anonymous pipes; between two ends of
- * windpipe there is no need for one.
+ * options.framing: how a stream of bytes is cut into messages, for a peer that
+ * is not windpipe: at a foreign socket and on system pipes. Two ends that are
+ * both windpipe need no framing.
  */
 enum wpipe_framing {
     WPIPE_FRAMING_RAW = 0,      /* bytes as they come */
@@ -154,54 +158,58 @@ enum wpipe_framing {
     WPIPE_FRAMING_TYPE_LE32 = 5 /* type byte, little-endian length */
 };
 
-/* options.foreign: the door at ${TMPDIR:-/tmp}/CoreFxPipe_<name> for .NET,
- * Node, Python and everything else that speaks plain sockets. */
+/*
+ * options.foreign: the foreign socket of a pipe. It is a plain unix socket at
+ * ${TMPDIR:-/tmp}/CoreFxPipe_<name>, where .NET looks for the pipe; Node,
+ * Python and others can connect to it, too. The native socket is the one that
+ * only windpipe uses.
+ */
 enum wpipe_foreign {
-    WPIPE_FOREIGN_DEFAULT = 0, /* listener, server: no; connect: when there
-                                  is no native door */
-    WPIPE_FOREIGN_ALSO = 1,    /* listener, server: both doors */
-    WPIPE_FOREIGN_ONLY = 2,    /* only that door */
-    WPIPE_FOREIGN_NEVER = 3    /* connect: only the native door */
+    WPIPE_FOREIGN_DEFAULT = 0, /* listener, server: none; connect: used if
+                                  there is no native socket */
+    WPIPE_FOREIGN_ALSO = 1,    /* listener, server: both sockets */
+    WPIPE_FOREIGN_ONLY = 2,    /* only the foreign socket */
+    WPIPE_FOREIGN_NEVER = 3    /* connect: only the native socket */
 };
 
 /*
- * options.second_pipe: a foreign door where nobody stays. The server tells
- * each client the name of a pipe made for it alone; the client leaves, comes
- * to that one, and there they talk. Both ends must be told so; a client
- * understands either form of the name.
+ * options.second_pipe: clients do not stay on the foreign socket. The server
+ * sends each client the name of a second pipe, made for that client alone. The
+ * client disconnects, connects to the second pipe, and they talk there. Both
+ * ends must set this option; a client understands both forms of the name.
  */
 enum wpipe_second_pipe {
     WPIPE_SECOND_PIPE_NONE = 0,
-    WPIPE_SECOND_PIPE_H_PIPES = 1, /* as H.Pipes: the name in UTF-8; its
+    WPIPE_SECOND_PIPE_H_PIPES = 1, /* as H.Pipes: the name is sent in UTF-8;
                                       messages are WPIPE_FRAMING_BE32 */
-    WPIPE_SECOND_PIPE_WRAPPER = 2  /* as named-pipe-wrapper: the name as
-                                      BinaryFormatter writes a string */
+    WPIPE_SECOND_PIPE_WRAPPER = 2  /* as named-pipe-wrapper: the name is sent
+                                      as BinaryFormatter writes a string */
 };
 
 /* options.flags */
 enum wpipe_flags {
-    WPIPE_FIRST_INSTANCE = 1, /* take the name only if nobody has it; windpipe
-                                 always does, the flag is for readers */
-    WPIPE_CONNECT_EARLY = 2,  /* connect: do not wait for the verdict;
-                                one thread may listen, connect, write,
-                                accept. Unless options.type is WPIPE_MESSAGE
-                                a write of over 1 KiB waits for it, as a
-                                call and the commit of a part do: only the
-                                verdict tells whether there are messages */
-    WPIPE_TRUST_PEER = 4,     /* shared memory also with another user, and
-                             read_begin gives it as it is */
+    WPIPE_FIRST_INSTANCE = 1, /* take the name only if nobody has it. windpipe
+                                 always does this; the flag changes nothing */
+    WPIPE_CONNECT_EARLY = 2,  /* connect: do not wait for the server's answer;
+                                 so one thread may listen, connect, write,
+                                 accept. Unless options.type is WPIPE_MESSAGE
+                                 a write of over 1 KiB waits for the answer, as
+                                 a call and the commit of a part do: only the
+                                 answer tells whether the pipe has messages */
+    WPIPE_TRUST_PEER = 4,     /* share memory with another user, too, and let
+                             read_begin show it without a copy */
     WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
     WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first
                                  connection; a CONNECTED event tells of it */
     /*
      * A wait returns WPIPE_EWOKEN when a signal handler ran on its thread while
-     * it slept; install it without SA_RESTART. A handler that runs just before
-     * the sleep begins, or while the wait spins, does not end it: one that
-     * only sets a flag needs waits with a timeout. Where that will not do, call
-     * a wpipe_*_wake in the handler: they are safe there and are never missed,
-     * with or without this flag. Shutdown, close, wpipe_inspect and
-     * wpipe_wait_for go on.
+     * it slept. Install the handler without SA_RESTART. A handler that runs
+     * just before the sleep begins, or while the wait spins, does not end the
+     * wait. So a handler that only sets a flag needs waits with a timeout; or
+     * call a wpipe_*_wake in the handler: that is safe there and is never
+     * missed, with or without this flag. Shutdown, close, wpipe_inspect and
+     * wpipe_wait_for ignore this flag.
      */
     WPIPE_WAIT_SIGNALS = 64
 };
@@ -209,7 +217,7 @@ enum wpipe_flags {
 /* options.spin_us: no spinning at all. */
 #define WPIPE_SPIN_OFF (-1)
 
-/* options.linger_ms: a close does not wait for anybody. */
+/* options.linger_ms: close does not wait. */
 #define WPIPE_LINGER_OFF (-2)
 
 /* The most that options.threads may be. */
@@ -217,15 +225,15 @@ enum wpipe_flags {
 
 /*
  * Options of a listener, stream, server or client. Zero everywhere means the
- * default; set `size` to sizeof(wpipe_options). A field that an object has no
- * use for is ignored. A larger `size` than the library knows is refused with
+ * default; set `size` to sizeof(wpipe_options). An object ignores the fields
+ * that it does not use. A larger `size` than the library knows is refused with
  * WPIPE_EINVAL unless the unknown rest is zero.
  */
 typedef struct wpipe_options {
     size_t size;
-    int type;              /* WPIPE_BYTE or WPIPE_MESSAGE; a connecting end
-                               asks how it wants to read, the listener decides
-                               what the pipe is */
+    int type;              /* WPIPE_BYTE or WPIPE_MESSAGE. The listener
+                               decides what the pipe is; for a connecting end
+                               this says how it reads */
     int direction;         /* WPIPE_DUPLEX, WPIPE_IN, WPIPE_OUT */
     int access;            /* listener, server: WPIPE_ACCESS_* */
     uint32_t group;        /* ACCESS_GROUP: the group id; 0 = our own group */
@@ -237,37 +245,42 @@ typedef struct wpipe_options {
     uint32_t server_uid;   /* with WPIPE_CHECK_UID */
     uint32_t max_clients;  /* listener: instances at once; server: clients;
                                0 = 65536 */
-    uint32_t max_per_user; /* of those, from one user id; 0 = no own limit */
-    uint32_t buffer_in;    /* bytes of ring for what we read: 4 KiB to 64 MiB,
+    uint32_t max_per_user; /* of those, from one user id; 0 = no limit */
+    uint32_t buffer_in;    /* bytes of the ring that we read: 4 KiB to 64 MiB,
                                rounded up to a power of two; 0 = 256 KiB */
-    uint32_t buffer_out;   /* the same for what we write */
-    uint64_t max_message;  /* bytes of one message we take; 0 = 16 MiB */
+    uint32_t buffer_out;   /* the same for the ring that we write */
+    uint64_t max_message;  /* bytes of the longest message that we accept;
+                               0 = 16 MiB */
     uint64_t queue_limit;  /* bytes queued for one client; 0 = 1 MiB */
-    uint64_t memory_limit; /* server: bytes queued and half-read over all
-                               clients; 0 = 256 MiB */
-    int handshake_ms;      /* a peer's time to say hello, or to come to its
-                               second pipe; 0 = 5000 */
-    int connect_ms;        /* client_open: 0 = five minutes, WPIPE_FOREVER,
-                               or milliseconds; 1 at the least */
+    uint64_t memory_limit; /* server: bytes of queued and half-received
+                               messages of all clients; client: of messages
+                               kept for wait; 0 = 256 MiB */
+    int handshake_ms;      /* time that a peer has to complete the handshake,
+                               or to connect to its second pipe; 0 = 5000 */
+    int connect_ms;        /* client_open: how long to wait for the server;
+                               0 = five minutes, WPIPE_FOREVER, or at least
+                               1 millisecond */
     int foreign;           /* WPIPE_FOREIGN_* */
-    int framing;           /* WPIPE_FRAMING_* of the foreign door */
-    int second_pipe;       /* WPIPE_SECOND_PIPE_* of the foreign door */
-    uint32_t threads;      /* server: how many wpipe_server_start makes, each
-                               for its part of the clients; 0 = 1, at most
-                               WPIPE_THREADS_MAX */
-    /* Called before a peer is let in: 0 lets it in, a negative code refuses
-     * it. On the thread that accepts or waits; must not call this library. */
+    int framing;           /* WPIPE_FRAMING_* of the foreign socket */
+    int second_pipe;       /* WPIPE_SECOND_PIPE_* of the foreign socket */
+    uint32_t threads;      /* server: how many threads wpipe_server_start
+                               starts; each serves a part of the clients;
+                               0 = 1, at most WPIPE_THREADS_MAX */
+    /* Called before a peer is accepted: 0 accepts it, a negative code refuses
+     * it. Runs on the thread that accepts or waits; must not call this
+     * library. */
     int (*admit)(const wpipe_peer *peer, void *admit_user);
     void *admit_user;
-    char *error_text; /* buffer of the caller's: one sentence about a
+    char *error_text; /* the caller's buffer; gets one sentence about a
                                failure, always terminated */
     size_t error_text_size;
-    int linger_ms;  /* server, client: how long a close may take to hand over
-                      what send accepted: 0 = 1000 ms, WPIPE_LINGER_OFF = none,
+    int linger_ms;  /* server, client: how long close may wait to deliver what
+                      send accepted: 0 = 1000 ms, WPIPE_LINGER_OFF = no wait,
                       WPIPE_FOREVER, or milliseconds */
-    int message_ms; /* server, client: a peer's time to finish a message that
-                       it has begun; what we keep it from sending does not
-                       count. 0 = 30000 ms, WPIPE_FOREVER, or milliseconds */
+    int message_ms; /* server, client: time that a peer has to finish a message
+                       that it has begun. Time in which we do not read does
+                       not count. 0 = 30000 ms, WPIPE_FOREVER, or
+                       milliseconds */
     uint64_t reserved[6]; /* zero */
 } wpipe_options;
 

@@ -31,7 +31,7 @@ enum wpipe_message_problem {
     WPIPE_MESSAGE_LENGTH_UNTERMINATED, /* ends inside a length */
     WPIPE_MESSAGE_LENGTH_TOO_LONG,     /* over five groups, or over 2^31-1 */
     WPIPE_MESSAGE_LENGTH_OVERLONG,     /* not the shortest form */
-    WPIPE_MESSAGE_TRUNCATED,           /* a string goes beyond the end */
+    WPIPE_MESSAGE_TRUNCATED,           /* a string is longer than the rest */
     WPIPE_MESSAGE_NOT_UTF8,
     WPIPE_MESSAGE_TRAILING_BYTES /* something follows the body */
 };
@@ -60,7 +60,7 @@ WPIPE_API int wpipe_message_decode(const void *data, size_t size,
                                    wpipe_message *ret_message,
                                    int *ret_problem);
 
-/* A sentence about a WPIPE_MESSAGE_* problem; a static string. */
+/* A sentence that describes a WPIPE_MESSAGE_* problem; a static string. */
 WPIPE_API const char *wpipe_message_problem_text(int problem);
 
 #ifdef __cplusplus

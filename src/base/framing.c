@@ -106,7 +106,7 @@ static int take_fixed(struct wpipe__decoder *d, const uint8_t *bytes,
         if (total > INT32_MAX)
             return refuse(d, WPIPE_EPROTO,
                           "the big-endian length %" PRIu32 " is over "
-                          "2147483647, the most that its signed number can be",
+                          "2147483647, the maximum of a signed number",
                           total);
     }
     return begin_message(d, total);
@@ -187,12 +187,13 @@ static int take_content_length(struct wpipe__decoder *d, const uint8_t *value,
                       "Content-Length is given twice: %" PRIu64 " and \"%.*s\"",
                       d->total, shown, (const char *)value);
     if (parse_number(value, size, &d->total) < 0)
-        return refuse(d, WPIPE_EPROTO, "Content-Length \"%.*s\" is no number",
-                      shown, (const char *)value);
+        return refuse(d, WPIPE_EPROTO,
+                      "Content-Length \"%.*s\" is not a number", shown,
+                      (const char *)value);
     if (d->total > kinds[d->framing].most)
         return refuse(d, WPIPE_EMSGSIZE,
                       "Content-Length \"%.*s\" is over %" PRId64
-                      ", the most there can be",
+                      ", the maximum",
                       shown, (const char *)value, INT64_MAX);
     if (d->total > d->max_message)
         return refuse_announced(d, d->total);
@@ -253,9 +254,10 @@ static int take_header_byte(struct wpipe__decoder *d, uint8_t byte)
         return 0;
     }
     if (d->colon == 0 && !is_token(byte))
-        return refuse(d, WPIPE_EPROTO,
-                      "byte %u of the header, 0x%02x, cannot be in a name", at,
-                      byte);
+        return refuse(
+            d, WPIPE_EPROTO,
+            "byte %u of the header, 0x%02x, is not allowed in a field name", at,
+            byte);
     if ((byte < 0x20 && byte != '\t') || byte > 0x7e)
         return refuse(d, WPIPE_EPROTO,
                       "byte %u of the header, 0x%02x, is not text", at, byte);

@@ -91,7 +91,7 @@ int wpipe__name_parse(const char *name, char ret_name[WPIPE_NAME_MAX + 1],
     const char *why;
 
     if (name == NULL) {
-        why = "there is no name (NULL)";
+        why = "the name is missing (NULL)";
         goto fail;
     }
     name = skip_prefix(name);

@@ -174,9 +174,10 @@ static int check_rest(const wpipe_options *o)
     size_t i;
 
     if (unknown != 0) {
-        wpipe__options_explain(
-            o, "options.flags is 0x%" PRIx32 ", and 0x%" PRIx32 " is no flag",
-            o->flags, unknown);
+        wpipe__options_explain(o,
+                               "options.flags is 0x%" PRIx32 ", and 0x%" PRIx32
+                               " is not a known flag",
+                               o->flags, unknown);
         return WPIPE_EINVAL;
     }
     for (i = 0; i < WPIPE__ARRAY_SIZE(o->reserved); i++)

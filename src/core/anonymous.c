@@ -104,12 +104,12 @@ static int make_system(const wpipe_options *given, wpipe_options *o,
     int r;
 
     if (o->direction == WPIPE_DUPLEX) {
-        wpipe__options_explain(o, "a system pipe goes one way only");
+        wpipe__options_explain(o, "a system pipe has one direction only");
         return WPIPE_ENOTSUP;
     }
     if (o->type == WPIPE_MESSAGE && o->framing == WPIPE_FRAMING_RAW) {
         wpipe__options_explain(
-            o, "a system pipe has no messages without options.framing");
+            o, "messages on a system pipe need options.framing");
         return WPIPE_ENOTSUP;
     }
     r = wpipe__os_pipe(ends, wished_size(given, o, o->direction));
@@ -291,14 +291,14 @@ static int check_system(const wpipe_options *o, wpipe__handle end)
     if (can < 0)
         return WPIPE_EINVAL;
     if (o->direction == WPIPE_DUPLEX) {
-        wpipe__options_explain(o, "a system pipe goes one way only");
+        wpipe__options_explain(o, "a system pipe has one direction only");
         return WPIPE_ESTATE;
     }
     if (!(can &
           (o->direction == WPIPE_IN ? WPIPE__CAN_READ : WPIPE__CAN_WRITE))) {
-        wpipe__options_explain(
-            o, "descriptor %d is the end of a pipe that %s", end,
-            o->direction == WPIPE_IN ? "is written to" : "is read from");
+        wpipe__options_explain(o, "descriptor %d is the %s end of a pipe", end,
+                               o->direction == WPIPE_IN ? "writing"
+                                                        : "reading");
         return WPIPE_ESTATE;
     }
     return 0;
@@ -313,8 +313,7 @@ static int open_foreign(wpipe_options *o, int kind, wpipe__handle end,
         return r;
     r = fit_system(o, end);
     if (r < 0) {
-        wpipe__options_explain(
-            o, "there are no messages to read without options.framing");
+        wpipe__options_explain(o, "reading messages needs options.framing");
         return r;
     }
     r = wpipe__os_adopt(end);
@@ -347,7 +346,7 @@ static int explain_greeting(const wpipe_options *o, wpipe__handle end,
     case WPIPE_ETIMEDOUT:
         wpipe__options_explain(
             o,
-            "nothing came from the other end of descriptor %d in %d ms: "
+            "the other end of descriptor %d sent nothing in %d ms: "
             "it is not windpipe",
             end, o->handshake_ms);
         return error;
@@ -360,7 +359,7 @@ static int explain_greeting(const wpipe_options *o, wpipe__handle end,
             o, "the other end of descriptor %d does not speak windpipe", end);
         return WPIPE_EPROTO;
     case WPIPE_ESTATE:
-        wpipe__options_explain(o, "descriptor %d does not go in that direction",
+        wpipe__options_explain(o, "descriptor %d does not allow that direction",
                                end);
         return error;
     default:
@@ -376,12 +375,12 @@ static int fit_native(wpipe_options *o, struct wpipe__link *link)
     if (o->type == WPIPE_DEFAULT_TYPE)
         o->type = link->terms.type;
     if (o->type == WPIPE_MESSAGE && link->terms.type == WPIPE_BYTE) {
-        wpipe__options_explain(o, "it is a pipe of bytes, without messages");
+        wpipe__options_explain(o, "it is a byte pipe, without messages");
         return WPIPE_ESTATE;
     }
     if (o->shared_memory == WPIPE_SHARED_REQUIRED &&
         link->transport->shared(link) < 0) {
-        wpipe__options_explain(o, "no shared memory with the other end");
+        wpipe__options_explain(o, "the other end cannot use shared memory");
         return WPIPE_ENOTSUP;
     }
     return 0;

@@ -235,8 +235,8 @@ static int wait_introduction(struct attempt *a, struct wpipe__introduced *i,
     }
     if (r == WPIPE_EPROTO) {
         wpipe__options_explain(a->options,
-                               "the server of '%s' does not tell the name of "
-                               "a second pipe: %s",
+                               "the server of '%s' sent no name of a second "
+                               "pipe: %s",
                                a->name, i->message.why);
         a->told = 1;
     }
@@ -266,8 +266,8 @@ static int meet(struct attempt *a, const struct wpipe__introduced *i,
         return WPIPE_EPIPE;
     if (r == WPIPE_ETIMEDOUT) {
         wpipe__options_explain(a->options,
-                               "the server of '%s' did not let us in at '%s', "
-                               "where it sent us",
+                               "the server of '%s' sent us to the pipe '%s', "
+                               "which did not accept us in time",
                                a->name, name);
         a->last = WPIPE_ETIMEDOUT;
         a->told = 1;
@@ -384,7 +384,8 @@ static void explain_full(const struct attempt *a)
             (unsigned long)facts.clients, (unsigned long)facts.max_clients);
     else
         wpipe__options_explain(
-            a->options, "the server of '%s' has no place for us now", a->name);
+            a->options, "the server of '%s' cannot take another client now",
+            a->name);
 }
 
 static void explain_late(const struct attempt *a, unsigned long long ms)
@@ -417,7 +418,7 @@ static void explain(const struct attempt *a, int error)
 
     switch (error) {
     case WPIPE_EREFUSED:
-        wpipe__options_explain(o, "the server of '%s' did not let us in",
+        wpipe__options_explain(o, "the server of '%s' refused the connection",
                                a->name);
         return;
     case WPIPE_EACCES:
@@ -431,16 +432,16 @@ static void explain(const struct attempt *a, int error)
             a->name);
         return;
     case WPIPE_EPROTO:
-        wpipe__options_explain(o, "what serves '%s' does not speak windpipe",
+        wpipe__options_explain(o, "the server of '%s' does not speak windpipe",
                                a->name);
         return;
     case WPIPE_ESTATE:
-        wpipe__options_explain(
-            o, "pipe '%s' does not do that: other type or direction", a->name);
+        wpipe__options_explain(o, "pipe '%s' has another type or direction",
+                               a->name);
         return;
     case WPIPE_ENOTSUP:
-        wpipe__options_explain(o, "no shared memory with the server of '%s'",
-                               a->name);
+        wpipe__options_explain(
+            o, "the server of '%s' cannot use shared memory with us", a->name);
         return;
     default:
         if (o->error_text != NULL && o->error_text[0] == '\0')

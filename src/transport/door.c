@@ -80,7 +80,7 @@ static int fail_in_the_way(const struct wpipe__door *d, const char *file,
                            int kind, const wpipe_options *options)
 {
     wpipe__options_explain(options,
-                           "%s/%s is %s, not a pipe: it stays untouched and "
+                           "%s/%s is %s, not a pipe: it was left alone, and "
                            "the name cannot be used",
                            d->where, file, kind_text(kind));
     return WPIPE_EACCES;
@@ -167,8 +167,8 @@ static int open_directory(struct wpipe__door *d, const wpipe_options *options)
     if (r == WPIPE_ENOTFOUND && d->access != WPIPE_ACCESS_USER) {
         wpipe__options_explain(
             options,
-            "access for other users needs the directory %s, which is not "
-            "there; root can make it with \"systemd-tmpfiles --create "
+            "access for other users needs the directory %s, which does not "
+            "exist; root can create it with \"systemd-tmpfiles --create "
             "windpipe.conf\" or \"install -d -m 1777 %s\"",
             place.path, place.path);
         return WPIPE_ENOTSUP;

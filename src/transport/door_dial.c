@@ -24,7 +24,8 @@ static int check_server(wpipe__handle socket, const char *name,
 
     r = wpipe__os_peer(socket, &peer);
     if (r < 0) {
-        wpipe__options_explain(options, "cannot tell whose the server is: %s",
+        wpipe__options_explain(options,
+                               "cannot tell which user runs the server: %s",
                                wpipe__os_error_text());
         return r;
     }

@@ -67,7 +67,7 @@ static int fail_in_the_way(const struct wpipe__foreign_door *d, int kind,
                            const wpipe_options *options)
 {
     wpipe__options_explain(options,
-                           "%s is %s, not a pipe: it stays untouched and the "
+                           "%s is %s, not a pipe: it was left alone, and the "
                            "name cannot be used",
                            d->path, wpipe__foreign_kind(kind));
     return WPIPE_EACCES;
@@ -82,7 +82,7 @@ static int fail_other_user(const struct wpipe__foreign_door *d, uint32_t uid,
     wpipe__os_user(uid, user, sizeof(user));
     wpipe__options_explain(options,
                            dead ? "%s is a socket that user %s (%u) has left "
-                                  "behind: it stays untouched and the name "
+                                  "behind: it was left alone, and the name "
                                   "cannot be used"
                                 : "%s is a socket of user %s (%u)",
                            d->path, user, (unsigned)uid);

@@ -29,7 +29,8 @@ static int check_server(wpipe__handle socket, const char *path,
         return 0;
     r = wpipe__os_peer(socket, &peer);
     if (r < 0) {
-        wpipe__options_explain(options, "cannot tell whose the server is: %s",
+        wpipe__options_explain(options,
+                               "cannot tell which user runs the server: %s",
                                wpipe__os_error_text());
         return r;
     }
@@ -61,7 +62,7 @@ static int fail_socket(const char *path, const struct wpipe__file_facts *facts,
     } else {
         wpipe__os_user(facts->uid, user, sizeof(user));
         wpipe__options_explain(options,
-                               "%s does not let us in: it belongs to user %s "
+                               "%s denies us access: it belongs to user %s "
                                "(%u) and has mode %04o",
                                path, user, (unsigned)facts->uid,
                                (unsigned)facts->mode);

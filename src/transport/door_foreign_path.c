@@ -22,8 +22,8 @@ static int fail_long(const char *directory, const char *prefix,
                      const char *name, const wpipe_options *options)
 {
     wpipe__options_explain(options,
-                           "the path of a foreign pipe may have %d bytes at "
-                           "the most; this one has %zu: %s%s%s",
+                           "the path of a socket may have at most %d bytes; "
+                           "this one has %zu: %s%s%s",
                            WPIPE__FOREIGN_PATH_MAX,
                            strlen(directory) + strlen(prefix) + strlen(name),
                            directory, prefix, name);
@@ -62,7 +62,7 @@ int wpipe__foreign_path(const char *name, char *ret_path, size_t size,
     if (name != NULL && name[0] == '/') {
         if (name[strlen(name) - 1] != '/')
             return join(ret_path, size, name, options);
-        why = "the path of a foreign pipe ends with '/'";
+        why = "the path of the socket ends with '/'";
     } else if (name != NULL && strlen(name) > WPIPE_NAME_MAX) {
         return join(ret_path, size, name, options); /* too long: says so */
     }

@@ -40,7 +40,7 @@ int wpipe__second_door_check(const struct wpipe__foreign_door *first,
     if (strlen(first->path) + WPIPE__SECOND_SUFFIX <= WPIPE__FOREIGN_PATH_MAX)
         return 0;
     wpipe__options_explain(options,
-                           "%s has %zu bytes; %d are the most when there are "
+                           "%s has %zu bytes; at most %d are possible with "
                            "second pipes, whose names are %d bytes longer",
                            first->path, strlen(first->path),
                            WPIPE__FOREIGN_PATH_MAX - WPIPE__SECOND_SUFFIX,

@@ -126,7 +126,7 @@ static int check_private(const struct wpipe__place *place,
     if ((place->facts.mode & MODE_ALL) != MODE_PRIVATE) {
         wpipe__options_explain(options,
                                "the directory %s has mode %04o; it must be "
-                               "0700, for us alone",
+                               "0700, for this user only",
                                place->path, (unsigned)place->facts.mode);
         return WPIPE_EACCES;
     }
@@ -147,11 +147,12 @@ static int check_shared(const struct wpipe__place *place,
         return WPIPE_EACCES;
     }
     if ((mode & MODE_OTHERS_WRITE) != 0 && (mode & MODE_STICKY) == 0) {
-        wpipe__options_explain(options,
-                               "others may write in the shared directory %s "
-                               "and it is not sticky (mode %04o; 1777 is "
-                               "right)",
-                               place->path, (unsigned)mode);
+        wpipe__options_explain(
+            options,
+            "other users can write in the shared directory %s, "
+            "but it is not sticky (mode %04o; it should be "
+            "1777)",
+            place->path, (unsigned)mode);
         return WPIPE_EACCES;
     }
     return 0;

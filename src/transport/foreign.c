@@ -394,7 +394,7 @@ static int foreign_mark(struct wpipe__link *link, uint32_t flag)
         wpipe__foreign_drop(f);
     } else {
         wpipe__foreign_break(f, WPIPE_EABORTED,
-                             "a message was given up half way");
+                             "a message was abandoned before its end");
         wpipe__os_shutdown(link->socket);
     }
     wpipe__mutex_unlock(&link->lock);

@@ -81,7 +81,7 @@ exec {hears}<"$scratch/said"
 run wait stuck
 "$windpipe" recv stuck 1>&"$never" 2>/dev/null &
 started+=("$!")
-saw ": [0-9]+ messages, [0-9]+ bytes were not taken$" \
+saw ": [0-9]+ messages, [0-9]+ bytes were not delivered$" \
     "serve -q 0: what was not taken is said" "$hears"
 ended "serve -q 0 --linger" "$server"
 expect 9 "serve -q 0: what was not taken is no success"
@@ -121,7 +121,7 @@ kill -TERM "$server"
 check "serve after SIGTERM: waits for its reader" \
     kill -0 "$server"
 kill -INT "$server"
-saw "a second signal: ended at once, what was not handed over is lost" \
+saw "a second signal: ended at once; what was not delivered is lost" \
     "a second signal: it is said" "$hears"
 ended "serve after two signals" "$server"
 echo go >"$scratch/gate.twice"
@@ -140,7 +140,7 @@ cat "$scratch/numbers" >&"$typed" &
 started+=("$!")
 stuffed "$typed"
 kill -TERM "$teller"
-saw "messages?, [0-9]+ bytes were not taken$" \
+saw "messages?, [0-9]+ bytes were not delivered$" \
     "connect after SIGTERM: what was not taken is said" "$hears"
 ended "connect after SIGTERM" "$teller"
 expect 143 "connect after SIGTERM"
@@ -242,7 +242,7 @@ expect 0 "serve --exec"
 peer serve mute "$scratch/few" /dev/null
 run call -w 1h mute question
 expect 1 "call at a foreign door"
-like "calls cannot be made there" "$err" "call at a foreign door"
+like "does not support calls" "$err" "call at a foreign door"
 peer serve dumb "$scratch/few" /dev/null
 start relay listen:front dumb
 server=$pid
@@ -250,6 +250,6 @@ hears=$lines
 run wait front
 run call -w 0.05 front question
 check "call through a relay to a foreign door" test "$status" -ne 0
-saw "calls cannot be made there" "a relay to a foreign door says so" "$hears"
+saw "does not support calls" "a relay to a foreign door says so" "$hears"
 ended "relay to a foreign door" "$server"
 finish

@@ -111,7 +111,7 @@ says=$lines
 run wait nocalls
 run call -w 0.05 nocalls first
 expect 5 "a call to a command"
-saw "calls cannot be made there" "a call to a command: it is said" "$says"
+saw "does not support calls" "a call to a command: it is said" "$says"
 stop_server "$relay"
 same first "$(cat "$scratch/uncalled")" "a call to a command is a message"
 

@@ -24,6 +24,6 @@ while read -r line; do
     [ "$line" = "${line#ok }" ] || pass
 done <<<"$out"
 expect 0 "the second implementation: $out"
-same 2 "$(grep -c 'threw away what it had to send' "$scratch/served")" \
+same 2 "$(grep -c 'discarded messages that it had queued' "$scratch/served")" \
     'the server is told of what was dropped'
 finish

@@ -117,13 +117,14 @@ static const struct row {
     const char *text;
 } rows[] = {
     { WPIPE__VERDICT_DENIED, WPIPE_EACCES, SUPPORT_WAIT_MS, "denied us" },
-    { WPIPE__VERDICT_REFUSED, WPIPE_EREFUSED, SUPPORT_WAIT_MS, "let us in" },
+    { WPIPE__VERDICT_REFUSED, WPIPE_EREFUSED, SUPPORT_WAIT_MS,
+      "refused the connection" },
     { WPIPE__VERDICT_VERSION, WPIPE_EVERSION, SUPPORT_WAIT_MS,
       "another version" },
-    { WPIPE__VERDICT_MODE, WPIPE_ESTATE, SUPPORT_WAIT_MS, "other type" },
+    { WPIPE__VERDICT_MODE, WPIPE_ESTATE, SUPPORT_WAIT_MS, "another type" },
     { WPIPE__VERDICT_PROTOCOL, WPIPE_EPROTO, SUPPORT_WAIT_MS,
       "does not speak windpipe" },
-    { WPIPE__VERDICT_BUSY, WPIPE_EBUSY, 50, "no place for us" },
+    { WPIPE__VERDICT_BUSY, WPIPE_EBUSY, 50, "cannot take another client" },
     { HANG_UP, WPIPE_ENOTFOUND, 50, "went away" },
 };
 

@@ -445,7 +445,7 @@ static int visitor(int fd, void *argument)
     options.server_uid = VICTIM;
     r = wpipe__foreign_door_dial("race", &options, &socket);
     if (r == WPIPE_EACCES)
-        assert_said("does not let us in");
+        assert_said("denies us access");
     wpipe__os_close(socket);
     client = plain_client(door_path("race"));
     assert_true((client < 0) == (r < 0));
@@ -608,7 +608,7 @@ static void dial_follows_nothing(void **state)
         { A_LINK_TO_DIRECTORY, WPIPE_ENOTFOUND, "race is a symbolic link" },
         { A_FIFO, WPIPE_ENOTFOUND, "race is a FIFO" },
         { A_DEAD_SOCKET, WPIPE_ENOTFOUND, "nobody listens at" },
-        { A_CLOSED_SOCKET, WPIPE_EACCES, "does not let us in" },
+        { A_CLOSED_SOCKET, WPIPE_EACCES, "denies us access" },
     };
     struct plan plan = { .user = VICTIM };
     size_t i;

@@ -213,7 +213,7 @@ static void connect_second_absent_it_ends_in_time(void **state)
     begin(&helper, &p);
     assert_int_equal(wpipe_connect(&stream, p.name, &o, SOON_MS),
                      WPIPE_ETIMEDOUT);
-    assert_said("where it sent us");
+    assert_said("did not accept us in time");
     assert_null(stream);
     end(&helper, &p);
 }
@@ -315,7 +315,7 @@ static void connect_long_name_is_named(void **state)
     begin(&helper, &p);
     assert_int_equal(wpipe_connect(&stream, p.name, &o, SUPPORT_WAIT_MS),
                      WPIPE_EPROTO);
-    assert_said("107 bytes at the most");
+    assert_said("at most 107 bytes");
     assert_null(stream);
     end(&helper, &p);
 }

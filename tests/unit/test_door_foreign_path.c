@@ -81,7 +81,7 @@ static void assert_no_path(const char *name, const char *said)
 static void path_of_a_bad_name_is_refused_with_its_rule(void **state)
 {
     (void)state;
-    assert_no_path(NULL, "there is no name");
+    assert_no_path(NULL, "the name is missing");
     assert_no_path("", "the name is empty");
     assert_no_path("anonymous", "reserved");
     assert_no_path("ANONYMOUS", "reserved");

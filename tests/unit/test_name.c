@@ -68,7 +68,7 @@ static void name_not_allowed_refused_by_its_rule(void **state)
         const char *name;
         const char *why;
     } rows[] = {
-        { NULL, "there is no name (NULL)" },
+        { NULL, "the name is missing (NULL)" },
         { "", "the name is empty" },
         { "\\\\.\\pipe\\", "the name is empty" }, /* Windows row 5 */
         { "\\\\.\\pipe", "the name is empty" },
