@@ -174,7 +174,8 @@ WPIPE_API int wpipe_stream_message_complete(const wpipe_stream *stream);
  *     or has finished),
  *     WPIPE_EPROTO, WPIPE_ENOMEM.
  * Blocks up to timeout_ms while the peer's buffer is full, or for the server's
- * answer (WPIPE_CONNECT_EARLY). Source: WriteFile; ERROR_NO_DATA is WPIPE_EPIPE.
+ * answer (WPIPE_CONNECT_EARLY). Source: WriteFile; ERROR_NO_DATA is
+ * WPIPE_EPIPE.
  */
 WPIPE_API int64_t wpipe_write(wpipe_stream *stream, const void *buf,
                               size_t size, int timeout_ms);
