@@ -335,6 +335,9 @@ WPIPE_API intptr_t wpipe_stream_fd(wpipe_stream *stream);
  * transact, and their kin): WPIPE_EWOKEN. When nobody waits, the next one that
  * would have to ends so. Several such wakes count as one. Any thread; safe in a
  * signal handler.
+ * With a reader and a writer a wake may find only one of them waiting, and the
+ * other one waits later: to end both let each wake the stream again when it
+ * ends.
  */
 WPIPE_API void wpipe_stream_wake(wpipe_stream *stream);
 
