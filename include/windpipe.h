@@ -214,7 +214,8 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
  * have an event, or something to do: every deadline that the library keeps
  * (handshake_ms, message_ms, second pipes, linger_ms of a disconnect; of a
  * client connect_ms and the next try) makes it readable, too. After it is
- * readable call wait until WPIPE_ETIMEDOUT. Asking for it again has no effect.
+ * readable call wait until WPIPE_ETIMEDOUT; it is level-triggered, and stays
+ * readable after wpipe_server_stop. Asking for it again has no effect.
  * Errors: WPIPE_EINVAL, WPIPE_ESTATE (options.threads > 1).
  */
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
@@ -465,7 +466,8 @@ typedef struct wpipe_link_facts {
  * Call `each` for every pipe name that this user can see, in no order; a
  * non-zero return of it ends the list. `where` is the directory it lies in.
  *
- * Returns how many were named. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM.
+ * Returns how many were named. Errors: WPIPE_EACCES (our private directory is
+ *     not ours or not safe), WPIPE_ESYSTEM, WPIPE_ENOMEM.
  */
 WPIPE_API int wpipe_list(int (*each)(const char *name, const char *where,
                                      void *user),
