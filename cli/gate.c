@@ -81,7 +81,21 @@ static int connect_time(const struct options *options, const char *name,
     r = only_foreign ? WPIPE_ETIMEDOUT : wpipe_wait_for(name, 0);
     if (r == WPIPE_ETIMEDOUT)
         r = has_foreign(name) ? 0 : WPIPE_ENOTFOUND;
-    return r;
+    return r == WPIPE_EACCES ? 0 : r; /* the connect says what is denied */
+}
+
+int gate_say_error(const struct options *options, const char *what,
+                   const char *name, int error)
+{
+    wpipe_stream *stream = NULL;
+    wpipe_options wishes;
+
+    if (error == WPIPE_EACCES && wpipe_wait_for(name, 0) == WPIPE_EACCES) {
+        options_fill(&wishes, options);
+        wpipe_connect(&stream, name, &wishes, 0);
+        wpipe_stream_close(stream);
+    }
+    return say_error(options, what, error);
 }
 
 int gate_connect(wpipe_stream **ret, const struct options *options,

@@ -41,6 +41,14 @@ int gate_dial(struct endpoint *ret, const struct options *options,
 int gate_connect(wpipe_stream **ret, const struct options *options,
                  const char *name);
 
+/*
+ * Say `error` of a call that takes no options and so has no sentence about it:
+ * when the door of `name`, or its directory, is denied to us, a connect tells
+ * which and why. Returns the exit status.
+ */
+int gate_say_error(const struct options *options, const char *what,
+                   const char *name, int error);
+
 /* The same for those who want a client; the library's error is returned. */
 int gate_client(wpipe_client **ret, const struct options *options,
                 const char *name);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate.h"
 #include "output.h"
 
 enum {
@@ -229,7 +230,7 @@ int ls_run(const struct options *options)
         r = WPIPE_ENOMEM;
     if (r < 0) {
         names_free(&list);
-        return say_error(options, "cannot list", r);
+        return gate_say_error(options, "cannot list", "ls", r);
     }
     names_sort(&list);
     if (options->names)
@@ -347,7 +348,8 @@ int info_run(const struct options *options)
 
     if (r < 0) {
         free(links);
-        return say_error(options, options->operands[0], r);
+        return gate_say_error(options, options->operands[0],
+                              options->operands[0], r);
     }
     if (options->json)
         print_json_info(options, &facts, links, r);
@@ -363,7 +365,7 @@ int wait_run(const struct options *options)
     const int r = wpipe_wait_for(name, options->wait_ms);
 
     if (r < 0)
-        return say_error(options, name, r);
+        return gate_say_error(options, name, name, r);
     if (options->json) {
         json_begin(stdout);
         json_text(stdout, "event", "open");

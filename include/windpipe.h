@@ -219,7 +219,8 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
  * event or other work to do. Deadlines make it readable, too: handshake_ms,
  * message_ms, second pipes, linger_ms of a disconnect; for a client connect_ms
  * and the next attempt to connect. When it is readable, call wait with timeout
- * 0 until WPIPE_ETIMEDOUT. The server owns it; every call returns the same one.
+ * 0 until WPIPE_ETIMEDOUT. It is level-triggered, and stays readable after
+ * wpipe_server_stop. The server owns it; every call returns the same one.
  * Errors: WPIPE_EINVAL, WPIPE_ESTATE (options.threads > 1).
  */
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
@@ -477,7 +478,8 @@ typedef struct wpipe_link_facts {
  * Call `each` for every pipe name that this user can see, in no order. A
  * non-zero return of `each` ends the list. `where` is the pipe's directory.
  *
- * Returns how often `each` was called. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM.
+ * Returns how often `each` was called. Errors: WPIPE_EACCES (our private
+ *     directory is not ours or not safe), WPIPE_ESYSTEM, WPIPE_ENOMEM.
  */
 WPIPE_API int wpipe_list(int (*each)(const char *name, const char *where,
                                      void *user),

@@ -353,6 +353,8 @@ WPIPE_API intptr_t wpipe_stream_fd(wpipe_stream *stream);
  * transact and so on) with WPIPE_EWOKEN. If none waits, the next call that
  * would have to wait ends that way. Several wakes before it count as one. Any
  * thread; safe in a signal handler.
+ * With a reader and a writer a wake may find only one of them waiting, and the
+ * other waits later. To end both, let each wake the stream again when it ends.
  */
 WPIPE_API void wpipe_stream_wake(wpipe_stream *stream);
 

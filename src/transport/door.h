@@ -89,7 +89,8 @@ int wpipe__door_dial(const char *name, const wpipe_options *options,
  * Call `each` for every name with a door in the search order, living or not
  * (ask the server). A non-zero return of `each` ends the list.
  *
- * Returns how many were named. Errors: WPIPE_ESYSTEM, WPIPE_ENOMEM.
+ * Returns how many were named. Errors: WPIPE_EACCES (an unsafe private place),
+ * WPIPE_ESYSTEM, WPIPE_ENOMEM.
  */
 int wpipe__door_each(int (*each)(const char *name, const char *where,
                                  void *user),

@@ -210,9 +210,12 @@ int wpipe__door_each(int (*each)(const char *name, const char *where,
     int r;
 
     for (kind = 0; kind < WPIPE__PLACES && !list.ended; kind++) {
-        /* a place that is absent or not safe has no pipes for us */
-        if (wpipe__place_open(&place, (enum wpipe__place_kind)kind, 0, NULL) <
-            0)
+        /* as for a dial: an unsafe private place is an error, all else that
+         * cannot be opened has no pipes for us */
+        r = wpipe__place_open(&place, (enum wpipe__place_kind)kind, 0, NULL);
+        if (r == WPIPE_EACCES && kind == WPIPE__PLACE_PRIVATE)
+            return r;
+        if (r < 0)
             continue;
         list.place = &place;
         r = wpipe__os_directory_each(place.directory, list_file, &list);

@@ -100,6 +100,18 @@ saw " died" "serve says that it died" "$hears"
 ended "serve --once" "$server"
 expect 6 "serve --once after a client died"
 
+# ---- 4: a private directory that is not private -----------------------------
+
+mkdir -m 755 "$scratch/open"
+for command in "serve x" "connect x" "send x text" "recv x" "call x text" \
+    "info x" "wait x" "ls" "ls --all"; do
+    # shellcheck disable=SC2086 # words on purpose
+    WINDPIPE_DIR=$scratch/open run $command </dev/null
+    expect 4 "$command in an open directory"
+    like "$scratch/open has mode 0755; it must be 0700" "$err" \
+        "$command: says which directory, and what is wrong with it"
+done
+
 # ---- 7: name in use ---------------------------------------------------------
 
 start_server taken

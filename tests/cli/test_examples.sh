@@ -105,6 +105,51 @@ daemon_ends() {
 daemon_ends
 daemon_ends -f
 
+# start_worker: one, and the job that it is at.
+start_worker() {
+    "$examples/worker" jobs &
+    worker=$!
+    started+=("$worker")
+    saw '^at work$' 'a worker gets a job' "$said"
+}
+
+# The first job's worker is killed, the second one's is asked to end.
+mkfifo "$scratch/at_work" "$scratch/go1" "$scratch/go2"
+exec {said}<>"$scratch/at_work" {go1}<>"$scratch/go1" {go2}<>"$scratch/go2"
+for n in 1 2; do
+    echo "echo at work >'$scratch/at_work'; timeout $patience head -n 1 '$scratch/go$n' >/dev/null"
+done >"$scratch/jobs"
+seq 20 | sed "s|.*|echo & >>'$scratch/out'|" >>"$scratch/jobs"
+TMPDIR=$scratch "$examples/dispatcher" jobs <"$scratch/jobs" >"$scratch/became" &
+pid=$!
+started+=("$pid")
+timeout "$patience" "$windpipe" wait jobs || fail 'dispatcher comes up'
+start_worker
+same '21 wait, 1 at work, 0 done' "$(TMPDIR=$scratch timeout "$patience" \
+    "$windpipe" send --foreign --framing lines --expect-reply jobs status)" \
+    'dispatcher tells a foreign client how far it is'
+kill -KILL "$worker"
+echo >&"$go1" # its command is an orphan now
+start_worker
+kill -TERM "$worker"
+echo >&"$go2"
+ended 'worker' "$worker"
+same 0 "$status" 'worker ends well on SIGTERM, when its job is done'
+"$examples/worker" jobs &
+worker=$!
+started+=("$worker")
+ended 'worker' "$worker"
+same 0 "$status" 'worker ends well when there is nothing left to do'
+ended 'dispatcher' "$pid"
+same 1 "$status" 'dispatcher says that not all was done'
+# In any order: one that a worker was given when it ended comes again, last.
+same "$(seq 20)" "$(sort -n "$scratch/out")" 'each job is done once'
+same "unknown: $(sed -n 1p "$scratch/jobs")
+0: $(sed -n 2p "$scratch/jobs")
+21 of 22 done" "$(sed -n '1,2p;$p' "$scratch/became")" \
+    'dispatcher knows which job was lost with its worker'
+exec {said}>&- {go1}>&- {go2}>&-
+
 example zero_copy 500
 same '500 pictures, 4096000 bytes, sum 510246912' "$out" \
     'zero_copy reads in place what was written in place'
