@@ -17,7 +17,7 @@
 #include "failing_calls.h"
 
 enum {
-    PLACES = 8, /* of one call that are tried in a usual run */
+    PLACES = 4, /* of one call that are tried in a usual run */
     SPARED = 3  /* so many of the transports take turns in it */
 };
 

@@ -15,7 +15,7 @@
 #include <windpipe.h>
 
 enum {
-    PLACES = 120,      /* in a usual run */
+    PLACES = 40,       /* in a usual run */
     LONGEST = 2000000, /* instructions: more is a loop */
     WARM = 3,
     SMALL = 100,
