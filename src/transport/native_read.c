@@ -40,6 +40,19 @@ static int stopped_short(struct wpipe__native *n)
            (n->their_segment != NULL && wpipe__queue_arrived(&n->queue) == 0);
 }
 
+/* Take off the socket what is there. Is it to be done again? Who ended in its
+ * segment while we looked has put into the socket before what we did not see:
+ * that it went on in its ring. */
+static int pump_again(struct wpipe__native *n)
+{
+    int ended = wpipe__native_end(n, 0);
+    int r = wpipe__native_pump(n);
+
+    if (r > 0)
+        return stopped_short(n);
+    return r == 0 && ended == 0 && wpipe__native_end(n, 0) != 0;
+}
+
 /* Bring what has come to the reader. 1: the queue has more than `have` bytes,
  * or the peer writes into its ring; 0; < 0 the end. */
 static int refill(struct wpipe__native *n, size_t have)
@@ -51,7 +64,7 @@ static int refill(struct wpipe__native *n, size_t have)
     /* Bounded, should a peer say CLOSED and go on. */
     for (i = 0; i < REFILL_ROUNDS; i++)
         if ((n->fresh && wpipe__queue_arrived(&n->queue) > 0) ||
-            n->peer_moved || wpipe__native_pump(n) <= 0 || !stopped_short(n))
+            n->peer_moved || !pump_again(n))
             break;
     n->fresh = 1;
     r = voided(n);
