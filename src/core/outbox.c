@@ -224,12 +224,12 @@ static int give_up(struct wpipe__link *link, const struct journey *j, int error)
     return r < 0 ? r : error;
 }
 
-static int is_carried(struct wpipe__link *link, const struct wpipe__post *post)
+static int check_carried(struct wpipe__link *link,
+                         const struct wpipe__post *post)
 {
     wpipe_piece piece = { (void *)(uintptr_t)post->data, post->size };
 
-    return link->transport->carries == NULL ||
-           link->transport->carries(link, &piece, 1) == 0;
+    return wpipe__link_carries(link, &piece, 1);
 }
 
 int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
@@ -252,7 +252,7 @@ int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
         return WPIPE_EMSGSIZE;
     if (outbox->bytewise && post->size == 0)
         return 1;
-    if (!is_carried(link, post))
+    if (check_carried(link, post) < 0)
         return WPIPE_EINVAL;
     if (!has_place(outbox, post->size)) {
         outbox->wanting = 0; /* it is the limit now */

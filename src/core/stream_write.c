@@ -208,14 +208,6 @@ static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
     return written > left ? written - left : r;
 }
 
-static int check_carried(struct wpipe__link *link,
-                         const struct wpipe__parcel *parcel)
-{
-    if (link->transport->carries == NULL)
-        return 0;
-    return link->transport->carries(link, parcel->pieces, parcel->count);
-}
-
 /* With the pieces in `parcel`, and the kind of message. */
 static int64_t write_parcel(struct wpipe_stream *stream,
                             struct wpipe__parcel *parcel, int timeout_ms)
@@ -237,7 +229,7 @@ static int64_t write_parcel(struct wpipe_stream *stream,
     if (stream->link->terms.type == WPIPE_MESSAGE) {
         if (wpipe__stream_over_limit(stream, size))
             return WPIPE_EMSGSIZE;
-        r = check_carried(stream->link, parcel);
+        r = wpipe__link_carries(stream->link, parcel->pieces, parcel->count);
         if (r < 0)
             return r;
         r = write_message(stream, parcel, size, &timer);

@@ -205,6 +205,15 @@ void wpipe__link_done(struct wpipe__link *link);
  * names up. 0, WPIPE_EINVAL. */
 int wpipe__link_peer(struct wpipe__link *link, wpipe_peer *ret);
 
+/* Can it carry this message: 0; WPIPE_EINVAL. */
+static inline int wpipe__link_carries(struct wpipe__link *link,
+                                      const wpipe_piece *pieces, int count)
+{
+    return link->transport->carries == NULL
+               ? 0
+               : link->transport->carries(link, pieces, count);
+}
+
 /* A foreign event loop watches for DATA through `watch`, from now on. */
 void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch);
 /* Arm for what is wanted now, under a fresh epoch; then look. */
