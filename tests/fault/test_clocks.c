@@ -8,7 +8,6 @@
 #include "support.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -174,17 +173,6 @@ static void clock_of_the_day_is_never_asked(void **state)
 
 /* ---- namespaces of time -------------------------------------------------- */
 
-static bool write_text(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool good =
-        fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
 static long long offset; /* seconds */
 
 /* Processes started from now on have another time. */
@@ -194,7 +182,7 @@ static bool move_clock(void)
 
     snprintf(text, sizeof text, "monotonic %lld 0", offset);
     return unshare(CLONE_NEWTIME) == 0 &&
-           write_text("/proc/self/timens_offsets", text);
+           support_write_text("/proc/self/timens_offsets", text);
 }
 
 static int be_client_elsewhere(int fd, void *argument)

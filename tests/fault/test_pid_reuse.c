@@ -36,17 +36,6 @@ static const char *scene_name; /* of the pipe */
 
 /* ---- the small world ----------------------------------------------------- */
 
-static bool write_text(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool good =
-        fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
 static bool unshare_as_user(int flags)
 {
     char uid[32];
@@ -55,9 +44,9 @@ static bool unshare_as_user(int flags)
     snprintf(uid, sizeof(uid), "%u %u 1", geteuid(), geteuid());
     snprintf(gid, sizeof(gid), "%u %u 1", getegid(), getegid());
     return unshare(CLONE_NEWUSER | flags) == 0 &&
-           write_text("/proc/self/uid_map", uid) &&
-           write_text("/proc/self/setgroups", "deny") &&
-           write_text("/proc/self/gid_map", gid);
+           support_write_text("/proc/self/uid_map", uid) &&
+           support_write_text("/proc/self/setgroups", "deny") &&
+           support_write_text("/proc/self/gid_map", gid);
 }
 
 /* LeakSanitizer, which looks at each exit, cannot in a namespace. */
@@ -72,7 +61,7 @@ static void be_first(void (*scene)(void))
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
     if (mount("proc", "/proc", "proc", 0, NULL) < 0 ||
-        !write_text("/proc/sys/kernel/ns_last_pid", "20"))
+        !support_write_text("/proc/sys/kernel/ns_last_pid", "20"))
         _exit(LACKING);
     scene();
     end(0);
@@ -171,7 +160,7 @@ static void take_over(pid_t pid, int *ret_end)
     char text[16];
 
     snprintf(text, sizeof(text), "%d", (int)pid - 1);
-    assert_true(write_text("/proc/sys/kernel/ns_last_pid", text));
+    assert_true(support_write_text("/proc/sys/kernel/ns_last_pid", text));
     assert_int_equal(start(be_cat, ret_end), pid);
     wait_for_cat(pid);
 }

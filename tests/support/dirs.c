@@ -8,6 +8,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <ftw.h>
 #include <limits.h>
@@ -135,4 +136,15 @@ const char *support_unique_name(void)
 
     snprintf(name, sizeof names[0], "test-%ld-%u", (long)getpid(), n);
     return name;
+}
+
+bool support_write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool good =
+        fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+    if (fd >= 0)
+        close(fd);
+    return good;
 }

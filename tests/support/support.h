@@ -130,6 +130,9 @@ bool support_is_soak(void);
 /* The case's WINDPIPE_DIR, mode 0700. What is left in it fails the case. */
 const char *support_runtime_dir(void);
 
+/* Write it into a file that is there. */
+bool support_write_text(const char *path, const char *text);
+
 /* A scratch directory that is removed with everything in it, unchecked. */
 const char *support_dir(void);
 
