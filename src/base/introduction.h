@@ -4,7 +4,7 @@
  * its own, as H.Pipes and named-pipe-wrapper do. It is a big-endian length and
  * the name of that second pipe: in UTF-8, or as the .NET object that
  * BinaryFormatter makes of a string. Pure; called by the ends that introduce
- * (core/acceptor_second.c) and are introduced (core/introduce.c).
+ * (connect/acceptor_second.c) and are introduced (connect/introduce.c).
  */
 #ifndef WPIPE_BASE_INTRODUCTION_H
 #define WPIPE_BASE_INTRODUCTION_H

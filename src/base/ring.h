@@ -9,7 +9,7 @@
  * loaded once, checked, the copy used. A peer that lies gets WPIPE_EPROTO;
  * it cannot make us read or write outside the ring.
  *
- * Used by transport/native*.c. One thread writes and one thread reads a ring.
+ * Used by src/native. One thread writes and one thread reads a ring.
  */
 #ifndef WPIPE_BASE_RING_H
 #define WPIPE_BASE_RING_H

@@ -5,7 +5,7 @@
  * at the wrong moment: a second TOTAL, a call inside a message, more or less
  * than was announced, more than we take.
  *
- * Pure. Used by all readers: core/inbox.c and core/stream*.c.
+ * Pure. Used by all readers: loop/inbox.c and src/stream.
  */
 #ifndef WPIPE_BASE_SEQUENCE_H
 #define WPIPE_BASE_SEQUENCE_H

@@ -4,7 +4,7 @@
  * (sock_diag). To connect would tell, too, but a server takes it for a client;
  * and a server that is about to listen refuses as a dead one does. The list
  * tells by device and inode: paths in it are those of the bind and may long
- * be others. Called by src/transport/door_foreign*.c.
+ * be others. Called by src/door/foreign*.c.
  */
 #include "os/os.h"
 

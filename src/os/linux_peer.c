@@ -3,7 +3,7 @@
  * Who is at the other end of a local socket. The process id is that of who
  * connected, or listened, and is used again once that one has ended and been
  * waited for: what /proc says of the id is the peer's only while the kernel
- * still has the peer. Called by src/transport.
+ * still has the peer. Called by src/link.
  */
 #include "os/os.h"
 

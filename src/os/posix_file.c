@@ -3,7 +3,7 @@
  * Directories, files and locks for POSIX systems with the *at calls. Every
  * name is looked up in a directory that is already open and checked, and
  * links are never followed, so nobody can swap a path under us between a
- * check and its use. Called by src/transport/door*.c.
+ * check and its use. Called by src/door.
  */
 #include "os/os.h"
 

@@ -4,7 +4,7 @@
  * look is out of date at once: making a directory of our own there, and
  * moving files between the two in steps that are each done or not, so that
  * what was moved can be looked at afterwards. Called by
- * src/transport/door_foreign*.c.
+ * src/door/foreign*.c.
  */
 #include "os/os.h"
 

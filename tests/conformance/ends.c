@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "base/options.h"
-#include "core/stream.h"
 #include "ends_named.h"
+#include "native/native.h"
 #include "os/os_test.h"
-#include "transport/native.h"
+#include "stream/stream.h"
 
 #define PAIR(client, server)                         \
     {                                                \

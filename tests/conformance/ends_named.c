@@ -6,7 +6,7 @@
  */
 #include "ends_named.h"
 
-#include "core/stream.h"
+#include "stream/stream.h"
 
 struct meeting {
     wpipe_listener *listener;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/frame.h"
-#include "transport/door.h"
+#include "door/door.h"
 
 static const struct service_kind kinds[] = {
     { "framed", WPIPE_SHARED_NEVER, 0 },

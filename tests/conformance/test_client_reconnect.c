@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/client.h"
+#include "client/client.h"
 
 /* ---- a server that comes and goes ---------------------------------------- */
 

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/client.h"
+#include "client/client.h"
 
 enum {
     SLOTS = 4,

@@ -10,9 +10,9 @@
 #include <sched.h>
 #include <windpipe.h>
 
-#include "core/stream.h"
+#include "native/native.h"
 #include "os/os.h"
-#include "transport/native.h"
+#include "stream/stream.h"
 
 /* ---- conversations ------------------------------------------------------- */
 

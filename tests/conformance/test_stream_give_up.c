@@ -8,9 +8,9 @@
 
 #include <windpipe/error.h>
 
-#include "core/stream.h"
+#include "native/native.h"
 #include "os/os_test.h"
-#include "transport/native.h"
+#include "stream/stream.h"
 
 enum {
     SIZE = 10 * 1024 /* what a reservation on a socket may be */

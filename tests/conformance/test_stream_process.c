@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <windpipe/error.h>
 
-#include "core/stream.h"
+#include "stream/stream.h"
 
 /* The promise: a killed peer is reported in under 100 ms. */
 #define TOLD_MS SUPPORT_SOON_MS

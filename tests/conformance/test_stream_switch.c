@@ -8,8 +8,8 @@
 
 #include <windpipe/error.h>
 
-#include "core/stream.h"
 #include "os/os_test.h"
+#include "stream/stream.h"
 
 /* Messages until both ends write to shared memory; fails after `most`. */
 static int moves_within(const struct ends *ends, int most)

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/client.h"
-#include "core/stream.h"
+#include "client/client.h"
+#include "stream/stream.h"
 
 enum {
     SLOTS = 3,

@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 #include "base/options.h"
-#include "core/stream.h"
+#include "stream/stream.h"
 
 enum {
     BUFFER = 65536,

@@ -12,7 +12,7 @@
 
 #include "base/frame.h"
 #include "base/ring.h"
-#include "transport/transport.h"
+#include "link/link.h"
 
 /* How far a call of the victim's may be held up, whatever the peer does. */
 #define RAW_SOON_MS SUPPORT_SOON_MS

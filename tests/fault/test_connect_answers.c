@@ -14,7 +14,7 @@
 #include "base/base.h"
 #include "base/frame.h"
 #include "base/record.h"
-#include "transport/door.h"
+#include "door/door.h"
 
 enum {
     HANG_UP = 100 /* instead of a verdict */

@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/server.h"
+#include "server/server.h"
 
 enum {
     BIG = 900000

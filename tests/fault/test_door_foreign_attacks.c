@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "transport/door_foreign.h"
+#include "door/foreign.h"
 #include "unit/door_foreign_tools.h"
 
 enum {

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "transport/door_foreign.h"
+#include "door/foreign.h"
 #include "unit/door_foreign_tools.h"
 
 /* What processes tell each other. */

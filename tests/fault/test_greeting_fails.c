@@ -12,10 +12,10 @@
 #include <unistd.h>
 #include <windpipe/error.h>
 
-#include "core/stream.h"
+#include "native/native.h"
 #include "os/os_test.h"
+#include "stream/stream.h"
 #include "support/forbid.h"
-#include "transport/native.h"
 
 enum {
     SERVER = 1,

@@ -6,8 +6,8 @@
  */
 #include "second_pipe_tools.h"
 
-#include "core/server.h"
-#include "transport/foreign.h"
+#include "foreign/foreign.h"
+#include "server/server.h"
 
 enum {
     DUE_MS = 100,

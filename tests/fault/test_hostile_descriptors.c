@@ -23,7 +23,7 @@
 
 #include "base/base.h"
 #include "base/options.h"
-#include "transport/native.h"
+#include "native/native.h"
 
 enum {
     NOBODY = 65534,

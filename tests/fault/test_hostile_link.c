@@ -11,7 +11,7 @@
 #include <windpipe/error.h>
 
 #include "base/memory.h"
-#include "core/stream.h"
+#include "stream/stream.h"
 
 enum {
     SERVER = 1,

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <windpipe/error.h>
 
-#include "core/stream.h"
+#include "stream/stream.h"
 
 enum {
     SERVER = 1,

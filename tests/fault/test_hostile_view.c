@@ -9,7 +9,7 @@
 #include <windpipe/error.h>
 
 #include "base/memory.h"
-#include "core/stream.h"
+#include "stream/stream.h"
 
 /* A record at the beginning of our ring. */
 static void put_in_ring(struct raw_peer *raw, const char *text)

@@ -20,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "transport/door.h"
+#include "door/door.h"
 #include "unit/door_tools.h"
 
 enum {

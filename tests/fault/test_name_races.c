@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "transport/door.h"
+#include "door/door.h"
 #include "unit/door_tools.h"
 
 /* What processes tell each other. */

@@ -12,9 +12,9 @@
 #include <unistd.h>
 #include <windpipe/error.h>
 
+#include "native/native.h"
 #include "os/os_test.h"
 #include "support/forbid.h"
-#include "transport/native.h"
 
 enum {
     RING = 65536

@@ -19,8 +19,8 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "base/ring.h"
-#include "core/stream.h"
-#include "transport/transport.h"
+#include "link/link.h"
+#include "stream/stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

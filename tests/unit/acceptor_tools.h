@@ -13,7 +13,7 @@
 
 #include "base/memory.h"
 #include "base/options.h"
-#include "core/acceptor.h"
+#include "connect/acceptor.h"
 
 enum {
     MANY = 400

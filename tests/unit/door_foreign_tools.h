@@ -16,7 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "transport/door_foreign.h"
+#include "door/foreign.h"
 
 static inline const char *temp_dir(void)
 {

@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "transport/door.h"
+#include "door/door.h"
 
 /* Where plain() lets the library explain itself. */
 static char error_text[512];

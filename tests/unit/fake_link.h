@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "transport/transport.h"
+#include "link/link.h"
 
 #define FAKE_RECORDS 64
 #define FAKE_BYTES   256

@@ -4,7 +4,7 @@
  * and what it does when there is no descriptor left. And the seats, which
  * outlive it. Guests that misbehave are in conformance/test_server_peers.c.
  */
-#include "core/acceptor.h"
+#include "connect/acceptor.h"
 
 #include <stdlib.h>
 #include <string.h>

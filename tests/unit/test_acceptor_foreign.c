@@ -3,7 +3,7 @@
  * Clients of a foreign door that are not let in: by the callback, by the limit
  * of their user, for want of memory or of a descriptor.
  */
-#include "core/acceptor.h"
+#include "connect/acceptor.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory that connections share (src/core/budget.c): by user first, then by
+ * The memory that connections share (src/loop/budget.c): by user first, then by
  * connection; and who has to go when there is none.
  */
-#include "core/budget.h"
+#include "loop/budget.h"
 
 #include <windpipe/error.h>
 
-#include "core/conn.h"
+#include "loop/conn.h"
 #include "support/support.h"
 
 enum {

@@ -8,7 +8,7 @@
 #include <windpipe.h>
 
 #include "base/ring.h"
-#include "core/client.h"
+#include "client/client.h"
 
 static wpipe_client *open_client(uint64_t memory_limit)
 {

@@ -16,8 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "door/door.h"
 #include "support/forbid.h"
-#include "transport/door.h"
 #include "unit/door_tools.h"
 
 /* ---- taking and giving back ---------------------------------------------- */

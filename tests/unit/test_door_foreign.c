@@ -19,7 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "transport/door_foreign.h"
+#include "door/foreign.h"
 #include "unit/door_foreign_tools.h"
 
 enum {

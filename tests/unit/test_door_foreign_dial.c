@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "transport/door_foreign.h"
+#include "door/foreign.h"
 #include "unit/door_foreign_tools.h"
 
 /* ---- clients ------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transport/door_foreign.h"
+#include "door/foreign.h"
 #include "unit/door_foreign_tools.h"
 
 static void assert_path(const char *name, const char *expected)

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "transport/door.h"
+#include "door/door.h"
 #include "unit/door_tools.h"
 
 /* ---- directories --------------------------------------------------------- */

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "transport/door.h"
+#include "door/door.h"
 
 /* Of the client, which slept for 300 ms at least: the first, and those after
  * what happened in the directories. One that polls looks more often. */

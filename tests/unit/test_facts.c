@@ -3,7 +3,7 @@
  * Facts: what a server tells about itself, there and back, and what is not
  * believed.
  */
-#include "core/facts.h"
+#include "connect/facts.h"
 
 #include <string.h>
 

@@ -13,9 +13,9 @@
 #include "base/base.h"
 #include "base/memory.h"
 #include "base/options.h"
-#include "core/outbox.h"
-#include "core/stream.h"
-#include "transport/transport.h"
+#include "link/link.h"
+#include "loop/outbox.h"
+#include "stream/stream.h"
 
 enum {
     MANY = 1024 /* pieces of one write */

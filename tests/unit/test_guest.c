@@ -4,7 +4,7 @@
  * the callback refuses, queries, those who leave or lie between their hello
  * and their verdict, and what happens when memory or the system fails.
  */
-#include "core/guest.h"
+#include "connect/guest.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /*
  * The inbox: messages out of records, and what a peer may do wrong.
  */
-#include "core/inbox.h"
+#include "loop/inbox.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * Being introduced by a server that resets, that the system does not let us
  * read, or of which nobody can tell who it is; and in a forked child.
  */
-#include "core/introduce.h"
+#include "connect/introduce.h"
 
 #include "support.h"
 

@@ -9,7 +9,7 @@
 #include <windpipe.h>
 
 #include "base/ring.h"
-#include "core/loop.h"
+#include "loop/loop.h"
 
 /* Everything is read by the peer the moment it is asked to ring for that. */
 struct late_reader {

@@ -2,7 +2,7 @@
 /*
  * The outbox: messages into records, and what is kept when there is no room.
  */
-#include "core/outbox.h"
+#include "loop/outbox.h"
 
 #include <string.h>
 

@@ -9,8 +9,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "link/spin.h"
 #include "os/os.h"
-#include "transport/spin.h"
 
 #define SPIN_NS 50000u
 /* Brief looks, questions while it spins, a crowd's worth of yields. */

@@ -2,7 +2,7 @@
 /*
  * The tally: messages behind bytes. The model keeps every size.
  */
-#include "core/tally.h"
+#include "loop/tally.h"
 
 #include "base/memory.h"
 #include "support.h"

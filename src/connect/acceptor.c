@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Accepting: life of the acceptor, the listening socket and the descriptor
+ * table. What becomes of a guest is in acceptor_guest.c.
+ */
+#include "connect/acceptor.h"
+
+#include <string.h>
+#include <windpipe.h>
+
+#include "base/memory.h"
+#include "base/name.h"
+#include "base/options.h"
+#include "connect/guest.h"
+
+enum {
+    TAGS = 64,
+    ACCEPTS = 64,   /* in one turn */
+    PAUSE_MS = 100, /* without accepting, when nothing else helps */
+    GUESTS = 1024,  /* silent ones; the oldest goes for a new one */
+    LOBBY = 128     /* more are left to the system's queue */
+};
+
+/* Guests have ids, whose low half is never 0. */
+#define TAG_DOOR ((uint64_t)1 << 32)
+
+void wpipe__acceptor_init(struct wpipe__acceptor *a)
+{
+    static const struct wpipe__door null = WPIPE__DOOR_NULL;
+    static const struct wpipe__foreign_door none = WPIPE__FOREIGN_DOOR_NULL;
+
+    memset(a, 0, sizeof(*a));
+    a->door = null;
+    a->foreign = none;
+    a->poller = WPIPE__NO_HANDLE;
+    a->door_poller = WPIPE__NO_HANDLE;
+    a->door_tag = TAG_DOOR;
+    a->reserve = WPIPE__NO_HANDLE;
+    a->resume = UINT64_MAX;
+    wpipe__list_init(&a->silent);
+    wpipe__list_init(&a->lobby);
+    wpipe__list_init(&a->queue);
+}
+
+/* ---- open --------------------------------------------------------------- */
+
+static int choose_name(const char *name, const wpipe_options *options,
+                       char ret_name[WPIPE_NAME_MAX + 1])
+{
+    const char *why = NULL;
+    uint8_t random[16];
+    int r;
+
+    if (name == NULL) {
+        r = wpipe__os_random(random, sizeof(random));
+        return r < 0 ? r : wpipe__name_generate(random, ret_name);
+    }
+    if (options->foreign == WPIPE_FOREIGN_ONLY && name[0] == '/' &&
+        strlen(name) <= WPIPE_NAME_MAX) {
+        memcpy(ret_name, name, strlen(name) + 1); /* the path itself */
+        return 0;
+    }
+    r = wpipe__name_parse(name, ret_name, &why);
+    if (r < 0)
+        wpipe__options_explain(options, "%s", why);
+    return r;
+}
+
+static int poll_door(struct wpipe__acceptor *a)
+{
+    int r = wpipe__os_poller_add(a->door_poller, a->door.listener, a->door_tag);
+
+    if (r < 0)
+        return r;
+    a->polled = 1;
+    a->resume = UINT64_MAX;
+    return 0;
+}
+
+static void unpoll_door(struct wpipe__acceptor *a)
+{
+    if (a->polled)
+        wpipe__os_poller_remove(a->door_poller, a->door.listener);
+    a->polled = 0;
+}
+
+static int open_parts(struct wpipe__acceptor *a, const wpipe_options *options,
+                      wpipe__handle flag)
+{
+    int r = wpipe__seats_make(options, flag, &a->seats);
+
+    if (r < 0)
+        return r;
+    r = wpipe__os_poller_open(&a->poller);
+    if (r < 0)
+        return r;
+    a->door_poller = a->poller;
+    r = wpipe__os_reserve(&a->reserve);
+    return r;
+}
+
+static int open_doors(struct wpipe__acceptor *a, const char *name,
+                      const wpipe_options *options)
+{
+    int r = 0;
+
+    if (options->foreign != WPIPE_FOREIGN_ONLY) {
+        r = wpipe__door_open(&a->door, name, options);
+        if (r == 0)
+            r = poll_door(a);
+    } else {
+        memcpy(a->door.name, name, strlen(name) + 1); /* what we are called */
+    }
+    if (r == 0 && (options->foreign == WPIPE_FOREIGN_ONLY ||
+                   options->foreign == WPIPE_FOREIGN_ALSO))
+        r = wpipe__acceptor_open_foreign(a, name, options);
+    return r;
+}
+
+int wpipe__acceptor_open(struct wpipe__acceptor *a,
+                         const struct wpipe__acceptor_owner *owner,
+                         const char *name, const wpipe_options *options,
+                         wpipe__handle flag)
+{
+    char chosen[WPIPE_NAME_MAX + 1];
+    int r;
+
+    wpipe__acceptor_init(a);
+    a->owner = owner;
+    a->options = *options;
+    a->options.error_text = NULL;
+    a->options.error_text_size = 0;
+    r = choose_name(name, options, chosen);
+    if (r < 0)
+        return r;
+    r = open_parts(a, options, flag);
+    if (r < 0) {
+        wpipe__options_explain(options, "cannot listen on \"%s\": %s", chosen,
+                               wpipe__os_error_text());
+        goto fail;
+    }
+    r = open_doors(a, chosen, options);
+    if (r < 0)
+        goto fail;
+    return 0;
+
+fail:
+    wpipe__acceptor_close(a);
+    return r;
+}
+
+int wpipe__acceptor_join_apart(struct wpipe__acceptor *a, wpipe__handle poller,
+                               uint64_t tag, uint64_t door_tag)
+{
+    int polled = a->polled;
+    int r = wpipe__os_poller_add(poller, a->poller, tag);
+
+    if (r < 0)
+        return r;
+    unpoll_door(a);
+    a->door_poller = poller;
+    a->door_tag = door_tag;
+    return polled ? poll_door(a) : 0;
+}
+
+int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
+                         uint64_t tag)
+{
+    return wpipe__acceptor_join_apart(a, poller, tag, tag);
+}
+
+void wpipe__acceptor_close(struct wpipe__acceptor *a)
+{
+    size_t cursor = 0;
+    struct wpipe__guest *guest;
+
+    wpipe__door_close(&a->door);
+    wpipe__acceptor_close_seconds(a);
+    wpipe__foreign_door_close(&a->foreign);
+    while ((guest = wpipe__table_next(&a->guests, &cursor)) != NULL)
+        wpipe__guest_free(guest);
+    wpipe__table_done(&a->guests);
+    wpipe__os_close(a->reserve);
+    wpipe__os_close(a->poller);
+    wpipe__seats_close(a->seats);
+    wpipe__acceptor_init(a);
+}
+
+/* ---- accepting ---------------------------------------------------------- */
+
+/* Do not ask the listening socket for a while. */
+static void pause_door(struct wpipe__acceptor *a)
+{
+    unpoll_door(a);
+    a->resume = wpipe__os_deadline(PAUSE_MS);
+}
+
+static void resume_door(struct wpipe__acceptor *a)
+{
+    if (a->polled || a->resume == UINT64_MAX)
+        return;
+    if (wpipe__os_now() < a->resume)
+        return;
+    if (a->door.listener == WPIPE__NO_HANDLE)
+        a->resume = UINT64_MAX;
+    else if (poll_door(a) < 0)
+        a->resume = wpipe__os_deadline(PAUSE_MS);
+    wpipe__acceptor_watch_foreign(a);
+}
+
+/*
+ * No descriptor is left. Give up the one in reserve, take the peer in with it
+ * and send it away with a word. 1 when that worked; 0 nobody was there after
+ * all, which the system tells only to who has a descriptor; < 0.
+ */
+static int shed(struct wpipe__acceptor *a)
+{
+    struct wpipe__refusal why = { .reason = WPIPE_REASON_FULL,
+                                  .error = WPIPE_ELIMIT,
+                                  .os_error = wpipe__os_error_number() };
+    wpipe__handle socket = WPIPE__NO_HANDLE;
+    struct wpipe__link *link = NULL;
+    int r = WPIPE_ELIMIT;
+
+    if (a->reserve == WPIPE__NO_HANDLE)
+        (void)wpipe__os_reserve(&a->reserve);
+    if (a->reserve != WPIPE__NO_HANDLE) {
+        wpipe__os_close(a->reserve);
+        a->reserve = WPIPE__NO_HANDLE;
+        r = wpipe__os_accept(a->door.listener, &socket);
+    }
+    if (r == 0 && wpipe__native_accept(socket, &a->options, &link) == 0) {
+        (void)wpipe__native_greeted(link); /* take its hello off first */
+        wpipe__native_refuse(link, WPIPE_EBUSY);
+        link->transport->free(link);
+    }
+    if (wpipe__os_reserve(&a->reserve) < 0)
+        a->reserve = WPIPE__NO_HANDLE;
+    if (r == WPIPE_EAGAIN)
+        return 0;
+    wpipe__guest_refused(a, &why);
+    if (r == 0 && a->reserve == WPIPE__NO_HANDLE)
+        return WPIPE_ELIMIT;
+    return r < 0 ? r : 1;
+}
+
+/* The oldest silent guest makes room for a new one. */
+static void limit_silent(struct wpipe__acceptor *a)
+{
+    struct wpipe__list *oldest;
+
+    if (wpipe__table_count(&a->guests) < GUESTS + (size_t)a->queued)
+        return;
+    oldest = wpipe__list_first(&a->silent);
+    if (oldest != NULL)
+        wpipe__guest_expire(
+            a, wpipe__container_of(oldest, struct wpipe__guest, node));
+}
+
+/* Accept one. 1; 0 none is there or not now. */
+static int accept_one(struct wpipe__acceptor *a)
+{
+    wpipe__handle socket = WPIPE__NO_HANDLE;
+    struct wpipe__link *link = NULL;
+    int r = wpipe__os_accept(a->door.listener, &socket);
+
+    if (r == WPIPE_EAGAIN)
+        return 0;
+    if (r == WPIPE_ELIMIT) {
+        r = shed(a);
+        if (r >= 0)
+            return r;
+    }
+    if (r < 0) {
+        pause_door(a);
+        return 0;
+    }
+    r = wpipe__native_accept(socket, &a->options, &link);
+    if (r == 0) {
+        limit_silent(a);
+        r = wpipe__guest_add(a, link);
+    }
+    if (r < 0) {
+        struct wpipe__refusal why = { .reason = WPIPE_REASON_MEMORY,
+                                      .error = r };
+
+        wpipe__guest_refused(a, &why);
+    }
+    return 1;
+}
+
+/* To accept nobody costs the system as much as to accept somebody: ask. */
+static int somebody_knocks(struct wpipe__acceptor *a)
+{
+    int knocked = a->knocked;
+
+    a->knocked = 0;
+    return knocked || wpipe__os_wait(&a->door.listener, 1, 0) == 1;
+}
+
+static void accept_some(struct wpipe__acceptor *a)
+{
+    unsigned budget = a->budget;
+    int i;
+
+    for (i = 0; i < ACCEPTS && a->polled && a->lobbied < LOBBY; i++) {
+        if (!somebody_knocks(a) || !accept_one(a))
+            return;
+        if (a->budget == 0 && budget > 0)
+            return; /* no more is wanted now: the others keep in line */
+    }
+}
+
+/* Whom we have no use for yet is better off with the system. */
+static void limit_lobby(struct wpipe__acceptor *a)
+{
+    if (a->polled && a->lobbied >= LOBBY) {
+        unpoll_door(a);
+        a->crowded = 1;
+    } else if (a->crowded && a->lobbied < LOBBY / 2) {
+        a->crowded = 0;
+        if (poll_door(a) < 0)
+            pause_door(a);
+    }
+}
+
+/* ---- turns -------------------------------------------------------------- */
+
+static void expire(struct wpipe__acceptor *a)
+{
+    struct wpipe__list *node;
+    struct wpipe__guest *guest;
+    uint64_t now;
+
+    if (wpipe__list_empty(&a->silent))
+        return;
+    now = wpipe__os_now();
+    while ((node = wpipe__list_first(&a->silent)) != NULL) {
+        guest = wpipe__container_of(node, struct wpipe__guest, node);
+        if (guest->deadline > now)
+            return;
+        wpipe__guest_expire(a, guest);
+    }
+}
+
+static void ask_poller(struct wpipe__acceptor *a)
+{
+    uint64_t tags[TAGS];
+    struct wpipe__guest *guest;
+    int n;
+    int i;
+
+    n = wpipe__os_poller_wait(a->poller, tags, TAGS, 0);
+    for (i = 0; i < n; i++) {
+        if (tags[i] == TAG_DOOR)
+            continue;
+        if (tags[i] == WPIPE__TAG_FOREIGN) {
+            wpipe__acceptor_let_foreign_in(a);
+            continue;
+        }
+        if (tags[i] == WPIPE__TAG_SECOND) {
+            wpipe__acceptor_meet(a);
+            continue;
+        }
+        guest = wpipe__table_find(&a->guests, tags[i]);
+        if (guest != NULL)
+            wpipe__guest_pump(a, guest);
+    }
+}
+
+void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
+{
+    a->budget = budget;
+    resume_door(a);
+    if (a->resume == UINT64_MAX)
+        wpipe__acceptor_watch_foreign(a); /* a seat may be free again */
+    if (a->guests_polled > 0 || a->foreign.listener != WPIPE__NO_HANDLE)
+        ask_poller(a);
+    accept_some(a);
+    expire(a);
+    wpipe__acceptor_expire_seconds(a);
+    wpipe__guest_seat_all(a);
+    wpipe__acceptor_seat_seconds(a);
+    limit_lobby(a);
+}
+
+void wpipe__acceptor_seat(struct wpipe__acceptor *a, unsigned budget)
+{
+    if (a->seating)
+        return;
+    if (a->resume != UINT64_MAX)
+        a->resume = 0; /* a descriptor became free, maybe */
+    a->budget = budget;
+    wpipe__guest_seat_all(a);
+    wpipe__acceptor_seat_seconds(a);
+    limit_lobby(a);
+    wpipe__acceptor_watch_foreign(a);
+}
+
+unsigned wpipe__acceptor_waiting(const struct wpipe__acceptor *a)
+{
+    return a->queued + a->lobbied + wpipe__acceptor_seconds_waiting(a);
+}
+
+uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a)
+{
+    const struct wpipe__list *node = wpipe__list_first(&a->silent);
+    uint64_t until =
+        wpipe__min_u64(a->resume, wpipe__acceptor_seconds_until(a));
+
+    if (node != NULL)
+        until = wpipe__min_u64(
+            until,
+            wpipe__container_of(node, struct wpipe__guest, node)->deadline);
+    return until;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The acceptor's foreign door: clients that are not windpipe. There is no
+ * greeting; whoever may come in is let in as long as there are seats. When
+ * there are none the door is not asked, and clients wait in the system's
+ * queue, connected already as far as they can see. That is what a .NET server
+ * does when all its instances are taken. With options.second_pipe nobody is
+ * let in here: acceptor_second.c.
+ */
+#include "connect/acceptor.h"
+
+#include <windpipe.h>
+
+#include "base/options.h"
+#include "base/ring.h"
+#include "connect/guest.h"
+
+enum {
+    ACCEPTS = 64, /* in one turn */
+    ARRIVED = 128 /* at second doors; more are left to the system's queue */
+};
+
+int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
+                                 const wpipe_options *options)
+{
+    int r = wpipe__foreign_door_open(&a->foreign, name, options);
+
+    if (r < 0)
+        return r;
+    r = wpipe__os_poller_add(a->poller, a->foreign.listener,
+                             WPIPE__TAG_FOREIGN);
+    a->foreign_polled = r == 0;
+    if (r == 0 && options->second_pipe != WPIPE_SECOND_PIPE_NONE)
+        r = wpipe__acceptor_open_seconds(a, options);
+    return r;
+}
+
+static void unwatch(struct wpipe__acceptor *a)
+{
+    if (a->foreign_polled)
+        wpipe__os_poller_remove(a->poller, a->foreign.listener);
+    a->foreign_polled = 0;
+}
+
+static int is_full(const struct wpipe__acceptor *a)
+{
+    return wpipe__seats_full(a->seats);
+}
+
+/* For one more who comes to the door. */
+static int has_use(const struct wpipe__acceptor *a)
+{
+    return a->budget > 0 && !is_full(a) &&
+           wpipe__acceptor_seconds_waiting(a) < ARRIVED;
+}
+
+void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a)
+{
+    if (a->foreign_polled || a->foreign.listener == WPIPE__NO_HANDLE ||
+        is_full(a))
+        return;
+    if (wpipe__os_poller_add(a->poller, a->foreign.listener,
+                             WPIPE__TAG_FOREIGN) == 0)
+        a->foreign_polled = 1;
+}
+
+static void refuse(struct wpipe__acceptor *a, struct wpipe__link *link,
+                   int reason, int error)
+{
+    struct wpipe__refusal why = { .reason = reason, .error = error };
+
+    if (link != NULL)
+        link->transport->free(link);
+    wpipe__guest_refused(a, &why);
+}
+
+void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket)
+{
+    struct wpipe__link *link = NULL;
+    int r = wpipe__foreign_make(socket, &a->options, &link);
+
+    if (r < 0) {
+        refuse(a, NULL, WPIPE_REASON_MEMORY, r);
+        return;
+    }
+    r = wpipe__guest_check(a, link);
+    if (r < 0) {
+        refuse(a, link, WPIPE_REASON_DENIED, r);
+        return;
+    }
+    r = wpipe__seats_take(a->seats, link->peer.uid);
+    if (r < 0) {
+        refuse(a, link,
+               r == WPIPE_EBUSY ? WPIPE_REASON_FULL : WPIPE_REASON_MEMORY, r);
+        return;
+    }
+    a->total++;
+    a->budget--;
+    a->owner->admitted(a, link);
+}
+
+void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
+{
+    wpipe__handle socket = WPIPE__NO_HANDLE;
+    int r = 0;
+    int i;
+
+    for (i = 0; i < ACCEPTS && has_use(a); i++) {
+        r = wpipe__os_accept(a->foreign.listener, &socket);
+        if (r < 0)
+            break;
+        if (a->seconds != NULL)
+            wpipe__acceptor_introduce(a, socket);
+        else
+            wpipe__acceptor_let_in(a, socket);
+    }
+    if (r == WPIPE_EAGAIN)
+        return;
+    if (r < 0) {
+        /* no descriptor: it waits, and we ask again in a while */
+        struct wpipe__refusal why = { .reason = WPIPE_REASON_FULL,
+                                      .error = r,
+                                      .os_error = wpipe__os_error_number() };
+
+        wpipe__guest_refused(a, &why);
+        a->resume = wpipe__os_deadline(100);
+        unwatch(a);
+    } else if (is_full(a)) {
+        unwatch(a);
+    }
+}

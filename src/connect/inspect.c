@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is there: listing names, asking a server about itself, waiting for one
+ * to come. A question is a connection of its own kind that ends with the
+ * answer, so a full server answers, too.
+ */
+#include <windpipe.h>
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/memory.h"
+#include "base/name.h"
+#include "base/options.h"
+#include "connect/connect.h"
+#include "connect/facts.h"
+#include "door/door.h"
+#include "door/foreign.h"
+#include "link/link.h"
+
+enum {
+    TRIES = 3 /* of a server that ends the connection without a word */
+};
+
+/* ---- asking ------------------------------------------------------------- */
+
+/* Wait for the answer: 0 and its bytes, which are the link's. WPIPE_EAGAIN: it
+ * ended without a word, as that of a server does that closes, or has no memory
+ * for one more guest. */
+static int wait_facts(struct wpipe__link *link, uint64_t deadline,
+                      const uint8_t **ret_bytes, size_t *ret_size)
+{
+    int r;
+
+    for (;;) {
+        r = wpipe__native_facts(link, ret_bytes, ret_size);
+        if (r == 1)
+            return 0;
+        if (r < 0)
+            break;
+        r = wpipe__os_wait(&link->socket, 1, deadline);
+        if (r == 0)
+            return WPIPE_ETIMEDOUT;
+        if (r < 0 && r != WPIPE_EWOKEN)
+            return r;
+    }
+    return wpipe__connect_may_retry(r) ? WPIPE_EAGAIN : r;
+}
+
+/* Ask, and take the answer apart. Returns how many links were filled in, or
+ * as wait_facts. */
+static int ask_once(const char *name, const wpipe_options *options,
+                    uint64_t deadline, wpipe_pipe_facts *ret_pipe,
+                    struct wpipe__link_fact *ret_links, size_t max_links)
+{
+    struct wpipe__knock knock = WPIPE__KNOCK_NULL;
+    struct wpipe__patience patience = { .deadline = deadline,
+                                        .wake = WPIPE__NO_HANDLE,
+                                        .knock = &knock };
+    struct wpipe__link *link = NULL;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
+    int r = wpipe__connect_link(name, options, &patience, 1, &link);
+
+    wpipe__knock_done(&knock);
+    if (r < 0)
+        return r;
+    r = wait_facts(link, deadline, &bytes, &size);
+    if (r == 0)
+        r = wpipe__facts_decode(bytes, size, ret_pipe, ret_links, max_links);
+    if (r >= 0) {
+        ret_pipe->owner.size = sizeof(ret_pipe->owner);
+        (void)wpipe__link_peer(link, &ret_pipe->owner);
+    }
+    link->transport->free(link);
+    return r;
+}
+
+static int ask(const char *name, const wpipe_options *options,
+               uint64_t deadline, wpipe_pipe_facts *ret_pipe,
+               struct wpipe__link_fact *ret_links, size_t max_links)
+{
+    int tries;
+    int r;
+
+    for (tries = 0; tries < TRIES; tries++) {
+        r = ask_once(name, options, deadline, ret_pipe, ret_links, max_links);
+        if (r != WPIPE_EAGAIN)
+            return r;
+    }
+    return WPIPE_ENOTFOUND; /* as if it were not there */
+}
+
+int wpipe__inspect_pipe(const char *name, const wpipe_options *options,
+                        uint64_t deadline, wpipe_pipe_facts *ret_pipe)
+{
+    wpipe_options o = *options;
+    int r;
+
+    o.error_text = NULL;
+    o.error_text_size = 0;
+    r = ask(name, &o, deadline, ret_pipe, NULL, 0);
+    return r < 0 ? r : 0;
+}
+
+/* ---- answers for the caller --------------------------------------------- */
+
+static void fill_link(const struct wpipe__link_fact *fact, size_t size,
+                      wpipe_link_facts *ret)
+{
+    wpipe_link_facts link = { .size = size };
+
+    link.id = fact->id;
+    link.peer.size = sizeof(link.peer);
+    link.peer.uid = fact->uid;
+    link.peer.gid = fact->gid;
+    link.peer.pid = fact->pid;
+    wpipe__os_program(fact->pid, link.peer.program, sizeof(link.peer.program));
+    wpipe__os_user(fact->uid, link.peer.user, sizeof(link.peer.user));
+    link.shared = (int)fact->shared;
+    link.messages_in = fact->messages_in;
+    link.messages_out = fact->messages_out;
+    link.bytes_in = fact->bytes_in;
+    link.bytes_out = fact->bytes_out;
+    link.queued = fact->queued;
+    memcpy(ret, &link, size);
+}
+
+/* Elements as large as the caller knows them. */
+static void fill_links(const struct wpipe__link_fact *facts, int count,
+                       wpipe_link_facts *ret_links)
+{
+    size_t size = ret_links->size;
+    char *at = (char *)ret_links;
+    int i;
+
+    for (i = 0; i < count; i++)
+        fill_link(&facts[i], size,
+                  (wpipe_link_facts *)(void *)(at + (size_t)i * size));
+}
+
+static int is_size(size_t size, size_t most)
+{
+    return size >= sizeof(size_t) && size <= most;
+}
+
+int wpipe_inspect(const char *name, wpipe_pipe_facts *ret_pipe,
+                  wpipe_link_facts *ret_links, size_t max_links, int timeout_ms)
+{
+    wpipe_pipe_facts pipe = { 0 };
+    struct wpipe__link_fact *facts = NULL;
+    wpipe_options o;
+    int r;
+
+    if (name == NULL || ret_pipe == NULL ||
+        !is_size(ret_pipe->size, sizeof(pipe)) ||
+        (max_links > 0 &&
+         (ret_links == NULL || !is_size(ret_links->size, sizeof(*ret_links)))))
+        return WPIPE_EINVAL;
+    r = wpipe__options_take(NULL, &o);
+    if (r < 0)
+        return r;
+    max_links = wpipe__min_size(max_links, WPIPE__FACTS_LINKS);
+    if (max_links > 0) {
+        facts = wpipe__alloc(max_links * sizeof(*facts));
+        if (facts == NULL)
+            return WPIPE_ENOMEM;
+    }
+    r = ask(name, &o, wpipe__os_deadline(timeout_ms), &pipe, facts, max_links);
+    if (r >= 0) {
+        pipe.size = ret_pipe->size;
+        memcpy(ret_pipe, &pipe, ret_pipe->size);
+        if (r > 0)
+            fill_links(facts, r, ret_links);
+    }
+    wpipe__free(facts);
+    return r;
+}
+
+/* ---- names -------------------------------------------------------------- */
+
+int wpipe_list(int (*each)(const char *name, const char *where, void *user),
+               void *user)
+{
+    return each == NULL ? WPIPE_EINVAL : wpipe__door_each(each, user);
+}
+
+int wpipe_wait_for(const char *name, int timeout_ms)
+{
+    struct wpipe__knock knock = WPIPE__KNOCK_NULL;
+    char parsed[WPIPE_NAME_MAX + 1];
+    uint64_t deadline = wpipe__os_deadline(timeout_ms);
+    wpipe__handle socket = WPIPE__NO_HANDLE;
+    int knocking = 0;
+    int r;
+
+    if (name == NULL)
+        return WPIPE_EINVAL;
+    r = wpipe__name_parse(name, parsed, NULL);
+    if (r < 0)
+        return r;
+    /* a full backlog is a server, too */
+    while ((r = wpipe__door_dial(parsed, NULL, &socket)) == WPIPE_ENOTFOUND) {
+        if (deadline == 0) {
+            r = WPIPE_ETIMEDOUT;
+        } else if (!knocking) {
+            knocking = 1;
+            wpipe__knock_open(&knock);
+            r = 0;
+        } else {
+            r = wpipe__knock_wait(&knock, WPIPE_ENOTFOUND, deadline,
+                                  WPIPE__NO_HANDLE);
+        }
+        if (r < 0)
+            break;
+    }
+    wpipe__os_close_unknown(socket, wpipe__os_generation());
+    wpipe__knock_done(&knock);
+    return r == WPIPE_EAGAIN ? 0 : r;
+}
+
+/* ---- foreign doors ------------------------------------------------------- */
+
+struct foreign_list {
+    int (*each)(const char *name, const wpipe_foreign_facts *facts, void *user);
+    void *user;
+};
+
+static int tell_foreign(const char *name, const char *where, void *user)
+{
+    struct foreign_list *list = user;
+    struct wpipe__foreign_facts found;
+    wpipe_foreign_facts facts = { .size = sizeof(facts) };
+
+    (void)where;
+    if (wpipe__foreign_door_facts(name, &found) < 0)
+        return 0; /* it went while we looked */
+    facts.path = found.path;
+    facts.uid = found.uid;
+    facts.mode = found.mode;
+    facts.listening = found.listening;
+    facts.pid = found.pid;
+    if (found.pid != 0)
+        wpipe__os_program(found.pid, facts.program, sizeof(facts.program));
+    return list->each(name, &facts, list->user);
+}
+
+int wpipe_list_foreign(int (*each)(const char *name,
+                                   const wpipe_foreign_facts *facts,
+                                   void *user),
+                       void *user)
+{
+    struct foreign_list list = { each, user };
+
+    if (each == NULL)
+        return WPIPE_EINVAL;
+    return wpipe__foreign_door_each(tell_foreign, &list);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Doors: how a pipe name becomes a listening socket, and how a client finds
+ * it. A door is taken under a lock and published by rename, so two servers
+ * never both win a name and a killed server's leftovers never block the next
+ * one. Called by the listener, the connector and the list in src/connect; knows
+ * nothing of what travels on the sockets.
+ *
+ * Files of a pipe `N`, all in one directory, told apart by their endings:
+ *     N.pipe   the door: the listening socket
+ *     N.lock   its lock, held for as long as the server lives
+ *     I.new    the socket before it is published. I is the inode number of
+ *              the lock in 16 hex digits: it belongs to whoever holds the
+ *              lock, it is found again after a crash, and it is short
+ *
+ * Where, in the order a client looks:
+ *     the private place: $WINDPIPE_DIR; else $XDG_RUNTIME_DIR/windpipe, if
+ *         that runtime directory is ours alone; else /run/user/<uid>/windpipe,
+ *         likewise; else ${TMPDIR:-/tmp}/windpipe-<uid>. Mode 0700, ours, not
+ *         a link; made when absent (its parents are not). Access USER listens
+ *         here.
+ *     the shared place: $WINDPIPE_SHARED_DIR, else /run/windpipe. Owned by
+ *         root or us, sticky where others may write. Access GROUP and ANYONE
+ *         listen here.
+ */
+#ifndef WPIPE_DOOR_DOOR_H
+#define WPIPE_DOOR_DOOR_H
+
+#include <stdint.h>
+
+#include <windpipe/error.h>
+
+#include "os/os.h"
+
+/* Room for the path of a place; a longer one is refused, never cut. */
+#define WPIPE__WHERE_MAX 1024
+
+struct wpipe__door {
+    wpipe__handle directory;
+    wpipe__handle lock;
+    wpipe__handle listener; /* listening; the owner may poll and accept */
+    char name[WPIPE_NAME_MAX + 1];
+    char where[WPIPE__WHERE_MAX]; /* path of the directory, for people */
+    uint64_t device;              /* of the door, once it is published */
+    uint64_t inode;               /* 0 until then */
+    uint32_t generation;          /* of the process that opened it */
+    int access;                   /* WPIPE_ACCESS_* */
+};
+
+#define WPIPE__DOOR_NULL                                         \
+    {                                                            \
+        .directory = WPIPE__NO_HANDLE, .lock = WPIPE__NO_HANDLE, \
+        .listener = WPIPE__NO_HANDLE                             \
+    }
+
+/*
+ * Take `name` (parsed: without prefix) and listen on it; clients can connect
+ * when it returns. Reads access, group, error_text of `options` (may be
+ * NULL). Does not block. On failure *d is null again and nothing is left.
+ *
+ * Returns 0. Errors, each with error_text: WPIPE_EINUSE (names the holder's
+ * pid and program), WPIPE_EACCES (a directory that is not safe; something
+ * else or another user's stands at the door), WPIPE_ENOTSUP (wider access
+ * without a shared directory), WPIPE_ENAME, WPIPE_ELIMIT, WPIPE_ESYSTEM.
+ */
+int wpipe__door_open(struct wpipe__door *d, const char *name,
+                     const wpipe_options *options);
+
+/*
+ * Give the name back: unlinks the door if it is still ours, then the lock.
+ * Takes NULL, null and half-built doors; a forked child only closes.
+ */
+void wpipe__door_close(struct wpipe__door *d);
+
+/*
+ * Try once, without blocking, to connect to `name`: the private place, then
+ * the shared one. The server's user is checked before this returns, so
+ * nothing was sent yet: ours or root, or exactly options.server_uid with
+ * WPIPE_CHECK_UID. `options` may be NULL.
+ *
+ * Returns 0 and the socket. Errors, each with error_text:
+ * WPIPE_ENOTFOUND, WPIPE_EAGAIN (the backlog is full), WPIPE_EACCES,
+ * WPIPE_ELIMIT, WPIPE_ESYSTEM.
+ */
+int wpipe__door_dial(const char *name, const wpipe_options *options,
+                     wpipe__handle *ret_socket);
+
+/*
+ * Call `each` for every name with a door in the search order, living or not
+ * (ask the server). A non-zero return of `each` ends the list.
+ *
+ * Returns how many were named. Errors: WPIPE_EACCES (an unsafe private place),
+ * WPIPE_ESYSTEM, WPIPE_ENOMEM.
+ */
+int wpipe__door_each(int (*each)(const char *name, const char *where,
+                                 void *user),
+                     void *user);
+
+/*
+ * Waiting for a door without polling. The watch is in place before the look,
+ * so nothing is missed:
+ *
+ *     wpipe__knock_open(&k);
+ *     while ((r = wpipe__door_dial(name, options, &socket)) ==
+ *                WPIPE_ENOTFOUND || r == WPIPE_EAGAIN) {
+ *         r = wpipe__knock_wait(&k, r, deadline, wake);
+ *         if (r < 0)
+ *             break;
+ *     }
+ *     wpipe__knock_rest(&k);  and wpipe__knock_done(&k) when it is no hurry
+ *
+ * In a poll loop: poll k.watch, if it is not none, up to wpipe__knock_until();
+ * then wpipe__knock_listen(), then dial again.
+ */
+struct wpipe__knock {
+    wpipe__handle watch; /* readable when it is worth to look; may be none,
+                            and may come with a later listen */
+    int numbers[2];      /* the directories of the two places in it */
+    int blind;           /* a place that we cannot watch */
+    int delay_ms;        /* the last back-off */
+    int signals;         /* a signal handler ends wpipe__knock_wait */
+};
+
+#define WPIPE__KNOCK_NULL                                \
+    {                                                    \
+        .watch = WPIPE__NO_HANDLE, .numbers = { -1, -1 } \
+    }
+
+/* Watch both places; our own directory is made so that it can be watched.
+ * What cannot be watched is tried again with a back-off: never fails. */
+void wpipe__knock_open(struct wpipe__knock *k);
+
+/* Forget what was heard and see that the right directories are watched:
+ * before every look but the first, and to go on after a rest. */
+void wpipe__knock_listen(struct wpipe__knock *k);
+
+/* The clock (wpipe__os_now) at which to look again though nothing was heard,
+ * after dial said `why`: a back-off of 1 to 100 ms when the backlog is full
+ * or a place is not watched, else UINT64_MAX. */
+uint64_t wpipe__knock_until(struct wpipe__knock *k, int why);
+
+/*
+ * Wait until it is worth to dial again, then listen.
+ *
+ * Returns 0. Errors: WPIPE_ETIMEDOUT; WPIPE_EWOKEN when `wake` (may be
+ * WPIPE__NO_HANDLE) is readable (the caller clears it), or a signal handler
+ * ran and that is to end it.
+ */
+int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
+                      wpipe__handle wake);
+
+/*
+ * Stop listening, but keep the handle. To close a watch that was in use a
+ * moment ago takes Linux 3 to 24 ms (measured); after a rest of that long it
+ * takes 10 us. So whoever has found a door rests at once, and leaves done to
+ * the end of the connection.
+ */
+void wpipe__knock_rest(struct wpipe__knock *k);
+
+/* Close; takes null ones and may be called twice. */
+void wpipe__knock_done(struct wpipe__knock *k);
+
+#endif

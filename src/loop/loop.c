@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop's lists: who is looked at, who is told about, who drives. Sending is
+ * in loop_send.c, sleeping in loop_rest.c.
+ */
+#include "loop/loop.h"
+
+#include <string.h>
+
+#include "base/ring.h"
+#include "loop/end.h"
+#include "loop/half.h"
+#include "loop/inside.h"
+
+enum {
+    BURST = 32, /* messages before the next connection has its turn */
+    /* rounds of asking the sockets in which a connection was quiet, and others
+     * were busy: then it is armed. A look costs little, so where there are few
+     * they stay until their turn on a shared core has come round */
+    QUIET_ROUNDS = 16,
+    FEW_QUIET_ROUNDS = 4096,
+    FEW = 32
+};
+
+/* ---- life --------------------------------------------------------------- */
+
+int wpipe__loop_init(struct wpipe__loop *loop,
+                     const struct wpipe__loop_owner *owner,
+                     const wpipe_options *options)
+{
+    int r;
+
+    memset(loop, 0, sizeof(*loop));
+    loop->poller = WPIPE__NO_HANDLE;
+    loop->alarm = WPIPE__NO_HANDLE;
+    wpipe__room_init(&loop->room);
+    loop->signals = (options->flags & WPIPE_WAIT_SIGNALS) != 0;
+    loop->timer = UINT64_MAX;
+    loop->owner = owner;
+    loop->budget.limit = options->memory_limit;
+    loop->purse = &loop->budget;
+    wpipe__list_init(&loop->hot);
+    wpipe__list_init(&loop->notices);
+    wpipe__list_init(&loop->drains);
+    wpipe__list_init(&loop->wanting);
+    wpipe__list_init(&loop->leaving);
+    loop->leave_at = UINT64_MAX;
+    wpipe__list_init(&loop->halves);
+    loop->message_ms = options->message_ms;
+    loop->half_at = UINT64_MAX;
+    if (options->spin_us > 0)
+        loop->spin_ns = (uint32_t)options->spin_us * 1000u;
+    r = wpipe__mutex_init(&loop->lock);
+    if (r < 0)
+        return r;
+    loop->generation = wpipe__os_generation(); /* from here on: half made */
+    r = wpipe__os_poller_open(&loop->poller);
+    if (r < 0)
+        goto fail;
+    r = wpipe__room_need_flag(&loop->room);
+    if (r < 0)
+        goto fail;
+    r = wpipe__os_poller_add(loop->poller, atomic_load(&loop->room.flag),
+                             WPIPE__TAG_FLAG);
+    if (r < 0)
+        goto fail;
+    return 0;
+
+fail:
+    wpipe__loop_done(loop);
+    return r;
+}
+
+void wpipe__loop_done(struct wpipe__loop *loop)
+{
+    if (loop->generation == 0)
+        return;
+    wpipe__os_close(loop->poller);
+    wpipe__os_close(loop->alarm);
+    wpipe__room_done(&loop->room);
+    loop->poller = WPIPE__NO_HANDLE;
+    loop->alarm = WPIPE__NO_HANDLE;
+    if (loop->generation == wpipe__os_generation())
+        wpipe__mutex_done(&loop->lock);
+    loop->generation = 0;
+}
+
+/* ---- the lock ----------------------------------------------------------- */
+
+void wpipe__loop_lock(struct wpipe__loop *loop)
+{
+    if (!atomic_load_explicit(&loop->spinning, memory_order_relaxed)) {
+        wpipe__mutex_lock(&loop->lock);
+        return;
+    }
+    /* a spinner takes the lock again and again: ask it to let us in */
+    atomic_fetch_add_explicit(&loop->contenders, 1, memory_order_relaxed);
+    wpipe__mutex_lock(&loop->lock);
+    atomic_fetch_sub_explicit(&loop->contenders, 1, memory_order_relaxed);
+}
+
+void wpipe__loop_unlock(struct wpipe__loop *loop)
+{
+    wpipe__mutex_unlock(&loop->lock);
+}
+
+int wpipe__loop_use(struct wpipe__loop *loop)
+{
+    if (loop->generation != wpipe__os_generation())
+        return WPIPE_ESTATE;
+    wpipe__loop_lock(loop);
+    return 0;
+}
+
+void wpipe__loop_attend(struct wpipe__loop *loop)
+{
+    wpipe__room_news(&loop->room);
+}
+
+void wpipe__loop_nudge(struct wpipe__loop *loop)
+{
+    /* pairs with the exchange in dispatch, before which the room was told */
+    if (atomic_exchange(&loop->nudged, 1) == 0)
+        wpipe__room_news(&loop->room);
+}
+
+/* ---- connections -------------------------------------------------------- */
+
+int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    int r = wpipe__budget_join(loop->purse, conn->uid, &conn->account);
+
+    if (r == 0)
+        r = wpipe__os_poller_add(loop->poller, conn->link->socket, conn->id);
+    if (r < 0)
+        return r; /* it leaves the budget when it is freed */
+    conn->polled = 1;
+    conn->link->polled = 1;
+    conn->interest = WPIPE__INTEREST_IN;
+    return 0;
+}
+
+void wpipe__loop_watch(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe__link *link = conn->link;
+    unsigned interest;
+
+    if (link == NULL || !wpipe__loop_is_foreign(link))
+        return;
+    wpipe__conn_count_pending(conn, loop->purse);
+    if (!conn->polled)
+        return;
+    interest = link->transport->interest(link) &
+               (WPIPE__INTEREST_IN | WPIPE__INTEREST_OUT);
+    if (interest == conn->interest)
+        return;
+    conn->interest = (uint8_t)interest;
+    (void)wpipe__os_poller_change(loop->poller, link->socket, conn->id,
+                                  interest);
+}
+
+static void stop_polling(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (!conn->polled)
+        return;
+    conn->polled = 0;
+    conn->link->polled = 0;
+    wpipe__os_poller_remove(loop->poller, conn->link->socket);
+}
+
+static void cool(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (wpipe__list_empty(&conn->hot))
+        return;
+    wpipe__list_remove(&conn->hot);
+    loop->hot_count--;
+}
+
+void wpipe__loop_not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (wpipe__list_empty(&conn->aside))
+        return;
+    wpipe__list_remove(&conn->aside);
+    if (!conn->closing)
+        atomic_fetch_sub(&loop->purse->wanting, 1);
+}
+
+void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    wpipe__loop_not_aside(loop, conn);
+    conn->closing = 1;
+    wpipe__list_append(&loop->leaving, &conn->aside);
+}
+
+void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    conn->seen = loop->round;
+    if (conn->link == NULL || !wpipe__list_empty(&conn->hot))
+        return;
+    conn->armed = 0; /* if it was rung: a new sleep takes a new epoch */
+    wpipe__list_append(&loop->hot, &conn->hot);
+    loop->hot_count++;
+    (void)conn->link->transport->same_core(conn->link); /* it tells ours */
+}
+
+/* Does somebody here wait until the peer reads on? It cannot, once it is gone;
+ * what it wrote may still be unread then. */
+static void see_gone(struct wpipe__conn *conn)
+{
+    if ((conn->drainers > 0 || !wpipe__outbox_empty(&conn->outbox)) &&
+        conn->link->transport->gone(conn->link) != 0)
+        conn->deaf = 1;
+}
+
+void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    const struct wpipe__transport *t;
+
+    if (conn->link == NULL)
+        return;
+    t = conn->link->transport;
+    if (t->pump(conn->link) < 0)
+        stop_polling(loop, conn); /* it would be readable for ever */
+    see_gone(conn);
+    wpipe__loop_watch(loop, conn);
+    wpipe__loop_heat(loop, conn);
+    wpipe__room_tell(&loop->room);
+}
+
+void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                      uint8_t what)
+{
+    conn->tell |= what;
+    if (wpipe__list_empty(&conn->notice))
+        wpipe__list_append(&loop->notices, &conn->notice);
+    wpipe__loop_attend(loop);
+}
+
+void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     uint32_t state, int reason, int error)
+{
+    if (conn->link == NULL)
+        return;
+    stop_polling(loop, conn);
+    cool(loop, conn);
+    wpipe__loop_not_aside(loop, conn);
+    wpipe__loop_not_half(loop, conn);
+    wpipe__conn_end(conn, loop->purse, state, reason, error);
+    wpipe__loop_drained_end(loop, conn);
+    conn->tell &= (uint8_t) ~(WPIPE__TELL_WRITABLE | WPIPE__TELL_FINISHED);
+    wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
+    loop->owner->ended(loop, conn);
+    wpipe__room_tell(&loop->room);
+}
+
+/* ---- telling ------------------------------------------------------------ */
+
+static void fill_event(const struct wpipe__conn *conn, uint8_t what,
+                       wpipe_event *event)
+{
+    memset(event, 0, sizeof(*event));
+    event->from = conn->id;
+    switch (what) {
+    case WPIPE__TELL_CONNECTED:
+        event->type = WPIPE_EVENT_CONNECTED;
+        break;
+    case WPIPE__TELL_WRITABLE:
+        event->type = WPIPE_EVENT_WRITABLE;
+        break;
+    case WPIPE__TELL_SKIPPED:
+        event->type = WPIPE_EVENT_SKIPPED;
+        event->reason = conn->skip_reason;
+        break;
+    case WPIPE__TELL_FINISHED:
+        event->type = WPIPE_EVENT_FINISHED;
+        break;
+    default:
+        event->type = WPIPE_EVENT_DISCONNECTED;
+        event->reason = conn->reason;
+        event->error = conn->error;
+        event->lost_messages = conn->lost_messages;
+        event->lost_bytes = conn->lost_bytes;
+        break;
+    }
+}
+
+int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
+                       struct wpipe__conn **ret_conn)
+{
+    struct wpipe__list *node = wpipe__list_first(&loop->notices);
+    struct wpipe__conn *conn;
+    uint8_t what;
+
+    if (node == NULL)
+        return 0;
+    conn = wpipe__container_of(node, struct wpipe__conn, notice);
+    what = (uint8_t)(conn->tell & -conn->tell); /* the lowest bit */
+    conn->tell ^= what;
+    if (conn->tell == 0)
+        wpipe__list_remove(&conn->notice);
+    if (what == WPIPE__TELL_CONNECTED)
+        wpipe__loop_heat(loop, conn);
+    fill_event(conn, what, ret_event);
+    *ret_conn = conn;
+    return 1;
+}
+
+/* ---- taking ------------------------------------------------------------- */
+
+/* The peer writes no more: is it there to read? */
+static int is_there(const struct wpipe__conn *conn)
+{
+    return !conn->deaf && conn->link->transport->gone(conn->link) == 0;
+}
+
+/* It closed: did it throw away what it had accepted for us? */
+static int dropped_ours(const struct wpipe__link *link)
+{
+    return link->transport->dropped != NULL &&
+           link->transport->dropped((struct wpipe__link *)(uintptr_t)link);
+}
+
+/* Half-closed; an end that only reads was so from the beginning. */
+static void peer_finished(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    conn->finished = 1;
+    wpipe__conn_drop_half(conn, loop->purse);
+    wpipe__loop_watch(loop, conn);
+    if (wpipe__loop_is_foreign(conn->link) || !conn->link->terms.silent_peer)
+        wpipe__loop_tell(loop, conn, WPIPE__TELL_FINISHED);
+    wpipe__room_tell(&loop->room);
+}
+
+/* The link told its end to the reader. */
+static void reader_ended(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                         int error)
+{
+    uint32_t state = WPIPE__STATE_CLOSED;
+    int reason = wpipe__conn_reason(error);
+
+    if (error == WPIPE_EOF && is_there(conn)) {
+        peer_finished(loop, conn);
+        return;
+    }
+    if (error == WPIPE_EMSGSIZE || error == WPIPE_EPROTO ||
+        error == WPIPE_ENOMEM)
+        state = WPIPE__STATE_DISCONNECTED;
+    else if (dropped_ours(conn->link))
+        reason = WPIPE_REASON_LOST;
+    wpipe__loop_end(loop, conn, state, reason, error);
+}
+
+/* There is no memory for what comes: who holds most of it loses first. */
+static void make_room(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe__conn *victim =
+        loop->owner->greatest == NULL ? NULL : loop->owner->greatest(loop);
+
+    if (victim == NULL || !wpipe__conn_is_greater(victim, conn))
+        victim = conn;
+    wpipe__loop_end(loop, victim, WPIPE__STATE_DISCONNECTED,
+                    WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
+}
+
+/* One that we are ending: 1 when it was its time. */
+static int see_off(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (wpipe__loop_reached(loop, conn, WPIPE__UNTIL_READ) == 0 &&
+        is_there(conn))
+        return 0;
+    wpipe__loop_close(loop, conn);
+    return 1;
+}
+
+/* Let the kept messages go. 0; 1 when that ended the connection. */
+static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    int r = wpipe__conn_flush(conn, loop->purse);
+
+    if (r > 0)
+        wpipe__loop_moved(loop, conn);
+    if (conn->closing)
+        return see_off(loop, conn);
+    if (!conn->finished || is_there(conn))
+        return 0;
+    r = conn->link->transport->gone(conn->link);
+    wpipe__loop_end(loop, conn, WPIPE__STATE_CLOSED,
+                    r == WPIPE_EDIED ? WPIPE_REASON_DIED : WPIPE_REASON_CLOSED,
+                    r == WPIPE_EDIED ? WPIPE_EDIED : WPIPE_EOF);
+    return 1;
+}
+
+static void to_the_back(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    wpipe__list_remove(&conn->hot);
+    wpipe__list_append(&loop->hot, &conn->hot);
+    conn->burst = 0;
+}
+
+/* What settle found. */
+enum {
+    QUIET = 0,  /* nothing: it is armed, and has left the hot ones */
+    UNREAD = 1, /* something for who takes messages */
+    AGAIN = 2   /* something moved: arm it anew, and look again */
+};
+
+/* It may have been read to the end just before we said that somebody waits for
+ * that; no bell tells then. 1: it is the driver himself who waits. With
+ * something kept here it is not drained, and must not be asked: the link makes
+ * room in answering, of which nobody would tell the outbox. */
+static int was_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    if (conn->drainers == 0 || !wpipe__outbox_empty(&conn->outbox) ||
+        conn->link->transport->drained(conn->link) == 0)
+        return 0;
+    wpipe__room_tell(&loop->room);
+    return !loop->waiting;
+}
+
+/* Arm it and look once more. A bell that comes for this epoch and is taken off
+ * the socket by one of the looks here will not come again. */
+static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    struct wpipe__link *link = conn->link;
+    struct wpipe__record record;
+    uint64_t kept = conn->outbox.bytes;
+    uint32_t turn = wpipe__loop_turn_of(link);
+    uint8_t deaf = conn->deaf;
+    int unread;
+
+    wpipe__conn_arm(conn, wpipe__conn_wants(conn));
+    if (flush(loop, conn))
+        return AGAIN; /* that was its end */
+    unread =
+        wpipe__conn_takes(conn) && link->transport->look(link, &record) != 0;
+    if (was_drained(loop, conn))
+        return AGAIN;
+    if (deaf != conn->deaf) { /* who wants to send need not wait */
+        wpipe__room_tell(&loop->room);
+        return AGAIN;
+    }
+    if (kept != conn->outbox.bytes || turn != wpipe__loop_turn_of(link) ||
+        (wpipe__conn_wants(conn) & ~(unsigned)conn->armed))
+        return AGAIN;
+    if (unread)
+        return UNREAD;
+    wpipe__loop_watch(loop, conn);
+    cool(loop, conn);
+    return QUIET;
+}
+
+static int was_busy_lately(const struct wpipe__loop *loop,
+                           const struct wpipe__conn *conn)
+{
+    uint16_t rounds = (uint16_t)(loop->round - conn->seen);
+
+    return rounds < (loop->hot_count <= FEW ? FEW_QUIET_ROUNDS : QUIET_ROUNDS);
+}
+
+/* Nothing was there. Only memory is worth to be looked at again. */
+static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                        uint32_t turn)
+{
+    struct wpipe__link *link = conn->link;
+
+    if (wpipe__conn_is_half(conn))
+        wpipe__loop_half(loop, conn);
+    if (wpipe__loop_is_foreign(link) && conn->polled && conn->drainers == 0 &&
+        wpipe__conn_wants(conn) == WPIPE__WANT_DATA) {
+        wpipe__loop_watch(loop, conn);
+        cool(loop, conn);
+        return;
+    }
+    to_the_back(loop, conn);
+    if (turn != wpipe__loop_turn_of(link))
+        return; /* the look itself took something off the socket */
+    if (wpipe__conn_takes(conn) && was_busy_lately(loop, conn) &&
+        link->transport->in_memory(link, WPIPE__WANT_DATA))
+        return;
+    (void)settle(loop, conn);
+}
+
+/* One connection's turn: 1 a message; 0; 2 there is more to look at. */
+static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                 struct wpipe__letter *letter)
+{
+    struct wpipe__link *link = conn->link;
+    uint32_t turn = wpipe__loop_turn_of(link);
+    int r = 0;
+
+    if ((!wpipe__conn_takes(conn) || !wpipe__outbox_empty(&conn->outbox)) &&
+        flush(loop, conn))
+        return 2;
+    if (wpipe__conn_takes(conn))
+        r = wpipe__conn_next(conn, loop->purse, letter);
+    if (r == WPIPE_EAGAIN) {
+        make_room(loop, conn);
+        return 2;
+    }
+    if (r < 0) {
+        reader_ended(loop, conn, r);
+        return 2;
+    }
+    if (r == 0) {
+        found_quiet(loop, conn, turn);
+        return 0;
+    }
+    conn->seen = loop->round;
+    loop->since_poll++;
+    if (r == 2 || ++conn->burst >= BURST)
+        to_the_back(loop, conn);
+    return r;
+}
+
+int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
+                     struct wpipe__conn **ret_conn)
+{
+    unsigned left = loop->hot_count;
+    struct wpipe__list *node;
+    int more = 0;
+    int r;
+
+    while (left-- > 0 && (node = wpipe__list_first(&loop->hot)) != NULL) {
+        *ret_conn = wpipe__container_of(node, struct wpipe__conn, hot);
+        r = visit(loop, *ret_conn, letter);
+        if (r == 1)
+            return 1;
+        more |= r;
+        if (!wpipe__list_empty(&loop->notices))
+            return 2; /* an end comes before what others sent later */
+    }
+    return more;
+}
+
+int wpipe__loop_settle(struct wpipe__loop *loop)
+{
+    unsigned left = loop->hot_count;
+    struct wpipe__list *node;
+    struct wpipe__conn *conn;
+    int found = QUIET;
+    int r;
+
+    while (left-- > 0 && (node = wpipe__list_first(&loop->hot)) != NULL) {
+        conn = wpipe__container_of(node, struct wpipe__conn, hot);
+        to_the_back(loop, conn);
+        r = settle(loop, conn);
+        if (r == AGAIN || (r == UNREAD && loop->waiting))
+            found = 1; /* a follower may sleep on a message */
+    }
+    return found;
+}

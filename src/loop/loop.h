@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop: what a server and a client have in common. It holds the lock, the
+ * poller, and two lists of connections: the hot ones, which are looked at in
+ * turn without a system call because something came from them lately, and
+ * those about which there is something to tell. Every other connection is
+ * armed: its peer makes its socket readable when something comes.
+ *
+ * Order of a sleep: look at the hot ones for a while; arm them; look once
+ * more; those that are quiet leave the list; sleep in the poller. So a wait
+ * costs nothing for a connection that is idle.
+ *
+ * Threads: one thread at a time drives the loop, that is, sleeps in the
+ * poller for all. Usually the one that waits for events; when there is none,
+ * a thread that waits for room (follow). Everything is done under the lock,
+ * but sleeping and the pauses of a spin.
+ */
+#ifndef WPIPE_LOOP_LOOP_H
+#define WPIPE_LOOP_LOOP_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <windpipe.h>
+
+#include "base/base.h"
+#include "loop/conn.h"
+#include "os/os.h"
+
+/* Tags of the poller. A connection's tag is its id, whose low half is never
+ * 0 (table.h). */
+#define WPIPE__TAG(n)       ((uint64_t)(n) << 32)
+#define WPIPE__TAG_FLAG     WPIPE__TAG(1)
+#define WPIPE__TAG_ACCEPTOR WPIPE__TAG(2)
+#define WPIPE__TAG_KNOCK    WPIPE__TAG(3)
+#define WPIPE__TAG_GREETING WPIPE__TAG(4)
+#define WPIPE__TAG_TIMER    WPIPE__TAG(5) /* loop.timer is over */
+#define WPIPE__TAG_ALARM    WPIPE__TAG(6)
+
+struct wpipe__loop;
+
+struct wpipe__loop_owner {
+    /* A member with this tag is readable. Locked; only on the driving
+     * thread; must not block. */
+    void (*ready)(struct wpipe__loop *loop, uint64_t tag);
+    /* The connection is over; DISCONNECTED will be told. Locked; any
+     * thread. */
+    void (*ended)(struct wpipe__loop *loop, struct wpipe__conn *conn);
+    /* Of those of this loop that hold something of the budget, the greatest one
+     * of the user who holds most; may be NULL: there is one connection. Locked.
+     */
+    struct wpipe__conn *(*greatest)(struct wpipe__loop *loop);
+};
+
+struct wpipe__loop {
+    const struct wpipe__loop_owner *owner;
+    struct wpipe__mutex lock;
+    struct wpipe__room room; /* its flag is in the poller */
+    wpipe__handle poller;
+    wpipe__handle alarm; /* in a watched poller: readable at `timer` */
+    uint32_t generation;
+    uint32_t spin_ns; /* 0: never stay awake */
+    struct wpipe__spin_record spin;
+    struct wpipe__list hot;
+    unsigned hot_count;
+    struct wpipe__list notices;
+    struct wpipe__list drains;  /* threads in wpipe__loop_drain */
+    struct wpipe__list wanting; /* connections that wait for the budget */
+    struct wpipe__list leaving; /* those that end when all is read */
+    int linger_ms;              /* how long one of them may read nothing */
+    uint64_t leave_at; /* when to look at these; the owner's timer has it */
+    struct wpipe__list halves; /* connections whose message may be half */
+    int message_ms;            /* for the rest of it; WPIPE_FOREVER */
+    uint64_t half_at; /* when to look at these; the owner's timer has it */
+    struct wpipe__budget budget;
+    struct wpipe__budget *purse; /* that one, or another loop's */
+    uint64_t timer;      /* when the owner has something to do; never: ~0 */
+    unsigned since_poll; /* messages since the sockets were asked */
+    uint16_t round;      /* grows whenever they are, amid messages */
+    int core;            /* where it was last seen; its peers were told */
+    uint8_t waiting;     /* a thread is between enter and exit */
+    uint8_t driving;     /* a thread sleeps in the poller for all, or may */
+    uint8_t awake;       /* it stays awake */
+    uint8_t watched;     /* the poller was given to a foreign loop */
+    uint8_t stopped;
+    uint8_t signals; /* a signal handler ends a wait */
+    uint8_t closing; /* nothing is accepted any more */
+    _Atomic int nudged;
+    _Atomic int spinning;
+    _Atomic int contenders; /* threads that want the lock of a spinner */
+};
+
+int wpipe__loop_init(struct wpipe__loop *loop,
+                     const struct wpipe__loop_owner *owner,
+                     const wpipe_options *options);
+/* Takes one that is all zero or half made; a forked child only closes. */
+void wpipe__loop_done(struct wpipe__loop *loop);
+
+void wpipe__loop_lock(struct wpipe__loop *loop);
+void wpipe__loop_unlock(struct wpipe__loop *loop);
+
+/* Lock; WPIPE_ESTATE, not locked, in a forked child. */
+int wpipe__loop_use(struct wpipe__loop *loop);
+
+/* There is something to do or to tell: end a sleep, and make a watched
+ * poller readable. */
+void wpipe__loop_attend(struct wpipe__loop *loop);
+
+/* The owner's ready is to be called with WPIPE__TAG_FLAG, some time soon. Any
+ * thread, with no lock of this loop held or needed. */
+void wpipe__loop_nudge(struct wpipe__loop *loop);
+
+/* ---- connections -------------------------------------------------------- */
+
+/* Poll its socket, under conn->id; one thread at a time for all loops with one
+ * budget. 0; WPIPE_ELIMIT, WPIPE_ENOMEM, WPIPE_ESYSTEM. */
+int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* Look at it in turn from now on. */
+void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn);
+/* Its socket is readable. */
+void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* Tell WPIPE__TELL_* about it. */
+void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                      uint8_t what);
+
+/* End it and tell. `state` is what the peer hears. */
+void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     uint32_t state, int reason, int error);
+
+/* Send; makes the sleeper know what else it waits for. Any thread. */
+int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     const struct wpipe__post *post, int wish);
+
+/* The budget has room again, maybe: tell who waits for it. */
+void wpipe__loop_feed(struct wpipe__loop *loop);
+
+/* Wake the peer for what was sent quietly (link.knock is not NULL). */
+void wpipe__loop_knock(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* It is closing from now on: in loop.leaving. */
+void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* One more thread waits until it is drained; or one less. */
+void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                         int more);
+
+/* Has the peer read everything: 1; 0; < 0. */
+int wpipe__loop_drained(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* link.shared of it, 0 when it is not. */
+int wpipe__loop_shared(struct wpipe__loop *loop, struct wpipe__conn *conn);
+
+/* The next thing to tell: 1, the event, and its connection, which is over if
+ * the event is DISCONNECTED and is then the caller's to free; 0. */
+int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
+                       struct wpipe__conn **ret_conn);
+
+/* The next message of the hot connections, in turn: 1; 0; 2 none yet, but
+ * there is more to look at. */
+int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
+                     struct wpipe__conn **ret_conn);
+
+/* Arm the hot connections, which leave if they are quiet. 1 when one of them
+ * was not, and the caller must not sleep. */
+int wpipe__loop_settle(struct wpipe__loop *loop);
+
+/* ---- waiting ------------------------------------------------------------ */
+
+/* One wait on its way to sleep; begin with { .timer = { timeout_ms, 0 } }. */
+struct wpipe__rest {
+    struct wpipe__timer timer;
+    struct wpipe__spin spin;
+    unsigned how;   /* to spin: WPIPE__SPIN_* */
+    uint32_t wakes; /* noted when it began */
+    uint32_t turn;  /* and when it last looked */
+    uint8_t noted;
+    uint8_t late;      /* rounds after the deadline */
+    uint8_t unsettled; /* steps in which arming found news, in a row */
+};
+
+/* Begin to wait for events: locks. WPIPE_ESTATE when another thread does, or
+ * in a forked child; WPIPE_EWOKEN, a signal handler ran while another one
+ * still drove. Then nothing is locked. */
+int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest);
+/* The end of it. `more`: there may be another event right away. */
+void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                      int more);
+/* 1 when a wake is to end this wait. */
+int wpipe__loop_woken(struct wpipe__loop *loop, const struct wpipe__rest *rest);
+
+/*
+ * Nothing was found: one step towards sleep, or sleep. The caller looks again
+ * after each. With `busy` there is more to look at, and it
+ * only asks the sockets now and then. Returns 0; WPIPE_ETIMEDOUT when the
+ * deadline was over before and everything was asked once; WPIPE_EWOKEN (a
+ * signal handler ran, and that is to end it); WPIPE_ESYSTEM.
+ */
+int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                     int busy);
+
+/* Ask the sockets without sleeping, if they have waited long enough. */
+void wpipe__loop_glance(struct wpipe__loop *loop);
+
+/*
+ * Wait until something moved that concerns a sender; drive the loop when
+ * nobody does. Returns 0 (look again), WPIPE_ETIMEDOUT, WPIPE_EWOKEN (woken,
+ * stopped, or a signal handler), WPIPE_ESYSTEM.
+ */
+int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest);
+
+/* End all waits that have begun, or else the next one. Safe in a signal
+ * handler. */
+void wpipe__loop_wake(struct wpipe__loop *loop);
+
+/* When the owner has something to do: readable for a foreign loop, too. */
+void wpipe__loop_set_timer(struct wpipe__loop *loop, uint64_t when);
+
+/* The poller, for a foreign event loop: armed when nothing is there. */
+intptr_t wpipe__loop_handle(struct wpipe__loop *loop);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Zero-copy: write into the ring, read out of it, without a copy between.
+ */
+#include "stream/stream.h"
+
+#include <string.h>
+
+#include <windpipe/error.h>
+
+#include "base/memory.h"
+#include "base/ring.h"
+
+/* ---- writing ------------------------------------------------------------- */
+
+int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
+                      int timeout_ms)
+{
+    struct wpipe__record record = { 0 };
+    struct wpipe__link *link;
+    uint8_t *data = NULL;
+    struct wpipe__timer timer = { timeout_ms, 0 };
+    int r = wpipe__stream_check(stream, WPIPE_OUT);
+
+    if (r < 0)
+        return r;
+    if (ret_data == NULL)
+        return WPIPE_EINVAL;
+    link = stream->link;
+    if (stream->finished || stream->reserved)
+        return WPIPE_ESTATE;
+    if (size > link->transport->most(link) ||
+        wpipe__stream_over_limit(stream, size))
+        return WPIPE_EMSGSIZE;
+    record.size = (uint32_t)size;
+    while ((r = link->transport->reserve(link, &record, &data)) == 0) {
+        r = wpipe__stream_wait_room(stream, record.size, 0, &timer);
+        if (r < 0)
+            return r;
+    }
+    if (r < 0)
+        return r;
+    stream->reserved = 1;
+    stream->reservation = record;
+    stream->patience = timer;
+    *ret_data = data;
+    return 0;
+}
+
+/* A commit that cannot end: what the peer has of the message is withdrawn. */
+static void give_up(struct wpipe_stream *s)
+{
+    struct wpipe__link *link = s->link;
+    int begun = link->transport->cancel(link) > 0 || s->parts;
+
+    if (begun && link->terms.type == WPIPE_MESSAGE)
+        (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
+    s->parts = 0;
+    s->parts_size = 0;
+}
+
+/* Records cannot be empty in the middle of a message. */
+static int commit_parts(struct wpipe_stream *s, size_t size, int more)
+{
+    struct wpipe__timer forever = { WPIPE_FOREVER, 0 };
+    struct wpipe__record record = s->reservation;
+    struct wpipe__link *link = s->link;
+    int r;
+
+    if (more && size == 0) {
+        (void)link->transport->cancel(link);
+        return 0;
+    }
+    record.size = (uint32_t)size;
+    record.flags = more ? WPIPE__RECORD_MORE : 0;
+    while ((r = link->transport->commit(link, &record)) == 0) {
+        r = wpipe__stream_wait_room(s, record.size, 0, &forever);
+        if (r < 0) {
+            give_up(s);
+            return r;
+        }
+    }
+    return r < 0 ? r : 0;
+}
+
+int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
+{
+    struct wpipe__timer patience;
+    int r = wpipe__stream_check(stream, WPIPE_OUT);
+
+    if (r < 0)
+        return r;
+    if (!stream->reserved)
+        return WPIPE_ESTATE;
+    if (size > stream->reservation.size)
+        return WPIPE_EINVAL;
+    patience = stream->patience;
+    r = more ? wpipe__stream_wait_type(stream, &patience) : 0;
+    if (r < 0)
+        return r;
+    more = more && stream->link->terms.type == WPIPE_MESSAGE;
+    stream->reserved = 0;
+    if (size == 0 && stream->link->terms.type != WPIPE_MESSAGE) {
+        (void)stream->link->transport->cancel(stream->link);
+        return 0;
+    }
+    r = commit_parts(stream, size, more);
+    if (r < 0)
+        return r;
+    stream->parts = more && (stream->parts || size > 0);
+    stream->parts_size = stream->parts ? stream->parts_size + size : 0;
+    wpipe__stream_add(&stream->bytes_out, size);
+    if (!more)
+        wpipe__stream_add(&stream->messages_out, 1);
+    return (int64_t)size;
+}
+
+void wpipe_write_abort(wpipe_stream *stream)
+{
+    if (wpipe__stream_check(stream, WPIPE_OUT) < 0)
+        return;
+    if (stream->reserved)
+        (void)stream->link->transport->cancel(stream->link);
+    if (stream->parts)
+        (void)stream->link->transport->mark(stream->link, WPIPE__RECORD_ABORT);
+    stream->reserved = 0;
+    stream->parts = 0;
+    stream->parts_size = 0;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+int wpipe_read_begin(wpipe_stream *stream, const void **ret_data,
+                     size_t *ret_size, int timeout_ms)
+{
+    struct wpipe__timer timer = { timeout_ms, 0 };
+    struct wpipe__record record;
+    int r = wpipe__stream_check(stream, WPIPE_IN);
+
+    if (r < 0)
+        return r;
+    if (ret_data == NULL || ret_size == NULL)
+        return WPIPE_EINVAL;
+    if (stream->opened)
+        return WPIPE_ESTATE;
+    r = wpipe__stream_next(stream, &record, &timer);
+    if (r < 0)
+        return r;
+    if (!stream->trusts_peer) {
+        /* once copied, the peer cannot change what is looked at */
+        uint8_t *copy = wpipe__resize(stream->copy, (size_t)record.size + 1);
+
+        if (copy == NULL)
+            return WPIPE_ENOMEM;
+        memcpy(copy, record.data, record.size);
+        stream->copy = copy;
+        *ret_data = copy;
+    } else {
+        *ret_data = record.data;
+    }
+    stream->opened = 1;
+    stream->record = record;
+    *ret_size = record.size;
+    return 0;
+}
+
+int wpipe_read_end(wpipe_stream *stream, size_t used)
+{
+    int r = wpipe__stream_check(stream, WPIPE_IN);
+    int ended;
+
+    if (r < 0)
+        return r;
+    if (!stream->opened)
+        return WPIPE_ESTATE;
+    if (used > stream->record.size)
+        return WPIPE_EINVAL;
+    stream->opened = 0;
+    ended = wpipe__stream_took(stream, &stream->record, (uint32_t)used);
+    if (!ended && used == stream->record.size)
+        ended = wpipe__stream_end_is_there(stream);
+    stream->complete = ended || !stream->reads_messages;
+    wpipe__stream_refresh(stream);
+    return 0;
+}
