@@ -23,7 +23,7 @@ enum {
 static int connect_now(struct wpipe_client *c)
 {
     struct wpipe__connect_wait waiting = { .wake = WPIPE__NO_HANDLE,
-                                            .name_watch = &c->name_watch };
+                                           .name_watch = &c->name_watch };
     struct wpipe__link *link = NULL;
     int r;
 
