@@ -2,7 +2,7 @@
 /*
  * SWITCH: a native link moves from its socket to shared memory.
  *
- * Every ring begins with the least size (native_grow.c has what comes later).
+ * Every ring begins with the least size (grow.c has what comes later).
  * Both ends do the same: offer a segment (SWITCH + descriptor); and once both
  * segments are known, say MOVED and write into the own ring from there on.
  * Whoever is offered a segment and has not offered one does so at once. The
@@ -231,7 +231,7 @@ int wpipe__native_on_stay(struct wpipe__native *n)
         return WPIPE_EPROTO; /* it has offered, and moved for all we know */
     n->willing = 0;
     wpipe__native_refuse_passing(n);
-    if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
+    if (n->wants_shared == WPIPE_SHARED_REQUIRED)
         wpipe__native_break(n, WPIPE_ENOTSUP);
     if (!n->offered)
         return 0;
