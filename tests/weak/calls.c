@@ -332,18 +332,28 @@ static ssize_t told_by_kernel(ssize_t r)
     return r;
 }
 
+/* A send that finds nobody tells what that one did before it went. */
+static ssize_t told_of_end(ssize_t r)
+{
+    if (r < 0 && errno == EPIPE) {
+        told_by_kernel(0);
+        errno = EPIPE;
+    }
+    return r;
+}
+
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     tell_kernel();
-    return __real_sendmsg(fd, message, flags);
+    return told_of_end(__real_sendmsg(fd, message, flags));
 }
 
 ssize_t __real_send(int fd, const void *from, size_t size, int flags);
 ssize_t __wrap_send(int fd, const void *from, size_t size, int flags)
 {
     tell_kernel();
-    return __real_send(fd, from, size, flags);
+    return told_of_end(__real_send(fd, from, size, flags));
 }
 
 ssize_t __real_write(int fd, const void *from, size_t size);
@@ -385,6 +395,8 @@ ssize_t __wrap_read(int fd, void *to, size_t size)
     return told_by_kernel(__real_read(fd, to, size));
 }
 
+int weak_no_barrier;
+
 /* futex, membarrier, and what orders nothing */
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...)
@@ -396,6 +408,10 @@ long __wrap_syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(list, long);
     va_end(list);
+    if (number == SYS_membarrier && weak_no_barrier) {
+        errno = ENOSYS;
+        return -1;
+    }
     if (number == SYS_membarrier && a[0] == MEMBARRIER_CMD_GLOBAL_EXPEDITED) {
         weak_lock();
         weak_barrier();

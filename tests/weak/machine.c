@@ -18,7 +18,7 @@
 
 #define SEGMENTS  256
 #define CELLS     (1u << 16)
-#define LATE_MOST 4
+#define LATE_MOST 200 /* loads of an old value in a row */
 
 /* ---- threads ------------------------------------------------------------- */
 
@@ -263,6 +263,14 @@ static void see(struct weak_thread *t, struct word *w, uint32_t number,
     weak_join(acquires(order) ? &t->now : &t->met, &v->told);
 }
 
+/* A value that is seen late stays so for a while. */
+static int stays_late(struct weak_thread *t, const uint8_t *late)
+{
+    if (*late == 0)
+        return weak_random(t) % 4 == 0;
+    return *late < LATE_MOST && weak_random(t) % 16 != 0;
+}
+
 uint64_t weak_load(struct word *w, int order)
 {
     struct weak_thread *t = weak_self();
@@ -272,7 +280,7 @@ uint64_t weak_load(struct word *w, int order)
 
     if (is_strict(order))
         oldest = max_u32(oldest, strict[i]);
-    if (oldest < w->last && t->late[i] < LATE_MOST && weak_random(t) % 2) {
+    if (oldest < w->last && stays_late(t, &t->late[i])) {
         number = oldest + weak_random(t) % (w->last - oldest);
         t->late[i]++;
     } else {

@@ -61,6 +61,8 @@ void weak_unmapped(void *at);
 void weak_forget(const void *at, size_t size);
 
 void weak_plain(const void *at, size_t size, int writes, void *caller);
+/* membarrier is a call that this system does not have. */
+extern int weak_no_barrier;
 /* Let another thread run, sometimes. Without the lock. */
 void weak_stumble(void);
 

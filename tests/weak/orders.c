@@ -15,7 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "machine.h"
 
 #define PATIENCE_MS 10000
 #define MESSAGE_MAX 400
@@ -59,14 +62,16 @@ static wpipe_options options_of(int shared, int spin_us, uint32_t ring)
     return o;
 }
 
-static void join(struct pair *p, const wpipe_options *options, uint32_t flags)
+/* `type`: how the one that connects reads. */
+static void join(struct pair *p, const wpipe_options *options, int type)
 {
     wpipe_options o = *options;
     char name[64];
 
     snprintf(name, sizeof name, "weak-%ld", (long)getpid());
     want(wpipe_listen(&listener, name, &o), 0, "listen");
-    o.flags |= flags | WPIPE_CONNECT_EARLY;
+    o.type = type;
+    o.flags |= WPIPE_CONNECT_EARLY;
     want(wpipe_connect(&p->a, name, &o, PATIENCE_MS), 0, "connect");
     want(wpipe_accept(listener, &p->b, PATIENCE_MS), 0, "accept");
     wpipe_listener_close(listener);
@@ -94,14 +99,21 @@ static void say(wpipe_stream *s, unsigned i)
          "write");
 }
 
+/* At once or in parts, as from a stream of bytes. */
 static void hear(wpipe_stream *s, unsigned i)
 {
     char text[MESSAGE_MAX];
+    size_t at = 0;
 
-    want(wpipe_read(s, text, sizeof text, PATIENCE_MS), (int64_t)size_of(i),
-         "read");
-    for (size_t k = 0; k < size_of(i); k++)
-        want((unsigned char)text[k], i % 251, "a byte");
+    while (at < size_of(i)) {
+        int64_t n = wpipe_read(s, text + at, size_of(i) - at, PATIENCE_MS);
+
+        if (n <= 0)
+            want(n, (int64_t)size_of(i), "read");
+        at += (size_t)n;
+    }
+    for (at = 0; at < size_of(i); at++)
+        want((unsigned char)text[at], i % 251, "a byte");
 }
 
 struct task {
@@ -153,7 +165,7 @@ static void flow(int spin_us)
     struct task writer = { .count = 1500 };
     struct task reader = writer;
 
-    join(&p, &o, 0);
+    join(&p, &o, WPIPE_MESSAGE);
     writer.stream = p.a;
     reader.stream = p.b;
     start(&writer, say_all);
@@ -182,7 +194,7 @@ static void bursts(void)
     struct task writer = { .count = 1500, .pause_every = 30 };
     struct task reader = writer;
 
-    join(&p, &o, 0);
+    join(&p, &o, WPIPE_MESSAGE);
     writer.stream = p.a;
     reader.stream = p.b;
     start(&writer, say_all);
@@ -202,7 +214,7 @@ static void both_ways_at(int shared, int spin_us)
         { .count = 120 }, { .count = 120 }, { .count = 120 }, { .count = 120 }
     };
 
-    join(&p, &o, 0);
+    join(&p, &o, WPIPE_MESSAGE);
     tasks[0].stream = tasks[1].stream = p.a;
     tasks[2].stream = tasks[3].stream = p.b;
     for (int i = 0; i < 4; i++)
@@ -237,7 +249,7 @@ static void conversation(void)
     struct pair p;
     struct task other = { .count = 1500 };
 
-    join(&p, &o, 0);
+    join(&p, &o, WPIPE_MESSAGE);
     other.stream = p.b;
     start(&other, answer_all);
     for (unsigned i = 0; i < other.count; i++) {
@@ -264,10 +276,10 @@ static void closes(void)
     for (unsigned round = 0; round < 150; round++) {
         wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, 2000, 4096);
         struct pair p;
-        struct task writer = { .count = round % 8 };
+        struct task writer = { .count = round % 6 * 8 };
         char byte;
 
-        join(&p, &o, 0);
+        join(&p, &o, WPIPE_MESSAGE);
         /* both are in shared memory after this */
         say(p.a, 0);
         hear(p.b, 0);
@@ -280,6 +292,113 @@ static void closes(void)
         want(wpipe_read(p.b, &byte, 1, PATIENCE_MS), WPIPE_EOF, "the end");
         finish(&writer);
         wpipe_stream_close(p.b);
+    }
+}
+
+/* A close while two threads are at the other end: whoever writes there is told of
+ * a close, not of a death. */
+static void *say_until_closed(void *argument)
+{
+    struct task *t = argument;
+    int64_t r;
+
+    while ((r = wpipe_write(t->stream, "more", 4, PATIENCE_MS)) == 4)
+        ;
+    want(r, WPIPE_EPIPE, "write to who has closed");
+    return NULL;
+}
+
+static void *hear_until_closed(void *argument)
+{
+    struct task *t = argument;
+    char text[MESSAGE_MAX];
+    int64_t r;
+
+    while ((r = wpipe_read(t->stream, text, sizeof text, PATIENCE_MS)) > 0)
+        ;
+    want(r, WPIPE_EOF, "the end");
+    return NULL;
+}
+
+static void closes_on_two(void)
+{
+    for (unsigned round = 0; round < 150; round++) {
+        wpipe_options o = options_of(
+            round % 2 ? WPIPE_SHARED_NOW : WPIPE_SHARED_NEVER, 2000, 4096);
+        struct pair p;
+        struct task writer = { .count = 0 };
+        struct task reader = { .count = 0 };
+
+        join(&p, &o, WPIPE_MESSAGE);
+        writer.stream = reader.stream = p.b;
+        start(&writer, say_until_closed);
+        start(&reader, hear_until_closed);
+        for (unsigned i = 0; i < round % 40; i++) {
+            char text[4];
+
+            say(p.a, i);
+            want(wpipe_read(p.a, text, 4, PATIENCE_MS), 4, "read");
+        }
+        wpipe_stream_close(p.a);
+        finish(&writer);
+        finish(&reader);
+        wpipe_stream_close(p.b);
+    }
+}
+
+/* One that writes before it knows what the pipe carries, and another one that is
+ * told. */
+static void *say_early(void *argument)
+{
+    struct task *t = argument;
+    static const char text[2000];
+
+    for (volatile unsigned i = 0; i < t->count * 100; i++)
+        ;
+    want(wpipe_write(t->stream, text, sizeof text, PATIENCE_MS), sizeof text,
+         "write");
+    return NULL;
+}
+
+static void early(void)
+{
+    for (unsigned round = 0; round < 100; round++) {
+        wpipe_options o = options_of(WPIPE_SHARED_AUTO, 2000, 4096);
+        struct pair p;
+        struct task writer = { .count = round };
+        struct task reader = { .count = 3 };
+        char text[2000];
+
+        join(&p, &o, WPIPE_BYTE);
+        writer.stream = reader.stream = p.a;
+        start(&reader, hear_all);
+        start(&writer, say_early);
+        for (unsigned i = 0; i < 3; i++)
+            say(p.b, i);
+        want(wpipe_read(p.b, text, sizeof text, PATIENCE_MS), sizeof text,
+             "read");
+        finish(&writer);
+        finish(&reader);
+        part(&p);
+    }
+}
+
+/* What is drained was partly framed, and who reads it is about to move. */
+static void drains_at_the_move(void)
+{
+    for (unsigned round = 0; round < 150; round++) {
+        wpipe_options o = options_of(WPIPE_SHARED_AUTO, WPIPE_SPIN_OFF, 4096);
+        struct pair p;
+        struct task reader = { .count = 1 + round % 24 };
+
+        join(&p, &o, WPIPE_MESSAGE);
+        reader.stream = p.b;
+        start(&reader, hear_all);
+        for (unsigned i = 0; i < reader.count; i++)
+            say(p.a, i);
+        want(wpipe_drain(p.a, PATIENCE_MS), 0, "drain");
+        finish(&reader);
+        part(&p);
     }
 }
 
@@ -302,7 +421,7 @@ static void drains(void)
     struct pair p;
     struct task reader = { .count = 1000 };
 
-    join(&p, &o, 0);
+    join(&p, &o, WPIPE_MESSAGE);
     reader.stream = p.b;
     start(&reader, hear_slowly);
     for (unsigned i = 0; i < reader.count; i++) {
@@ -326,20 +445,38 @@ static const struct {
     { "both_ways", both_ways },
     { "conversation", conversation },
     { "closes", closes },
+    { "closes_on_two", closes_on_two },
+    { "early", early },
     { "drains", drains },
+    { "drains_at_the_move", drains_at_the_move },
 };
 
-int main(int count, char **names)
+static int run(int count, char **names)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int asked = count == 1;
 
         for (int k = 1; k < count; k++)
             asked |= strcmp(names[k], cases[i].name) == 0;
-        if (asked) {
-            fprintf(stderr, "%s\n", cases[i].name);
-            cases[i].run();
-        }
+        if (!asked)
+            continue;
+        fprintf(stderr, "%s\n", cases[i].name);
+        cases[i].run();
     }
     return 0;
+}
+
+/* All of them on a system with membarrier, and on one without. */
+int main(int count, char **names)
+{
+    int bad = 0;
+
+    for (weak_no_barrier = 0; weak_no_barrier < 2 && !bad; weak_no_barrier++) {
+        pid_t child = fork();
+
+        if (child == 0)
+            _exit(run(count, names));
+        want(waitpid(child, &bad, 0), child, "waitpid");
+    }
+    return bad != 0;
 }
