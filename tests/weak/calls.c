@@ -322,24 +322,24 @@ static void tell_kernel(void)
     weak_unlock();
 }
 
+/* Also of the end of whoever had the other end; but not by finding nothing. */
 static ssize_t told_by_kernel(ssize_t r)
 {
-    if (r < 0)
+    int error = errno;
+
+    if (r < 0 && error != EPIPE && error != ECONNRESET)
         return r;
     weak_lock();
     weak_join(&weak_self()->now, &kernel);
     weak_unlock();
+    errno = error;
     return r;
 }
 
 /* A send that finds nobody tells what that one did before it went. */
 static ssize_t told_of_end(ssize_t r)
 {
-    if (r < 0 && errno == EPIPE) {
-        told_by_kernel(0);
-        errno = EPIPE;
-    }
-    return r;
+    return r < 0 ? told_by_kernel(r) : r;
 }
 
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);

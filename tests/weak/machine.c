@@ -91,7 +91,11 @@ uint32_t weak_random(struct weak_thread *t)
 
 void weak_stumble(void)
 {
-    if (self != NULL && weak_random(self) % 16 == 0)
+    unsigned how = self != NULL ? weak_random(self) % 1024 : 1;
+
+    if (how == 0)
+        usleep(100); /* the core was needed for something else */
+    else if (how % 16 == 0)
         sched_yield();
 }
 
