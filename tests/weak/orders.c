@@ -162,7 +162,7 @@ static void flow(int spin_us)
 {
     wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, spin_us, 4096);
     struct pair p;
-    struct task writer = { .count = 1500 };
+    struct task writer = { .count = 500 };
     struct task reader = writer;
 
     join(&p, &o, WPIPE_MESSAGE);
@@ -191,7 +191,7 @@ static void bursts(void)
 {
     wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, WPIPE_SPIN_OFF, 65536);
     struct pair p;
-    struct task writer = { .count = 1500, .pause_every = 30 };
+    struct task writer = { .count = 500, .pause_every = 30 };
     struct task reader = writer;
 
     join(&p, &o, WPIPE_MESSAGE);
@@ -226,7 +226,7 @@ static void both_ways_at(int shared, int spin_us)
 
 static void both_ways(void)
 {
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 6; i++)
         both_ways_at(i % 2 ? WPIPE_SHARED_AUTO : WPIPE_SHARED_NOW,
                      i % 3 ? 2000 : WPIPE_SPIN_OFF);
 }
@@ -247,7 +247,7 @@ static void conversation(void)
 {
     wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, WPIPE_SPIN_OFF, 4096);
     struct pair p;
-    struct task other = { .count = 1500 };
+    struct task other = { .count = 500 };
 
     join(&p, &o, WPIPE_MESSAGE);
     other.stream = p.b;
@@ -273,7 +273,7 @@ static void *say_and_close(void *argument)
 
 static void closes(void)
 {
-    for (unsigned round = 0; round < 150; round++) {
+    for (unsigned round = 0; round < 60; round++) {
         wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, 2000, 4096);
         struct pair p;
         struct task writer = { .count = round % 6 * 8 };
@@ -322,7 +322,7 @@ static void *hear_until_closed(void *argument)
 
 static void closes_on_two(void)
 {
-    for (unsigned round = 0; round < 150; round++) {
+    for (unsigned round = 0; round < 60; round++) {
         wpipe_options o = options_of(
             round % 2 ? WPIPE_SHARED_NOW : WPIPE_SHARED_NEVER, 2000, 4096);
         struct pair p;
@@ -362,7 +362,7 @@ static void *say_early(void *argument)
 
 static void early(void)
 {
-    for (unsigned round = 0; round < 100; round++) {
+    for (unsigned round = 0; round < 40; round++) {
         wpipe_options o = options_of(WPIPE_SHARED_AUTO, 2000, 4096);
         struct pair p;
         struct task writer = { .count = round };
@@ -386,7 +386,7 @@ static void early(void)
 /* What is drained was partly framed, and who reads it is about to move. */
 static void drains_at_the_move(void)
 {
-    for (unsigned round = 0; round < 150; round++) {
+    for (unsigned round = 0; round < 60; round++) {
         wpipe_options o = options_of(WPIPE_SHARED_AUTO, WPIPE_SPIN_OFF, 4096);
         struct pair p;
         struct task reader = { .count = 1 + round % 24 };
@@ -419,7 +419,7 @@ static void drains(void)
 {
     wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, WPIPE_SPIN_OFF, 4096);
     struct pair p;
-    struct task reader = { .count = 1000 };
+    struct task reader = { .count = 400 };
 
     join(&p, &o, WPIPE_MESSAGE);
     reader.stream = p.b;
