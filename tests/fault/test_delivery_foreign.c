@@ -190,8 +190,8 @@ static void beginning_of_kept_message_counts(void **state)
     guest_done(&g);
 }
 
-/* It does not read, and the server closes: bytes behind the last message that it
- * gets whole. */
+/* It does not read, and the server closes: bytes behind the last message that
+ * it gets whole. */
 static int64_t left_by_close(int framing, size_t frame)
 {
     wpipe_options o = options_of(framing);

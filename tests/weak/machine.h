@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A machine with a weaker memory than any that we have, for tests of the order
- * of memory. tools/check-atomics compiles the library with -fsanitize=thread,
- * so that each access calls a function, and links these in place of
- * ThreadSanitizer. What it does with them:
+ * of memory. The library is compiled with -fsanitize=thread, so that each access
+ * calls a function, and is linked with these in place of ThreadSanitizer. What
+ * it does with them:
  *
  * - Each atomic word keeps its last few values. A load may give any of them
- *   that C11 allows: no older one than this thread has seen, or has been told of by
- *   an acquire of a release. So a store is seen late, and two stores are
+ *   that C11 allows: no older one than this thread has seen, or has been told
+ *   of by an acquire of a release. So a store is seen late, and two stores are
  *   seen in the wrong order, unless the code forbids it.
  * - Plain accesses that nothing orders, one of them a write, are a data race:
  *   it is told on standard error, and the program ends with status 1.
- * - The two mappings of a segment are one memory: an end of a connection is compared
- *   with the other end.
+ * - The two mappings of a segment are one memory: an end of a connection is
+ *   compared with the other end.
  *
  * What it does not do: a load never gives a value that is stored later
  * (load buffering), and what one system call orders orders more than it must:

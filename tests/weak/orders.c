@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two ends of a connection in one process, a thread or two each, on the machine
- * of machine.h: what one end wrote is what the other reads, whatever is seen
- * late. tools/check-atomics weakens the orders in the library one at a time, and
- * one of these cases fails: by a data race, wrong bytes, a wrong end, or a wait
- * that nobody ends.
+ * Two ends of a connection in one process, a thread or two each, on the
+ * machine of machine.h: what one end wrote is what the other reads, whatever is
+ * seen late. tools/check-atomics weakens the orders in the library one at a
+ * time, and one of these cases fails: by a data race, wrong bytes, a wrong end,
+ * or a wait that nobody ends.
  *
  * Usage: orders [CASE...]
  */
@@ -260,8 +260,8 @@ static void conversation(void)
     part(&p);
 }
 
-/* Some messages and a close, while the other end reads: it gets all of them, and
- * then the end. */
+/* Some messages and a close, while the other end reads: it gets all of them,
+ * and then the end. */
 static void *say_and_close(void *argument)
 {
     struct task *t = argument;
@@ -295,8 +295,8 @@ static void closes(void)
     }
 }
 
-/* A close while two threads are at the other end: whoever writes there is told of
- * a close, not of a death. */
+/* A close while two threads are at the other end: whoever writes there is told
+ * of a close, not of a death. */
 static void *say_until_closed(void *argument)
 {
     struct task *t = argument;
@@ -346,8 +346,8 @@ static void closes_on_two(void)
     }
 }
 
-/* One that writes before it knows what the pipe carries, and another one that is
- * told. */
+/* One that writes before it knows what the pipe carries, and another one that
+ * is told. */
 static void *say_early(void *argument)
 {
     struct task *t = argument;
