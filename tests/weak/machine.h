@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A machine with a weaker memory than any that we have, for tests of the order
- * of memory. The library is compiled with -fsanitize=thread, so that each access
- * calls a function, and is linked with these in place of ThreadSanitizer. What
- * it does with them:
+ * of memory. The library is compiled with -fsanitize=thread, so that each
+ * access calls a function, and is linked with these in place of
+ * ThreadSanitizer. What it does with them:
  *
  * - Each atomic word keeps its last few values. A load may give any of them
  *   that C11 allows: no older one than this thread has seen, or has been told

@@ -162,7 +162,7 @@ static void flow(int spin_us)
 {
     wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, spin_us, 4096);
     struct pair p;
-    struct task writer = { .count = 500 };
+    struct task writer = { .count = 300 };
     struct task reader = writer;
 
     join(&p, &o, WPIPE_MESSAGE);
@@ -191,7 +191,7 @@ static void bursts(void)
 {
     wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, WPIPE_SPIN_OFF, 65536);
     struct pair p;
-    struct task writer = { .count = 500, .pause_every = 30 };
+    struct task writer = { .count = 300, .pause_every = 30 };
     struct task reader = writer;
 
     join(&p, &o, WPIPE_MESSAGE);
@@ -247,7 +247,7 @@ static void conversation(void)
 {
     wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, WPIPE_SPIN_OFF, 4096);
     struct pair p;
-    struct task other = { .count = 500 };
+    struct task other = { .count = 300 };
 
     join(&p, &o, WPIPE_MESSAGE);
     other.stream = p.b;
@@ -273,7 +273,7 @@ static void *say_and_close(void *argument)
 
 static void closes(void)
 {
-    for (unsigned round = 0; round < 60; round++) {
+    for (unsigned round = 0; round < 30; round++) {
         wpipe_options o = options_of(WPIPE_SHARED_REQUIRED, 2000, 4096);
         struct pair p;
         struct task writer = { .count = round % 6 * 8 };
@@ -322,7 +322,7 @@ static void *hear_until_closed(void *argument)
 
 static void closes_on_two(void)
 {
-    for (unsigned round = 0; round < 60; round++) {
+    for (unsigned round = 0; round < 30; round++) {
         wpipe_options o = options_of(
             round % 2 ? WPIPE_SHARED_NOW : WPIPE_SHARED_NEVER, 2000, 4096);
         struct pair p;
@@ -351,10 +351,9 @@ static void closes_on_two(void)
 static void *say_early(void *argument)
 {
     struct task *t = argument;
-    static const char text[2000];
+    static const char text[9000]; /* of several records */
 
-    for (volatile unsigned i = 0; i < t->count * 100; i++)
-        ;
+    usleep(t->count * 20);
     want(wpipe_write(t->stream, text, sizeof text, PATIENCE_MS), sizeof text,
          "write");
     return NULL;
@@ -367,7 +366,7 @@ static void early(void)
         struct pair p;
         struct task writer = { .count = round };
         struct task reader = { .count = 3 };
-        char text[2000];
+        char text[9000];
 
         join(&p, &o, WPIPE_BYTE);
         writer.stream = reader.stream = p.a;
@@ -386,7 +385,7 @@ static void early(void)
 /* What is drained was partly framed, and who reads it is about to move. */
 static void drains_at_the_move(void)
 {
-    for (unsigned round = 0; round < 60; round++) {
+    for (unsigned round = 0; round < 30; round++) {
         wpipe_options o = options_of(WPIPE_SHARED_AUTO, WPIPE_SPIN_OFF, 4096);
         struct pair p;
         struct task reader = { .count = 1 + round % 24 };
