@@ -196,7 +196,7 @@ static int on_tail(struct wpipe__native *n, uint64_t tail)
 
     if (n->out.head - tail > n->out.head - before)
         return WPIPE_EPROTO;
-    atomic_store_explicit(&words->tail, tail, memory_order_release);
+    atomic_store_explicit(&words->tail, tail, memory_order_relaxed);
     if (tail == n->out.head) /* all was read; DATA has no room to say so */
         atomic_store_explicit(&words->consumed, n->sent, memory_order_relaxed);
     return 0;
@@ -251,7 +251,7 @@ static int on_want(struct wpipe__native *n, uint64_t want)
 
 static int on_state(struct wpipe__native *n, uint32_t state)
 {
-    atomic_store_explicit(&n->local[1].state, state, memory_order_release);
+    atomic_store_explicit(&n->local[1].state, state, memory_order_relaxed);
     return 0;
 }
 

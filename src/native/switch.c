@@ -41,7 +41,7 @@ static void copy_words(struct wpipe__control *to,
 static int move(struct wpipe__native *n)
 {
     uint64_t tail =
-        atomic_load_explicit(&n->theirs->tail, memory_order_acquire);
+        atomic_load_explicit(&n->theirs->tail, memory_order_relaxed);
     int r;
 
     if (n->out.head - tail > wpipe__native_window(n->link.terms.ring_out))
@@ -249,5 +249,5 @@ void wpipe__native_enter_ring(struct wpipe__native *n)
     n->in.known = 0;
     n->told = n->in.tail;
     wpipe__queue_done(&n->queue);
-    atomic_store_explicit(&n->in_shared, 1, memory_order_release);
+    atomic_store_explicit(&n->in_shared, 1, memory_order_relaxed);
 }
