@@ -22,6 +22,21 @@ install_moved() {
     mv "$dir/first" "$dir/prefix"
 }
 
+# A page for each function was installed, if what makes them was there.
+expect_pages() {
+    local page
+    if [ ! -d "$build/man3" ]; then
+        echo "skipped: the build has no python3 to make pages of functions"
+        return 0
+    fi
+    for page in wpipe_server_send wpipe_write_commit wpipe_strerror; do
+        [ -n "$(find "$dir/prefix" -path "*/man3/$page.3")" ] || {
+            echo "there is no page for $page" >&2
+            exit 1
+        }
+    done
+}
+
 build_project() {
     "$cmake" -S "$here" -B "$dir/build" -DCMAKE_C_COMPILER="$cc" \
         -DCMAKE_C_FLAGS='-std=c99 -Wall -Wextra -pedantic -Werror' "$@"
@@ -44,6 +59,7 @@ version=$(sed -nE 's/^  VERSION ([0-9.]+)$/\1/p' "$source/CMakeLists.txt")
 case $way in
 find_package)
     install_moved
+    expect_pages
     build_project -DCMAKE_PREFIX_PATH="$dir/prefix"
     expect "$version" "$dir/build/with_shared" "$dir/build/with_static"
     ;;
