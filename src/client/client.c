@@ -22,13 +22,13 @@ enum {
 /* Wait for the connection, as wpipe_connect does. */
 static int connect_now(struct wpipe_client *c)
 {
-    struct wpipe__patience patience = { .wake = WPIPE__NO_HANDLE,
-                                        .knock = &c->knock };
+    struct wpipe__connect_wait waiting = { .wake = WPIPE__NO_HANDLE,
+                                            .name_watch = &c->name_watch };
     struct wpipe__link *link = NULL;
     int r;
 
-    patience.deadline = wpipe__os_deadline(c->options.connect_ms);
-    r = wpipe__connect_link(c->name, &c->options, &patience, 0, &link);
+    waiting.deadline = wpipe__os_deadline(c->options.connect_ms);
+    r = wpipe__connect_link(c->name, &c->options, &waiting, 0, &link);
     if (r < 0)
         return r;
     wpipe__loop_lock(&c->loop);
@@ -65,7 +65,7 @@ static void memory_freed(struct wpipe__budget *budget)
 int wpipe_client_open(wpipe_client **ret, const char *name,
                       const wpipe_options *options)
 {
-    static const struct wpipe__knock null = WPIPE__KNOCK_NULL;
+    static const struct wpipe__name_watch null = WPIPE__NAME_WATCH_NULL;
     static const struct wpipe__introduced none = WPIPE__INTRODUCED_NULL;
     struct wpipe_client *c;
     wpipe_options o;
@@ -79,7 +79,7 @@ int wpipe_client_open(wpipe_client **ret, const char *name,
     c = wpipe__alloc(sizeof(*c));
     if (c == NULL)
         return WPIPE_ENOMEM;
-    c->knock = null;
+    c->name_watch = null;
     c->introduced = none;
     c->retry_at = UINT64_MAX;
     c->give_up = UINT64_MAX;
@@ -164,7 +164,7 @@ static void close_forked(struct wpipe_client *c)
     if (c->greeting != NULL)
         c->greeting->transport->free(c->greeting);
     wpipe__introduced_done(&c->introduced);
-    wpipe__os_close(c->knock.watch);
+    wpipe__os_close(c->name_watch.watch);
 }
 
 void wpipe_client_close(wpipe_client *client)
@@ -181,9 +181,9 @@ void wpipe_client_close(wpipe_client *client)
     client->loop.budget.freed = NULL;
     wpipe__client_drop_kept(client);
     wpipe__conn_free(client->conn, &client->loop.budget);
-    wpipe__letter_done(&client->letter);
-    wpipe__letter_done(&client->answer);
-    wpipe__letter_done(&client->scratch);
+    wpipe__received_done(&client->received);
+    wpipe__received_done(&client->answer);
+    wpipe__received_done(&client->scratch);
     wpipe__loop_done(&client->loop);
     wpipe__budget_done(&client->loop.budget);
     wpipe__free(client);
@@ -197,19 +197,19 @@ static struct wpipe__conn *connection(struct wpipe_client *c)
     return c->conn != NULL && c->conn->link != NULL ? c->conn : NULL;
 }
 
-static int send_now(struct wpipe_client *c, const struct wpipe__post *post,
-                    int wish)
+static int send_now(struct wpipe_client *c,
+                    const struct wpipe__outgoing *outgoing, int want_writable)
 {
     struct wpipe__conn *conn = connection(c);
 
     if (conn == NULL)
         return WPIPE_ENOTCONN;
-    return wpipe__loop_send(&c->loop, conn, post, wish);
+    return wpipe__loop_send(&c->loop, conn, outgoing, want_writable);
 }
 
 int wpipe_client_send(wpipe_client *client, const void *data, size_t size)
 {
-    struct wpipe__post post = { .data = data, .size = size };
+    struct wpipe__outgoing outgoing = { .data = data, .size = size };
     int r;
 
     if (client == NULL || (data == NULL && size > 0))
@@ -217,7 +217,7 @@ int wpipe_client_send(wpipe_client *client, const void *data, size_t size)
     r = wpipe__loop_use(&client->loop);
     if (r < 0)
         return r;
-    r = send_now(client, &post, 1);
+    r = send_now(client, &outgoing, 1);
     wpipe__loop_unlock(&client->loop);
     return r;
 }
@@ -234,12 +234,13 @@ static int follow(struct sleeper *s)
     return wpipe__loop_follow(&s->c->loop, &s->rest);
 }
 
-static int send_or_wait(struct sleeper *s, const struct wpipe__post *post)
+static int send_or_wait(struct sleeper *s,
+                        const struct wpipe__outgoing *outgoing)
 {
     int r;
 
     for (;;) {
-        r = send_now(s->c, post, 0);
+        r = send_now(s->c, outgoing, 0);
         if (r == WPIPE_ENOTCONN)
             r = wpipe__client_hope(s->c) < 0 ? r : WPIPE_EAGAIN;
         if (r != WPIPE_EAGAIN)
@@ -253,7 +254,7 @@ static int send_or_wait(struct sleeper *s, const struct wpipe__post *post)
 int wpipe_client_send_wait(wpipe_client *client, const void *data, size_t size,
                            int timeout_ms)
 {
-    struct wpipe__post post = { .data = data, .size = size };
+    struct wpipe__outgoing outgoing = { .data = data, .size = size };
     struct sleeper s = { .c = client, .rest = { .timer = { timeout_ms, 0 } } };
     int r;
 
@@ -262,7 +263,7 @@ int wpipe_client_send_wait(wpipe_client *client, const void *data, size_t size,
     r = wpipe__loop_use(&client->loop);
     if (r < 0)
         return r;
-    r = send_or_wait(&s, &post);
+    r = send_or_wait(&s, &outgoing);
     wpipe__loop_unlock(&client->loop);
     return r;
 }
@@ -278,7 +279,7 @@ static int is_drained(struct wpipe_client *c, uint64_t id)
     if (conn == NULL || conn->id != id)
         return c->lossy >= id ? WPIPE_ENOTCONN : 0; /* ids grow */
     if (!wpipe__outbox_empty(&conn->outbox))
-        return conn->deaf ? WPIPE_ENOTCONN : WPIPE_EAGAIN;
+        return conn->write_closed ? WPIPE_ENOTCONN : WPIPE_EAGAIN;
     r = wpipe__loop_drained(&c->loop, conn);
     if (r == 1)
         return 0;

@@ -42,22 +42,22 @@ struct wpipe_client {
     struct wpipe__introduced introduced; /* its socket, too */
     char second[WPIPE_NAME_MAX + 1];     /* where we were sent; "" nowhere */
     uint64_t second_until;               /* when we turn to the first again */
-    struct wpipe__knock knock;
-    int listening;     /* the knock is; its watch is in the poller */
-    int silent;        /* what we wait for may come without a sign */
-    int delay_ms;      /* before the next try */
-    uint64_t retry_at; /* when that is; never: the knock tells */
+    struct wpipe__name_watch name_watch;
+    int listening; /* the watch of the name is; its watch is in the poller */
+    int silent;    /* what we wait for may come without a sign */
+    int delay_ms;  /* before the next try */
+    uint64_t retry_at; /* when that is; never: the watch of the name tells */
     uint64_t give_up;  /* when to stop trying */
     uint64_t up_since;
     int failure; /* why the last try failed: WPIPE_E* */
 
     /* events: client_wait.c, client_kept.c */
-    struct wpipe__letter letter;  /* the message handed out last */
-    struct wpipe__letter answer;  /* what the last call returned */
-    struct wpipe__letter scratch; /* the message that comes next */
-    struct wpipe__list kept;      /* found by others than wait, for it */
-    struct wpipe__kept *spare;    /* for the next of these */
-    unsigned kept_ends;           /* DISCONNECTED among them */
+    struct wpipe__received received; /* the message handed out last */
+    struct wpipe__received answer;   /* what the last call returned */
+    struct wpipe__received scratch;  /* the message that comes next */
+    struct wpipe__list kept;         /* found by others than wait, for it */
+    struct wpipe__kept *spare;       /* for the next of these */
+    unsigned kept_ends;              /* DISCONNECTED among them */
     uint64_t kept_writable; /* for whom there is a WRITABLE; one will do */
 };
 
@@ -80,9 +80,9 @@ int wpipe__client_keep_room(struct wpipe_client *c);
 /* Keep it; a message is taken out of c->scratch. One that memory_limit forbids
  * ends the connection, because what follows it must not come before it. */
 void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event);
-/* The first one: 1 and the event, a message's data in *letter; 0. */
+/* The first one: 1 and the event, a message's data in *received; 0. */
 int wpipe__client_next_kept(struct wpipe_client *c, wpipe_event *ret_event,
-                            struct wpipe__letter *letter);
+                            struct wpipe__received *received);
 /* Free them, and the connections that are over. */
 void wpipe__client_drop_kept(struct wpipe_client *c);
 

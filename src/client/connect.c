@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How a client comes by its connection without blocking: it looks for the
- * server when it is told that one appeared (the knock), and after a delay
- * that grows when the server was there and did not take us. A server with
+ * server when it is told that one appeared (the watch of the name), and after a
+ * delay that grows when the server was there and did not take us. A server with
  * second pipes sends it on: then it looks for the pipe it was sent to, and for
  * the first one again when that does not come.
  */
@@ -28,7 +28,7 @@ static struct wpipe_client *client_of(struct wpipe__loop *loop)
 /* Who waits for a connection beside a call is to look again. */
 static void tell_followers(struct wpipe_client *c)
 {
-    wpipe__room_tell(&c->loop.room);
+    wpipe__waiters_tell(&c->loop.waiters);
 }
 
 static void set_timer(struct wpipe_client *c)
@@ -38,22 +38,23 @@ static void set_timer(struct wpipe_client *c)
     wpipe__loop_set_timer(&c->loop, wpipe__min_u64(when, c->loop.half_at));
 }
 
-/* ---- the knock ---------------------------------------------------------- */
+/* ---- the watch of the name
+ * ---------------------------------------------------------- */
 
-static void poll_knock(struct wpipe_client *c)
+static void poll_name_watch(struct wpipe_client *c)
 {
     c->listening = 1;
-    if (c->knock.watch != WPIPE__NO_HANDLE &&
-        wpipe__os_poller_add(c->loop.poller, c->knock.watch, WPIPE__TAG_KNOCK) <
-            0)
-        wpipe__knock_done(&c->knock);
+    if (c->name_watch.watch != WPIPE__NO_HANDLE &&
+        wpipe__os_poller_add(c->loop.poller, c->name_watch.watch,
+                             WPIPE__TAG_NAME_WATCH) < 0)
+        wpipe__name_watch_done(&c->name_watch);
 }
 
-static void rest_knock(struct wpipe_client *c)
+static void rest_name_watch(struct wpipe_client *c)
 {
-    if (c->listening && c->knock.watch != WPIPE__NO_HANDLE) {
-        wpipe__os_poller_remove(c->loop.poller, c->knock.watch);
-        wpipe__knock_rest(&c->knock);
+    if (c->listening && c->name_watch.watch != WPIPE__NO_HANDLE) {
+        wpipe__os_poller_remove(c->loop.poller, c->name_watch.watch);
+        wpipe__name_watch_rest(&c->name_watch);
     }
     c->listening = 0;
 }
@@ -76,15 +77,15 @@ static const char *look_name(const struct wpipe_client *c)
 static void listen_up(struct wpipe_client *c)
 {
     const wpipe_options options = look_options(c);
-    wpipe__handle before = c->knock.watch;
+    wpipe__handle before = c->name_watch.watch;
 
     if (before == WPIPE__NO_HANDLE)
-        wpipe__knock_open(&c->knock);
+        wpipe__name_watch_open(&c->name_watch);
     else
-        wpipe__knock_listen(&c->knock);
-    c->silent = wpipe__connect_watch(look_name(c), &options, &c->knock);
-    if (!c->listening || c->knock.watch != before)
-        poll_knock(c);
+        wpipe__name_watch_listen(&c->name_watch);
+    c->silent = wpipe__connect_watch(look_name(c), &options, &c->name_watch);
+    if (!c->listening || c->name_watch.watch != before)
+        poll_name_watch(c);
 }
 
 /* ---- one try ------------------------------------------------------------ */
@@ -136,7 +137,7 @@ static int look_on(struct wpipe_client *c, int error)
         wpipe__os_now() < c->second_until) {
         c->retry_at = c->silent || error == WPIPE_EAGAIN
                           ? wpipe__os_deadline(DELAY_FIRST_MS)
-                          : wpipe__knock_until(&c->knock, error);
+                          : wpipe__name_watch_until(&c->name_watch, error);
         c->retry_at = wpipe__min_u64(c->retry_at, c->second_until);
         set_timer(c);
         return 1;
@@ -168,7 +169,7 @@ static void try_failed(struct wpipe_client *c, int error)
         return;
     }
     if (error == WPIPE_ENOTFOUND && !c->silent) {
-        c->retry_at = wpipe__knock_until(&c->knock, error);
+        c->retry_at = wpipe__name_watch_until(&c->name_watch, error);
     } else {
         c->retry_at = wpipe__os_deadline(c->delay_ms);
         lengthen_delay(c);
@@ -306,7 +307,7 @@ static void go_on_hearing(struct wpipe_client *c)
 
 /* A door has appeared. It may be that of a new server, which the delay is not
  * meant for; but it may be anybody's, so a delay gets shorter, and not void. */
-static void hear_knock(struct wpipe_client *c)
+static void hear_name_watch(struct wpipe_client *c)
 {
     uint64_t soon = wpipe__os_deadline(c->delay_ms / KNOCK_SHORTENS);
 
@@ -326,7 +327,8 @@ static void on_timer(struct wpipe_client *c)
     if (c->state == WPIPE__CLIENT_UP) {
         wpipe__loop_half_turn(&c->loop);
         if (c->state == WPIPE__CLIENT_UP && wpipe__os_now() >= c->retry_at) {
-            wpipe__knock_done(&c->knock); /* it has rested long enough */
+            wpipe__name_watch_done(
+                &c->name_watch); /* it has rested long enough */
             c->retry_at = UINT64_MAX;
         }
         set_timer(c);
@@ -348,8 +350,8 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
         go_on_greeting(c);
         go_on_hearing(c);
     }
-    if (tag == WPIPE__TAG_KNOCK && c->listening)
-        hear_knock(c);
+    if (tag == WPIPE__TAG_NAME_WATCH && c->listening)
+        hear_name_watch(c);
     else if (tag == WPIPE__TAG_TIMER)
         on_timer(c);
     else if (c->conn != NULL && c->conn->id == tag)
@@ -423,12 +425,12 @@ int wpipe__client_connected(struct wpipe_client *c, struct wpipe__link *link)
     c->state = WPIPE__CLIENT_UP;
     c->up_since = wpipe__os_now();
     c->give_up = UINT64_MAX;
-    rest_knock(c);
-    c->retry_at = c->knock.watch == WPIPE__NO_HANDLE
+    rest_name_watch(c);
+    c->retry_at = c->name_watch.watch == WPIPE__NO_HANDLE
                       ? UINT64_MAX
                       : wpipe__os_deadline(REST_MS);
     set_timer(c);
-    wpipe__loop_heat(&c->loop, conn);
+    wpipe__loop_activate(&c->loop, conn);
     if (c->options.flags & (WPIPE_RECONNECT | WPIPE_CONNECT_LATER))
         wpipe__loop_tell(&c->loop, conn, WPIPE__TELL_CONNECTED);
     tell_followers(c);
@@ -440,8 +442,8 @@ void wpipe__client_stop_trying(struct wpipe_client *c)
     drop_greeting(c);
     drop_introduction(c);
     c->second[0] = '\0';
-    rest_knock(c);
-    wpipe__knock_done(&c->knock);
+    rest_name_watch(c);
+    wpipe__name_watch_done(&c->name_watch);
     c->retry_at = UINT64_MAX;
     c->give_up = UINT64_MAX;
     set_timer(c);

@@ -12,7 +12,7 @@
 struct wpipe__kept {
     struct wpipe__list node;
     wpipe_event event;
-    struct wpipe__letter letter;
+    struct wpipe__received received;
     uint64_t charge; /* against the limit for memory */
 };
 
@@ -30,14 +30,15 @@ static void drop(struct wpipe_client *c, struct wpipe__kept *kept)
     if (kept->event.type == WPIPE_EVENT_WRITABLE)
         c->kept_writable = 0;
     wpipe__budget_give(&c->loop.budget, kept->charge);
-    wpipe__letter_done(&kept->letter);
+    wpipe__received_done(&kept->received);
     wpipe__free(kept);
 }
 
 /* Hand `from` over to `to`, whose former content goes. */
-static void move_letter(struct wpipe__letter *to, struct wpipe__letter *from)
+static void move_received(struct wpipe__received *to,
+                          struct wpipe__received *from)
 {
-    wpipe__letter_done(to);
+    wpipe__received_done(to);
     *to = *from;
     memset(from, 0, sizeof(*from));
 }
@@ -81,7 +82,7 @@ void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event)
         c->kept_writable = event->from;
     }
     if (is_message)
-        charge += wpipe__letter_size(&c->scratch);
+        charge += wpipe__received_size(&c->scratch);
     if (wpipe__budget_take(&c->loop.budget, charge) == 0) {
         kept->charge = charge;
     } else if (is_message) {
@@ -93,7 +94,7 @@ void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event)
     c->spare = NULL; /* the list's now */
     kept->event = *event;
     if (is_message)
-        move_letter(&kept->letter, &c->scratch);
+        move_received(&kept->received, &c->scratch);
     wpipe__list_append(&c->kept, &kept->node);
     if (event->type == WPIPE_EVENT_DISCONNECTED &&
         ++c->kept_ends > WPIPE__CLIENT_ENDS)
@@ -101,7 +102,7 @@ void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event)
 }
 
 int wpipe__client_next_kept(struct wpipe_client *c, wpipe_event *ret_event,
-                            struct wpipe__letter *letter)
+                            struct wpipe__received *received)
 {
     struct wpipe__list *node = wpipe__list_first(&c->kept);
     struct wpipe__kept *kept;
@@ -111,7 +112,7 @@ int wpipe__client_next_kept(struct wpipe_client *c, wpipe_event *ret_event,
     kept = kept_of(node);
     *ret_event = kept->event;
     if (kept->event.type == WPIPE_EVENT_MESSAGE)
-        move_letter(letter, &kept->letter);
+        move_received(received, &kept->received);
     drop(c, kept);
     return 1;
 }

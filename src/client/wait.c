@@ -12,18 +12,19 @@ enum {
     REST_MOST = 1 << 22 /* messages that one who is gone can have left */
 };
 
-static void swap_letters(struct wpipe__letter *a, struct wpipe__letter *b)
+static void swap_received(struct wpipe__received *a, struct wpipe__received *b)
 {
-    struct wpipe__letter c = *a;
+    struct wpipe__received c = *a;
 
     *a = *b;
     *b = c;
 }
 
-static void fill_message(const struct wpipe__letter *letter, wpipe_event *event)
+static void fill_message(const struct wpipe__received *received,
+                         wpipe_event *event)
 {
-    event->data = wpipe__letter_data(letter);
-    event->size = wpipe__letter_size(letter);
+    event->data = wpipe__received_data(received);
+    event->size = wpipe__received_size(received);
 }
 
 /* ---- what comes --------------------------------------------------------- */
@@ -87,9 +88,9 @@ static int next_event(struct wpipe_client *c, wpipe_event *ret_event)
     int r;
 
     wpipe__loop_glance(&c->loop);
-    if (wpipe__client_next_kept(c, ret_event, &c->letter)) {
+    if (wpipe__client_next_kept(c, ret_event, &c->received)) {
         if (ret_event->type == WPIPE_EVENT_MESSAGE)
-            fill_message(&c->letter, ret_event);
+            fill_message(&c->received, ret_event);
         return 1;
     }
     r = find_event(c, ret_event);
@@ -99,8 +100,8 @@ static int next_event(struct wpipe_client *c, wpipe_event *ret_event)
         return r;
     if (c->scratch.kind == WPIPE__RECORD_REPLY)
         return 2; /* too late: its call is over */
-    swap_letters(&c->letter, &c->scratch);
-    fill_message(&c->letter, ret_event);
+    swap_received(&c->received, &c->scratch);
+    fill_message(&c->received, ret_event);
     return 1;
 }
 
@@ -180,7 +181,7 @@ static int let_go(struct wpipe_client *c, struct wpipe__conn *conn)
     int left = REST_MOST;
     int r;
 
-    wpipe__loop_heat(&c->loop, conn);
+    wpipe__loop_activate(&c->loop, conn);
     do
         r = keep_one(c);
     while (r > 0 && c->conn == conn && left-- > 0);
@@ -213,7 +214,7 @@ int wpipe__client_hope(struct wpipe_client *c)
 /* One call. */
 struct call {
     struct wpipe_client *c;
-    struct wpipe__post post;
+    struct wpipe__outgoing outgoing;
     uint64_t id; /* of the connection that it went over; 0 not sent */
 };
 
@@ -227,9 +228,9 @@ static int sort_event(struct call *call, wpipe_event *event)
         wpipe__client_keep(c, event);
         return 0;
     }
-    if (call->id != event->from || c->scratch.request != call->post.request)
+    if (call->id != event->from || c->scratch.request != call->outgoing.request)
         return 0; /* the answer to a call that is over */
-    swap_letters(&c->answer, &c->scratch);
+    swap_received(&c->answer, &c->scratch);
     fill_message(&c->answer, event);
     return 1;
 }
@@ -247,7 +248,7 @@ static int send_request(struct call *call)
         return conn != NULL && conn->id == call->id ? 0 : WPIPE_ENOTCONN;
     if (conn == NULL)
         return may_come_again(c) ? 0 : WPIPE_ENOTCONN;
-    r = wpipe__loop_send(&c->loop, conn, &call->post, 0);
+    r = wpipe__loop_send(&c->loop, conn, &call->outgoing, 0);
     if (r == 0)
         call->id = conn->id;
     if (r == WPIPE_EAGAIN)
@@ -307,10 +308,10 @@ int wpipe_client_call(wpipe_client *client, const void *request, size_t size,
     r = wpipe__loop_enter(&client->loop, &rest);
     if (r < 0)
         return r;
-    call.post.data = request;
-    call.post.size = size;
-    call.post.kind = WPIPE__RECORD_REQUEST;
-    call.post.request = ++client->last_request;
+    call.outgoing.data = request;
+    call.outgoing.size = size;
+    call.outgoing.kind = WPIPE__RECORD_REQUEST;
+    call.outgoing.request = ++client->last_request;
     r = do_call(&call, ret_answer, &rest);
     wpipe__loop_exit(&client->loop, &rest, !wpipe__list_empty(&client->kept));
     return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Accepting: life of the acceptor, the listening socket and the descriptor
- * table. What becomes of a guest is in acceptor_guest.c.
+ * table. What becomes of a pending connection is in pending.c.
  */
 #include "connect/acceptor.h"
 
@@ -11,17 +11,17 @@
 #include "base/memory.h"
 #include "base/name.h"
 #include "base/options.h"
-#include "connect/guest.h"
+#include "connect/pending.h"
 
 enum {
     TAGS = 64,
-    ACCEPTS = 64,   /* in one turn */
-    PAUSE_MS = 100, /* without accepting, when nothing else helps */
-    GUESTS = 1024,  /* silent ones; the oldest goes for a new one */
-    LOBBY = 128     /* more are left to the system's queue */
+    ACCEPTS = 64,        /* in one turn */
+    PAUSE_MS = 100,      /* without accepting, when nothing else helps */
+    PENDING_MOST = 1024, /* silent ones; the oldest goes for a new one */
+    LOBBY = 128          /* more are left to the system's queue */
 };
 
-/* Guests have ids, whose low half is never 0. */
+/* Pending connections have ids, whose low half is never 0. */
 #define TAG_DOOR ((uint64_t)1 << 32)
 
 void wpipe__acceptor_init(struct wpipe__acceptor *a)
@@ -38,7 +38,7 @@ void wpipe__acceptor_init(struct wpipe__acceptor *a)
     a->reserve = WPIPE__NO_HANDLE;
     a->resume = UINT64_MAX;
     wpipe__list_init(&a->silent);
-    wpipe__list_init(&a->lobby);
+    wpipe__list_init(&a->greeted);
     wpipe__list_init(&a->queue);
 }
 
@@ -87,7 +87,7 @@ static void unpoll_door(struct wpipe__acceptor *a)
 static int open_parts(struct wpipe__acceptor *a, const wpipe_options *options,
                       wpipe__handle flag)
 {
-    int r = wpipe__seats_make(options, flag, &a->seats);
+    int r = wpipe__slots_make(options, flag, &a->slots);
 
     if (r < 0)
         return r;
@@ -172,17 +172,17 @@ int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
 void wpipe__acceptor_close(struct wpipe__acceptor *a)
 {
     size_t cursor = 0;
-    struct wpipe__guest *guest;
+    struct wpipe__pending *pending;
 
     wpipe__door_close(&a->door);
     wpipe__acceptor_close_seconds(a);
     wpipe__foreign_door_close(&a->foreign);
-    while ((guest = wpipe__table_next(&a->guests, &cursor)) != NULL)
-        wpipe__guest_free(guest);
-    wpipe__table_done(&a->guests);
+    while ((pending = wpipe__table_next(&a->pending, &cursor)) != NULL)
+        wpipe__pending_free(pending);
+    wpipe__table_done(&a->pending);
     wpipe__os_close(a->reserve);
     wpipe__os_close(a->poller);
-    wpipe__seats_close(a->seats);
+    wpipe__slots_close(a->slots);
     wpipe__acceptor_init(a);
 }
 
@@ -238,23 +238,23 @@ static int shed(struct wpipe__acceptor *a)
         a->reserve = WPIPE__NO_HANDLE;
     if (r == WPIPE_EAGAIN)
         return 0;
-    wpipe__guest_refused(a, &why);
+    wpipe__pending_refused(a, &why);
     if (r == 0 && a->reserve == WPIPE__NO_HANDLE)
         return WPIPE_ELIMIT;
     return r < 0 ? r : 1;
 }
 
-/* The oldest silent guest makes room for a new one. */
+/* The oldest silent pending connection makes room for a new one. */
 static void limit_silent(struct wpipe__acceptor *a)
 {
     struct wpipe__list *oldest;
 
-    if (wpipe__table_count(&a->guests) < GUESTS + (size_t)a->queued)
+    if (wpipe__table_count(&a->pending) < PENDING_MOST + (size_t)a->queued)
         return;
     oldest = wpipe__list_first(&a->silent);
     if (oldest != NULL)
-        wpipe__guest_expire(
-            a, wpipe__container_of(oldest, struct wpipe__guest, node));
+        wpipe__pending_expire(
+            a, wpipe__container_of(oldest, struct wpipe__pending, node));
 }
 
 /* Accept one. 1; 0 none is there or not now. */
@@ -278,24 +278,24 @@ static int accept_one(struct wpipe__acceptor *a)
     r = wpipe__native_accept(socket, &a->options, &link);
     if (r == 0) {
         limit_silent(a);
-        r = wpipe__guest_add(a, link);
+        r = wpipe__pending_add(a, link);
     }
     if (r < 0) {
         struct wpipe__refusal why = { .reason = WPIPE_REASON_MEMORY,
                                       .error = r };
 
-        wpipe__guest_refused(a, &why);
+        wpipe__pending_refused(a, &why);
     }
     return 1;
 }
 
 /* To accept nobody costs the system as much as to accept somebody: ask. */
-static int somebody_knocks(struct wpipe__acceptor *a)
+static int somebody_dials(struct wpipe__acceptor *a)
 {
-    int knocked = a->knocked;
+    int dialled = a->dialled;
 
-    a->knocked = 0;
-    return knocked || wpipe__os_wait(&a->door.listener, 1, 0) == 1;
+    a->dialled = 0;
+    return dialled || wpipe__os_wait(&a->door.listener, 1, 0) == 1;
 }
 
 static void accept_some(struct wpipe__acceptor *a)
@@ -304,7 +304,7 @@ static void accept_some(struct wpipe__acceptor *a)
     int i;
 
     for (i = 0; i < ACCEPTS && a->polled && a->lobbied < LOBBY; i++) {
-        if (!somebody_knocks(a) || !accept_one(a))
+        if (!somebody_dials(a) || !accept_one(a))
             return;
         if (a->budget == 0 && budget > 0)
             return; /* no more is wanted now: the others keep in line */
@@ -312,7 +312,7 @@ static void accept_some(struct wpipe__acceptor *a)
 }
 
 /* Whom we have no use for yet is better off with the system. */
-static void limit_lobby(struct wpipe__acceptor *a)
+static void limit_greeted(struct wpipe__acceptor *a)
 {
     if (a->polled && a->lobbied >= LOBBY) {
         unpoll_door(a);
@@ -329,24 +329,24 @@ static void limit_lobby(struct wpipe__acceptor *a)
 static void expire(struct wpipe__acceptor *a)
 {
     struct wpipe__list *node;
-    struct wpipe__guest *guest;
+    struct wpipe__pending *pending;
     uint64_t now;
 
     if (wpipe__list_empty(&a->silent))
         return;
     now = wpipe__os_now();
     while ((node = wpipe__list_first(&a->silent)) != NULL) {
-        guest = wpipe__container_of(node, struct wpipe__guest, node);
-        if (guest->deadline > now)
+        pending = wpipe__container_of(node, struct wpipe__pending, node);
+        if (pending->deadline > now)
             return;
-        wpipe__guest_expire(a, guest);
+        wpipe__pending_expire(a, pending);
     }
 }
 
 static void ask_poller(struct wpipe__acceptor *a)
 {
     uint64_t tags[TAGS];
-    struct wpipe__guest *guest;
+    struct wpipe__pending *pending;
     int n;
     int i;
 
@@ -362,9 +362,9 @@ static void ask_poller(struct wpipe__acceptor *a)
             wpipe__acceptor_meet(a);
             continue;
         }
-        guest = wpipe__table_find(&a->guests, tags[i]);
-        if (guest != NULL)
-            wpipe__guest_pump(a, guest);
+        pending = wpipe__table_find(&a->pending, tags[i]);
+        if (pending != NULL)
+            wpipe__pending_pump(a, pending);
     }
 }
 
@@ -373,27 +373,27 @@ void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
     a->budget = budget;
     resume_door(a);
     if (a->resume == UINT64_MAX)
-        wpipe__acceptor_watch_foreign(a); /* a seat may be free again */
-    if (a->guests_polled > 0 || a->foreign.listener != WPIPE__NO_HANDLE)
+        wpipe__acceptor_watch_foreign(a); /* a slot may be free again */
+    if (a->pending_polled > 0 || a->foreign.listener != WPIPE__NO_HANDLE)
         ask_poller(a);
     accept_some(a);
     expire(a);
     wpipe__acceptor_expire_seconds(a);
-    wpipe__guest_seat_all(a);
-    wpipe__acceptor_seat_seconds(a);
-    limit_lobby(a);
+    wpipe__pending_admit_all(a);
+    wpipe__acceptor_admit_seconds(a);
+    limit_greeted(a);
 }
 
-void wpipe__acceptor_seat(struct wpipe__acceptor *a, unsigned budget)
+void wpipe__acceptor_admit(struct wpipe__acceptor *a, unsigned budget)
 {
-    if (a->seating)
+    if (a->admitting)
         return;
     if (a->resume != UINT64_MAX)
         a->resume = 0; /* a descriptor became free, maybe */
     a->budget = budget;
-    wpipe__guest_seat_all(a);
-    wpipe__acceptor_seat_seconds(a);
-    limit_lobby(a);
+    wpipe__pending_admit_all(a);
+    wpipe__acceptor_admit_seconds(a);
+    limit_greeted(a);
     wpipe__acceptor_watch_foreign(a);
 }
 
@@ -411,6 +411,6 @@ uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a)
     if (node != NULL)
         until = wpipe__min_u64(
             until,
-            wpipe__container_of(node, struct wpipe__guest, node)->deadline);
+            wpipe__container_of(node, struct wpipe__pending, node)->deadline);
     return until;
 }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The acceptor: from a name to links that are let in. It owns the door and
- * the guests, that is, the connections that are not let in yet: silent ones
- * (no hello, until their time is over), those in the lobby (hello is here,
- * the owner has not asked for more) and those that are queued because the
- * pipe is full. Shared by listener.c and server.c.
+ * the pending connections, that is, the connections that are not let in yet:
+ * silent ones (no hello, until their time is over), those that greeted
+ * (hello is here, the owner has not asked for more) and those that are queued
+ * because the pipe is full. Shared by listener.c and server.c.
  *
  * It has a poller of its own for all but the door, so that nothing here can be
  * confused with the owner's connections; that one and the door are members of
  * the owner's (join). Nothing blocks, nothing
- * that a guest does is an error, and a full descriptor table is answered
- * (BUSY) with the help of a descriptor in reserve. One thread at a time.
+ * that a pending connection does is an error, and a full descriptor table is
+ * answered (BUSY) with the help of a descriptor in reserve. One thread at a
+ * time.
  */
 #ifndef WPIPE_CONNECT_ACCEPTOR_H
 #define WPIPE_CONNECT_ACCEPTOR_H
@@ -21,7 +22,7 @@
 #include "base/base.h"
 #include "base/buffer.h"
 #include "base/table.h"
-#include "connect/seats.h"
+#include "connect/slots.h"
 #include "door/door.h"
 #include "door/foreign.h"
 #include "link/link.h"
@@ -37,7 +38,7 @@ struct wpipe__acceptor;
 struct wpipe__seconds;
 
 struct wpipe__acceptor_owner {
-    /* It was let in and has a seat, which the owner gives back when it
+    /* It was let in and has a slot, which the owner gives back when it
      * leaves; the link is the owner's. Must not close the acceptor. */
     void (*admitted)(struct wpipe__acceptor *a, struct wpipe__link *link);
     /* NULL: nobody wants to know. */
@@ -53,27 +54,27 @@ struct wpipe__acceptor {
     struct wpipe__door door;            /* of our own kind */
     struct wpipe__foreign_door foreign; /* for everybody else */
     struct wpipe__seconds *seconds;     /* NULL: who comes there stays */
-    struct wpipe__seats *seats;
-    wpipe__handle poller;      /* of guests and foreign doors */
+    struct wpipe__slots *slots;
+    wpipe__handle poller;      /* of pending connections and foreign doors */
     wpipe__handle door_poller; /* where the door is: this one or the owner's */
     uint64_t door_tag;
     wpipe__handle reserve; /* given up to accept one when no other is left */
-    struct wpipe__table guests;
+    struct wpipe__table pending;
     struct wpipe__list silent; /* by deadline */
-    struct wpipe__list lobby;
+    struct wpipe__list greeted;
     struct wpipe__list queue;
     uint32_t queued;
     uint32_t lobbied;
-    uint32_t guests_polled;
+    uint32_t pending_polled;
     unsigned budget;  /* of this turn: how many may still be let in */
     uint64_t total;   /* let in so far */
     uint64_t refused; /* not let in so far */
     uint64_t resume;  /* when to accept again; never: it is being polled */
     uint8_t polled;   /* the listening socket is in the poller */
     uint8_t foreign_polled; /* the foreign door's is */
-    uint8_t knocked;        /* somebody waits there, as the owner has seen */
-    uint8_t crowded;        /* it is not, because the lobby is full */
-    uint8_t seating;        /* guests are being let in */
+    uint8_t dialled;        /* somebody waits there, as the owner has seen */
+    uint8_t crowded;        /* it is not, because too many greeted */
+    uint8_t admitting;      /* pending connections are being let in */
 };
 
 /* All zero is not one; this is. */
@@ -81,7 +82,7 @@ void wpipe__acceptor_init(struct wpipe__acceptor *a);
 
 /*
  * Take the name (NULL: make one) and listen. `options` are resolved ones;
- * error_text is written to only now. `flag`: see wpipe__seats_make.
+ * error_text is written to only now. `flag`: see wpipe__slots_make.
  * Errors: as wpipe_listen; then *a is as after init.
  */
 int wpipe__acceptor_open(struct wpipe__acceptor *a,
@@ -97,26 +98,27 @@ int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
 int wpipe__acceptor_join_apart(struct wpipe__acceptor *a, wpipe__handle poller,
                                uint64_t tag, uint64_t door_tag);
 
-/* Give the name back, then send all guests away. In a forked child it only
- * closes. May be called twice. */
+/* Give the name back, then send all pending connections away. In a forked child
+ * it only closes. May be called twice. */
 void wpipe__acceptor_close(struct wpipe__acceptor *a);
 
-/* Do what is to be done without waiting; let at most `budget` guests in. */
+/* Do what is to be done without waiting; let at most `budget` pending
+ * connections in. */
 void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget);
 
-/* A seat was given back: let those in who wait for it. As turn. */
-void wpipe__acceptor_seat(struct wpipe__acceptor *a, unsigned budget);
+/* A slot was given back: let those in who wait for it. As turn. */
+void wpipe__acceptor_admit(struct wpipe__acceptor *a, unsigned budget);
 
 /* The clock at which turn has something to do although nothing is readable;
  * UINT64_MAX for never. */
 uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a);
 
-/* Foreign clients that knock: no greeting, let in at once if there is a seat,
+/* Foreign clients that dial: no greeting, let in at once if there is a slot,
  * else left to the system's queue, as .NET does (acceptor_foreign.c). */
 int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
                                  const wpipe_options *options);
 void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a);
-/* Poll that door again, if a seat is free. */
+/* Poll that door again, if a slot is free. */
 void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a);
 #define WPIPE__TAG_FOREIGN ((uint64_t)2 << 32)
 /* Let this one in, or send it away: the socket is the acceptor's. */
@@ -134,18 +136,18 @@ int wpipe__acceptor_open_seconds(struct wpipe__acceptor *a,
 void wpipe__acceptor_close_seconds(struct wpipe__acceptor *a);
 void wpipe__acceptor_introduce(struct wpipe__acceptor *a, wpipe__handle socket);
 void wpipe__acceptor_meet(struct wpipe__acceptor *a);
-/* Let in those who have come, as far as a->budget and the seats go. */
-void wpipe__acceptor_seat_seconds(struct wpipe__acceptor *a);
+/* Let in those who have come, as far as a->budget and the slots go. */
+void wpipe__acceptor_admit_seconds(struct wpipe__acceptor *a);
 void wpipe__acceptor_expire_seconds(struct wpipe__acceptor *a);
 uint64_t wpipe__acceptor_seconds_until(const struct wpipe__acceptor *a);
 unsigned wpipe__acceptor_seconds_waiting(const struct wpipe__acceptor *a);
 #define WPIPE__TAG_SECOND ((uint64_t)3 << 32)
 
 /* May its user come in, and does the owner's admit say so? 0 or < 0. */
-int wpipe__guest_check(const struct wpipe__acceptor *a,
-                       const struct wpipe__link *link);
+int wpipe__pending_check(const struct wpipe__acceptor *a,
+                         const struct wpipe__link *link);
 
-/* How many guests have said hello and wait. */
+/* How many pending connections have said hello and wait. */
 unsigned wpipe__acceptor_waiting(const struct wpipe__acceptor *a);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The acceptor's foreign door: clients that are not windpipe. There is no
- * greeting; whoever may come in is let in as long as there are seats. When
+ * greeting; whoever may come in is let in as long as there are slots. When
  * there are none the door is not asked, and clients wait in the system's
  * queue, connected already as far as they can see. That is what a .NET server
  * does when all its instances are taken. With options.second_pipe nobody is
@@ -13,7 +13,7 @@
 
 #include "base/options.h"
 #include "base/ring.h"
-#include "connect/guest.h"
+#include "connect/pending.h"
 
 enum {
     ACCEPTS = 64, /* in one turn */
@@ -44,7 +44,7 @@ static void unwatch(struct wpipe__acceptor *a)
 
 static int is_full(const struct wpipe__acceptor *a)
 {
-    return wpipe__seats_full(a->seats);
+    return wpipe__slots_full(a->slots);
 }
 
 /* For one more who comes to the door. */
@@ -71,7 +71,7 @@ static void refuse(struct wpipe__acceptor *a, struct wpipe__link *link,
 
     if (link != NULL)
         link->transport->free(link);
-    wpipe__guest_refused(a, &why);
+    wpipe__pending_refused(a, &why);
 }
 
 void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket)
@@ -83,12 +83,12 @@ void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket)
         refuse(a, NULL, WPIPE_REASON_MEMORY, r);
         return;
     }
-    r = wpipe__guest_check(a, link);
+    r = wpipe__pending_check(a, link);
     if (r < 0) {
         refuse(a, link, WPIPE_REASON_DENIED, r);
         return;
     }
-    r = wpipe__seats_take(a->seats, link->peer.uid);
+    r = wpipe__slots_take(a->slots, link->peer.uid);
     if (r < 0) {
         refuse(a, link,
                r == WPIPE_EBUSY ? WPIPE_REASON_FULL : WPIPE_REASON_MEMORY, r);
@@ -122,7 +122,7 @@ void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
                                       .error = r,
                                       .os_error = wpipe__os_error_number() };
 
-        wpipe__guest_refused(a, &why);
+        wpipe__pending_refused(a, &why);
         a->resume = wpipe__os_deadline(100);
         unwatch(a);
     } else if (is_full(a)) {

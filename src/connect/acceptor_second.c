@@ -2,10 +2,10 @@
 /*
  * The acceptor's second doors: with options.second_pipe a client that comes to
  * the foreign door is introduced, that is, told the name of a door made for it
- * alone, and let in when it comes there. Until then it is a guest: it has no
- * seat, it has handshake_ms, there are not more than GUESTS of them, and of
- * those the oldest goes for a new one. One that has come and finds no seat
- * free waits, as it would before a first door.
+ * alone, and let in when it comes there. Until then it is a pending connection:
+ * it has no slot, it has handshake_ms, there are not more than PENDING_MOST of
+ * them, and of those the oldest goes for a new one. One that has come and finds
+ * no slot free waits, as it would before a first door.
  *
  * A second door is for one connection of the user who was introduced. Who else
  * comes is sent away and changes nothing; the door is gone once the right one
@@ -18,16 +18,16 @@
 #include "base/introduction.h"
 #include "base/memory.h"
 #include "base/options.h"
-#include "connect/guest.h"
+#include "connect/pending.h"
 #include "door/foreign_second.h"
 
 enum {
     TAGS = 64,
-    GUESTS = 1024,
+    PENDING_MOST = 1024,
     STRANGERS = 8 /* sent away from one door in one turn */
 };
 
-/* Somebody between the first door and the seat. */
+/* Somebody between the first door and the slot. */
 struct second {
     struct wpipe__list node; /* in `expected` by deadline, or in `arrived` */
     uint64_t id;
@@ -54,7 +54,7 @@ static void refuse(struct wpipe__acceptor *a, int reason, int error)
 {
     struct wpipe__refusal why = { .reason = reason, .error = error };
 
-    wpipe__guest_refused(a, &why);
+    wpipe__pending_refused(a, &why);
 }
 
 /* ---- one of them --------------------------------------------------------- */
@@ -156,7 +156,7 @@ void wpipe__acceptor_introduce(struct wpipe__acceptor *a, wpipe__handle socket)
     uint32_t uid = 0;
     int r = check_first(a, socket, &uid);
 
-    if (r == 0 && wpipe__table_count(&a->seconds->table) >= GUESTS &&
+    if (r == 0 && wpipe__table_count(&a->seconds->table) >= PENDING_MOST &&
         !wpipe__list_empty(&a->seconds->expected))
         expire(a, second_of(wpipe__list_first(&a->seconds->expected)));
     if (r == 0)
@@ -195,7 +195,7 @@ static void arrive(struct wpipe__acceptor *a, struct second *s,
     a->seconds->arrived_count++;
 }
 
-static void knock_at(struct wpipe__acceptor *a, struct second *s)
+static void accept_at(struct wpipe__acceptor *a, struct second *s)
 {
     wpipe__handle socket = WPIPE__NO_HANDLE;
     int i;
@@ -230,13 +230,13 @@ void wpipe__acceptor_meet(struct wpipe__acceptor *a)
     for (i = 0; i < n; i++) {
         s = wpipe__table_find(&a->seconds->table, tags[i]);
         if (s != NULL)
-            knock_at(a, s);
+            accept_at(a, s);
     }
 }
 
 /* ---- turns --------------------------------------------------------------- */
 
-void wpipe__acceptor_seat_seconds(struct wpipe__acceptor *a)
+void wpipe__acceptor_admit_seconds(struct wpipe__acceptor *a)
 {
     struct wpipe__seconds *all = a->seconds;
     wpipe__handle socket;
@@ -245,7 +245,7 @@ void wpipe__acceptor_seat_seconds(struct wpipe__acceptor *a)
     if (all == NULL)
         return;
     while (a->budget > 0 && !wpipe__list_empty(&all->arrived) &&
-           !wpipe__seats_full(a->seats)) {
+           !wpipe__slots_full(a->slots)) {
         s = second_of(wpipe__list_first(&all->arrived));
         wpipe__list_remove(&s->node);
         all->arrived_count--;

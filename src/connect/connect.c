@@ -30,8 +30,8 @@ struct attempt {
     wpipe__handle wake;
     int query;
     int last; /* what stands in the way: NOTFOUND, BUSY, EPIPE, ... */
-    struct wpipe__knock *knock;
-    int listening; /* the knock is: else it is null, or rests */
+    struct wpipe__name_watch *name_watch;
+    int listening; /* the watch of the name is: else it is null, or rests */
     int silent;    /* what we wait for may come without a sign */
     int told;      /* error_text has the reason */
 };
@@ -147,17 +147,17 @@ int wpipe__connect_may_retry(int error)
 }
 
 int wpipe__connect_watch(const char *name, const wpipe_options *options,
-                         struct wpipe__knock *knock)
+                         struct wpipe__name_watch *name_watch)
 {
     char path[WPIPE__FOREIGN_PATH_MAX + 1];
     int r;
 
     if (options->foreign == WPIPE_FOREIGN_NEVER ||
-        knock->watch == WPIPE__NO_HANDLE)
+        name_watch->watch == WPIPE__NO_HANDLE)
         return 0;
     r = wpipe__foreign_watch_path(name, path, sizeof path);
     if (r >= 0)
-        (void)wpipe__os_watch_add(knock->watch, path);
+        (void)wpipe__os_watch_add(name_watch->watch, path);
     return r == 1;
 }
 
@@ -200,22 +200,22 @@ int wpipe__connect_name(const char *name, const wpipe_options *options,
 /* Begin to hear of new doors. */
 static void listen_up(struct attempt *a)
 {
-    static const struct wpipe__knock null = WPIPE__KNOCK_NULL;
+    static const struct wpipe__name_watch null = WPIPE__NAME_WATCH_NULL;
 
-    if (a->knock->watch == null.watch)
-        wpipe__knock_open(a->knock);
+    if (a->name_watch->watch == null.watch)
+        wpipe__name_watch_open(a->name_watch);
     else
-        wpipe__knock_listen(a->knock);
-    a->knock->signals = (a->options->flags & WPIPE_WAIT_SIGNALS) != 0;
+        wpipe__name_watch_listen(a->name_watch);
+    a->name_watch->signals = (a->options->flags & WPIPE_WAIT_SIGNALS) != 0;
     a->listening = 1;
     a->silent =
-        !a->query && wpipe__connect_watch(a->name, a->options, a->knock);
+        !a->query && wpipe__connect_watch(a->name, a->options, a->name_watch);
 }
 
 static void rest(struct attempt *a)
 {
     if (a->listening)
-        wpipe__knock_rest(a->knock);
+        wpipe__name_watch_rest(a->name_watch);
     a->listening = 0;
 }
 
@@ -258,7 +258,7 @@ static int meet(struct attempt *a, const struct wpipe__introduced *i,
                               .deadline = wpipe__min_u64(a->deadline, until),
                               .wake = a->wake,
                               .last = WPIPE_ENOTFOUND,
-                              .knock = a->knock };
+                              .name_watch = a->name_watch };
     int r = dial(&second, ret_link);
 
     rest(&second);
@@ -329,12 +329,12 @@ static int wait_turn(struct attempt *a)
             return 0; /* look once more, now that we would hear */
     } else if (why == WPIPE_ENOTFOUND) {
         /* bound meanwhile, but not listening yet? That gives no sign */
-        a->silent =
-            !a->query && wpipe__connect_watch(a->name, a->options, a->knock);
+        a->silent = !a->query &&
+                    wpipe__connect_watch(a->name, a->options, a->name_watch);
     }
     if (a->silent)
         why = WPIPE_EAGAIN; /* with back-off */
-    return wpipe__knock_wait(a->knock, why, a->deadline, a->wake);
+    return wpipe__name_watch_wait(a->name_watch, why, a->deadline, a->wake);
 }
 
 static int dial(struct attempt *a, struct wpipe__link **ret_link)
@@ -452,16 +452,16 @@ static void explain(const struct attempt *a, int error)
 }
 
 int wpipe__connect_link(const char *name, const wpipe_options *options,
-                        const struct wpipe__patience *patience, int query,
+                        const struct wpipe__connect_wait *waiting, int query,
                         struct wpipe__link **ret_link)
 {
-    uint64_t deadline = patience->deadline;
+    uint64_t deadline = waiting->deadline;
     char parsed[WPIPE_NAME_MAX + 1];
     struct attempt a = { .options = options,
                          .deadline = deadline,
-                         .wake = patience->wake,
+                         .wake = waiting->wake,
                          .query = query,
-                         .knock = patience->knock };
+                         .name_watch = waiting->name_watch };
     uint64_t started = deadline == 0 ? 0 : wpipe__os_now();
     uint64_t given = deadline - wpipe__min_u64(started, deadline);
     int r = wpipe__connect_name(name, options, parsed);
@@ -486,31 +486,32 @@ int wpipe__connect_link(const char *name, const wpipe_options *options,
 /* To close a watch takes longer than to connect: left to the stream's end. */
 static void on_closed(void *user)
 {
-    wpipe__knock_done(user);
+    wpipe__name_watch_done(user);
     wpipe__free(user);
 }
 
-static void done_later(struct wpipe_stream *stream, struct wpipe__knock *knock)
+static void done_later(struct wpipe_stream *stream,
+                       struct wpipe__name_watch *name_watch)
 {
-    struct wpipe__knock *later;
+    struct wpipe__name_watch *later;
 
-    if (knock->watch == WPIPE__NO_HANDLE)
+    if (name_watch->watch == WPIPE__NO_HANDLE)
         return;
     later = wpipe__alloc(sizeof(*later));
     if (later == NULL) {
-        wpipe__knock_done(knock);
+        wpipe__name_watch_done(name_watch);
         return;
     }
-    *later = *knock;
+    *later = *name_watch;
     wpipe__stream_on_close(stream, on_closed, later);
 }
 
 int wpipe_connect(wpipe_stream **ret, const char *name,
                   const wpipe_options *options, int timeout_ms)
 {
-    struct wpipe__knock knock = WPIPE__KNOCK_NULL;
-    struct wpipe__patience patience = { .wake = WPIPE__NO_HANDLE,
-                                        .knock = &knock };
+    struct wpipe__name_watch name_watch = WPIPE__NAME_WATCH_NULL;
+    struct wpipe__connect_wait waiting = { .wake = WPIPE__NO_HANDLE,
+                                            .name_watch = &name_watch };
     struct wpipe__link *link = NULL;
     wpipe_options o;
     int r;
@@ -522,13 +523,13 @@ int wpipe_connect(wpipe_stream **ret, const char *name,
         return r;
     if (o.type == WPIPE_DEFAULT_TYPE)
         o.type = WPIPE_BYTE;
-    patience.deadline = wpipe__os_deadline(timeout_ms);
-    r = wpipe__connect_link(name, &o, &patience, 0, &link);
+    waiting.deadline = wpipe__os_deadline(timeout_ms);
+    r = wpipe__connect_link(name, &o, &waiting, 0, &link);
     if (r == 0)
         r = wpipe__stream_make(link, &o, 0, ret);
     if (r < 0)
-        wpipe__knock_done(&knock);
+        wpipe__name_watch_done(&name_watch);
     else
-        done_later(*ret, &knock);
+        done_later(*ret, &name_watch);
     return r;
 }

@@ -13,11 +13,12 @@
 #include "link/link.h"
 
 /* How to wait for a server. */
-struct wpipe__patience {
-    uint64_t deadline;          /* of wpipe__os_deadline */
-    wpipe__handle wake;         /* readable: ends the wait; may be none; the
+struct wpipe__connect_wait {
+    uint64_t deadline;  /* of wpipe__os_deadline */
+    wpipe__handle wake; /* readable: ends the wait; may be none; the
                                    caller clears it */
-    struct wpipe__knock *knock; /* the caller's: null, or resting; resting (or
+    struct wpipe__name_watch
+        *name_watch; /* the caller's: null, or resting; resting (or
                                    null) afterwards, to be done with later */
 };
 
@@ -31,7 +32,7 @@ struct wpipe__patience {
  * WPIPE_EWOKEN.
  */
 int wpipe__connect_link(const char *name, const wpipe_options *options,
-                        const struct wpipe__patience *patience, int query,
+                        const struct wpipe__connect_wait *waiting, int query,
                         struct wpipe__link **ret_link);
 
 /* An error that another try may not meet: the server was not there, was full
@@ -55,9 +56,9 @@ int wpipe__connect_name(const char *name, const wpipe_options *options,
 int wpipe__connect_find(const char *name, const wpipe_options *options,
                         wpipe__handle *ret_socket, int *ret_foreign);
 
-/* Let an open knock hear of the foreign door, too. 1 when it may come without
+/* Let an open watch hear of the foreign door, too. 1 when it may come without
  * a sign: look again in a while. */
 int wpipe__connect_watch(const char *name, const wpipe_options *options,
-                         struct wpipe__knock *knock);
+                         struct wpipe__name_watch *name_watch);
 
 #endif

@@ -26,7 +26,7 @@ enum {
 
 /* Wait for the answer: 0 and its bytes, which are the link's. WPIPE_EAGAIN: it
  * ended without a word, as that of a server does that closes, or has no memory
- * for one more guest. */
+ * for one more pending connection. */
 static int wait_facts(struct wpipe__link *link, uint64_t deadline,
                       const uint8_t **ret_bytes, size_t *ret_size)
 {
@@ -53,16 +53,16 @@ static int ask_once(const char *name, const wpipe_options *options,
                     uint64_t deadline, wpipe_pipe_facts *ret_pipe,
                     struct wpipe__link_fact *ret_links, size_t max_links)
 {
-    struct wpipe__knock knock = WPIPE__KNOCK_NULL;
-    struct wpipe__patience patience = { .deadline = deadline,
-                                        .wake = WPIPE__NO_HANDLE,
-                                        .knock = &knock };
+    struct wpipe__name_watch name_watch = WPIPE__NAME_WATCH_NULL;
+    struct wpipe__connect_wait waiting = { .deadline = deadline,
+                                            .wake = WPIPE__NO_HANDLE,
+                                            .name_watch = &name_watch };
     struct wpipe__link *link = NULL;
     const uint8_t *bytes = NULL;
     size_t size = 0;
-    int r = wpipe__connect_link(name, options, &patience, 1, &link);
+    int r = wpipe__connect_link(name, options, &waiting, 1, &link);
 
-    wpipe__knock_done(&knock);
+    wpipe__name_watch_done(&name_watch);
     if (r < 0)
         return r;
     r = wait_facts(link, deadline, &bytes, &size);
@@ -187,11 +187,11 @@ int wpipe_list(int (*each)(const char *name, const char *where, void *user),
 
 int wpipe_wait_for(const char *name, int timeout_ms)
 {
-    struct wpipe__knock knock = WPIPE__KNOCK_NULL;
+    struct wpipe__name_watch name_watch = WPIPE__NAME_WATCH_NULL;
     char parsed[WPIPE_NAME_MAX + 1];
     uint64_t deadline = wpipe__os_deadline(timeout_ms);
     wpipe__handle socket = WPIPE__NO_HANDLE;
-    int knocking = 0;
+    int watching = 0;
     int r;
 
     if (name == NULL)
@@ -203,19 +203,19 @@ int wpipe_wait_for(const char *name, int timeout_ms)
     while ((r = wpipe__door_dial(parsed, NULL, &socket)) == WPIPE_ENOTFOUND) {
         if (deadline == 0) {
             r = WPIPE_ETIMEDOUT;
-        } else if (!knocking) {
-            knocking = 1;
-            wpipe__knock_open(&knock);
+        } else if (!watching) {
+            watching = 1;
+            wpipe__name_watch_open(&name_watch);
             r = 0;
         } else {
-            r = wpipe__knock_wait(&knock, WPIPE_ENOTFOUND, deadline,
-                                  WPIPE__NO_HANDLE);
+            r = wpipe__name_watch_wait(&name_watch, WPIPE_ENOTFOUND, deadline,
+                                       WPIPE__NO_HANDLE);
         }
         if (r < 0)
             break;
     }
     wpipe__os_close_unknown(socket, wpipe__os_generation());
-    wpipe__knock_done(&knock);
+    wpipe__name_watch_done(&name_watch);
     return r == WPIPE_EAGAIN ? 0 : r;
 }
 

@@ -27,8 +27,9 @@ struct wpipe_listener {
     wpipe_options options;
     uint32_t generation;
     wpipe__handle poller;
-    struct wpipe__room room; /* its flag is in the poller */
-    wpipe__handle seat;      /* a seat is free again; also: look at the lobby */
+    struct wpipe__waiters waiters; /* its flag is in the poller */
+    wpipe__handle
+        slot; /* a slot is free again; also: look at those that greeted */
     wpipe__handle alarm; /* once the descriptor was asked for: readable at... */
     uint64_t due;        /* when the acceptor has something to do */
     struct wpipe__spin_record spin;
@@ -36,8 +37,8 @@ struct wpipe_listener {
 };
 
 /* What a stream gives back when it is closed, after the listener maybe. */
-struct seat {
-    struct wpipe__seats *seats;
+struct slot {
+    struct wpipe__slots *slots;
     uint32_t uid;
 };
 
@@ -59,7 +60,7 @@ static int on_describe(struct wpipe__acceptor *a, struct wpipe__buffer *ret)
 
     facts.type = a->options.type;
     facts.access = a->options.access;
-    facts.clients = wpipe__seats_taken(a->seats);
+    facts.clients = wpipe__slots_taken(a->slots);
     facts.max_clients = a->options.max_clients;
     facts.total_clients = a->total;
     facts.refused = a->refused;
@@ -78,14 +79,14 @@ static int open_poller(struct wpipe_listener *l)
     int r = wpipe__os_poller_open(&l->poller);
 
     if (r >= 0)
-        r = wpipe__room_need_flag(&l->room);
+        r = wpipe__waiters_need_flag(&l->waiters);
     if (r >= 0)
-        r = wpipe__os_flag_open(&l->seat);
+        r = wpipe__os_flag_open(&l->slot);
     if (r >= 0)
-        r = wpipe__os_poller_add(l->poller, atomic_load(&l->room.flag),
+        r = wpipe__os_poller_add(l->poller, atomic_load(&l->waiters.flag),
                                  TAG_WAKE);
     if (r >= 0)
-        r = wpipe__os_poller_add(l->poller, l->seat, TAG_SEAT);
+        r = wpipe__os_poller_add(l->poller, l->slot, TAG_SEAT);
     return r;
 }
 
@@ -108,8 +109,8 @@ int wpipe_listen(wpipe_listener **ret, const char *name,
         return WPIPE_ENOMEM;
     wpipe__acceptor_init(&l->acceptor);
     l->poller = WPIPE__NO_HANDLE;
-    wpipe__room_init(&l->room);
-    l->seat = WPIPE__NO_HANDLE;
+    wpipe__waiters_init(&l->waiters);
+    l->slot = WPIPE__NO_HANDLE;
     l->alarm = WPIPE__NO_HANDLE;
     l->due = UINT64_MAX;
     l->generation = wpipe__os_generation();
@@ -118,7 +119,7 @@ int wpipe_listen(wpipe_listener **ret, const char *name,
         wpipe__options_explain(&o, "cannot listen: %s", wpipe__os_error_text());
         goto fail;
     }
-    r = wpipe__acceptor_open(&l->acceptor, &owner, name, &o, l->seat);
+    r = wpipe__acceptor_open(&l->acceptor, &owner, name, &o, l->slot);
     if (r < 0)
         goto fail;
     r = wpipe__acceptor_join_apart(&l->acceptor, l->poller, TAG_ACCEPTOR,
@@ -142,8 +143,8 @@ void wpipe_listener_close(wpipe_listener *listener)
         return;
     wpipe__acceptor_close(&listener->acceptor);
     wpipe__os_close(listener->poller);
-    wpipe__room_done(&listener->room);
-    wpipe__os_close(listener->seat);
+    wpipe__waiters_done(&listener->waiters);
+    wpipe__os_close(listener->slot);
     wpipe__os_close(listener->alarm);
     wpipe__free(listener);
 }
@@ -152,35 +153,35 @@ void wpipe_listener_close(wpipe_listener *listener)
 
 static void on_stream_closed(void *user)
 {
-    struct seat *seat = user;
+    struct slot *slot = user;
 
-    wpipe__seats_give(seat->seats, seat->uid);
-    wpipe__free(seat);
+    wpipe__slots_give(slot->slots, slot->uid);
+    wpipe__free(slot);
 }
 
 /* The link that was let in becomes a stream. */
 static int make_stream(struct wpipe_listener *l, struct wpipe_stream **ret)
 {
     struct wpipe__link *link = l->link;
-    struct seat *seat = wpipe__alloc(sizeof(*seat));
+    struct slot *slot = wpipe__alloc(sizeof(*slot));
     uint32_t uid = link->peer.uid;
     int r = WPIPE_ENOMEM;
 
     l->link = NULL;
-    if (seat == NULL) {
+    if (slot == NULL) {
         link->transport->leave(link, WPIPE__STATE_DISCONNECTED);
         link->transport->free(link);
     } else {
         r = wpipe__stream_make(link, &l->options, 1, ret);
     }
     if (r < 0) {
-        wpipe__free(seat);
-        wpipe__seats_give(l->acceptor.seats, uid);
+        wpipe__free(slot);
+        wpipe__slots_give(l->acceptor.slots, uid);
         return r;
     }
-    seat->seats = l->acceptor.seats;
-    seat->uid = uid;
-    wpipe__stream_on_close(*ret, on_stream_closed, seat);
+    slot->slots = l->acceptor.slots;
+    slot->uid = uid;
+    wpipe__stream_on_close(*ret, on_stream_closed, slot);
     return 0;
 }
 
@@ -206,10 +207,10 @@ static int sleep_in_poller(struct wpipe_listener *l, uint32_t turn,
         wpipe__min_u64(deadline, wpipe__acceptor_until(&l->acceptor));
     int n;
 
-    if (!wpipe__room_fall_asleep(&l->room, turn))
+    if (!wpipe__waiters_fall_asleep(&l->waiters, turn))
         return 0;
     n = wpipe__os_poller_wait(l->poller, tags, TAGS, until);
-    wpipe__room_awake(&l->room);
+    wpipe__waiters_awake(&l->waiters);
     return n;
 }
 
@@ -234,12 +235,12 @@ static int ask_poller(struct wpipe_listener *l, uint32_t turn,
 static int sleep_once(struct wpipe_listener *l, uint32_t wakes,
                       uint64_t deadline)
 {
-    uint32_t turn = wpipe__room_turn(&l->room);
+    uint32_t turn = wpipe__waiters_turn(&l->waiters);
     uint64_t tags[TAGS];
     int n;
     int i;
 
-    if (wpipe__room_woken(&l->room, wakes))
+    if (wpipe__waiters_woken(&l->waiters, wakes))
         return WPIPE_EWOKEN;
     n = ask_poller(l, turn, deadline, tags);
     if (n == WPIPE_EWOKEN && !(l->options.flags & WPIPE_WAIT_SIGNALS))
@@ -248,21 +249,21 @@ static int sleep_once(struct wpipe_listener *l, uint32_t wakes,
         return n;
     for (i = 0; i < n; i++) {
         if (tags[i] == TAG_DOOR)
-            l->acceptor.knocked = 1;
+            l->acceptor.dialled = 1;
         else if (tags[i] == TAG_WAKE)
-            wpipe__room_clear(&l->room);
+            wpipe__waiters_clear(&l->waiters);
         else if (tags[i] == TAG_SEAT)
-            (void)wpipe__os_flag_clear(l->seat);
+            (void)wpipe__os_flag_clear(l->slot);
     }
-    if (wpipe__room_woken(&l->room, wakes))
+    if (wpipe__waiters_woken(&l->waiters, wakes))
         return WPIPE_EWOKEN;
     return wpipe__os_left_ms(deadline) == 0 ? WPIPE_ETIMEDOUT : n;
 }
 
-/* All seats taken: what accept says when it may not wait for one. */
+/* All slots taken: what accept says when it may not wait for one. */
 static int nothing_there(struct wpipe_listener *l, int timeout_ms)
 {
-    uint32_t taken = wpipe__seats_taken(l->acceptor.seats);
+    uint32_t taken = wpipe__slots_taken(l->acceptor.slots);
 
     return timeout_ms == 0 && taken >= l->options.max_clients ? WPIPE_EAGAIN
                                                               : WPIPE_ETIMEDOUT;
@@ -279,8 +280,8 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
         return WPIPE_EINVAL;
     if (listener->generation != wpipe__os_generation())
         return WPIPE_ESTATE;
-    wakes = wpipe__room_wakes(&listener->room);
-    if (wpipe__room_woken(&listener->room, wakes))
+    wakes = wpipe__waiters_wakes(&listener->waiters);
+    if (wpipe__waiters_woken(&listener->waiters, wakes))
         return WPIPE_EWOKEN;
     deadline = wpipe__os_deadline(timeout_ms);
     for (;;) {
@@ -297,7 +298,7 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
     }
     r = make_stream(listener, ret);
     if (wpipe__acceptor_waiting(&listener->acceptor) > 0)
-        wpipe__os_flag_set(listener->seat); /* for who polls the descriptor */
+        wpipe__os_flag_set(listener->slot); /* for who polls the descriptor */
     return r;
 }
 
@@ -322,9 +323,9 @@ static int be_polled(struct wpipe_listener *l)
         return r;
     }
     wpipe__os_timer_set(l->alarm, l->due);
-    wpipe__room_watch(&l->room);
-    if (wpipe__room_owes_wake(&l->room))
-        wpipe__room_ring(&l->room); /* it came before */
+    wpipe__waiters_watch(&l->waiters);
+    if (wpipe__waiters_owes_wake(&l->waiters))
+        wpipe__waiters_ring(&l->waiters); /* it came before */
     return 0;
 }
 
@@ -345,5 +346,5 @@ void wpipe_listener_wake(wpipe_listener *listener)
 {
     if (listener == NULL || listener->generation != wpipe__os_generation())
         return;
-    wpipe__room_wake(&listener->room);
+    wpipe__waiters_wake(&listener->waiters);
 }

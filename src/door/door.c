@@ -104,7 +104,7 @@ static int fail_foreign(const struct wpipe__door *d, uint32_t uid, int dead,
 }
 
 /*
- * Knock at what stands at the door. The lock says that nobody is there, but
+ * Connect to what stands at the door. The lock says that nobody is there, but
  * locks get lost: a cleaner of temporary files may take one from under a
  * server that runs for weeks. Whoever answers is alive; no answer proves
  * nothing without the lock.

@@ -100,44 +100,45 @@ int wpipe__door_each(int (*each)(const char *name, const char *where,
  * Waiting for a door without polling. The watch is in place before the look,
  * so nothing is missed:
  *
- *     wpipe__knock_open(&k);
+ *     wpipe__name_watch_open(&k);
  *     while ((r = wpipe__door_dial(name, options, &socket)) ==
  *                WPIPE_ENOTFOUND || r == WPIPE_EAGAIN) {
- *         r = wpipe__knock_wait(&k, r, deadline, wake);
+ *         r = wpipe__name_watch_wait(&k, r, deadline, wake);
  *         if (r < 0)
  *             break;
  *     }
- *     wpipe__knock_rest(&k);  and wpipe__knock_done(&k) when it is no hurry
+ *     wpipe__name_watch_rest(&k);  and wpipe__name_watch_done(&k) when it is no
+ * hurry
  *
- * In a poll loop: poll k.watch, if it is not none, up to wpipe__knock_until();
- * then wpipe__knock_listen(), then dial again.
+ * In a poll loop: poll k.watch, if it is not none, up to
+ * wpipe__name_watch_until(); then wpipe__name_watch_listen(), then dial again.
  */
-struct wpipe__knock {
+struct wpipe__name_watch {
     wpipe__handle watch; /* readable when it is worth to look; may be none,
                             and may come with a later listen */
     int numbers[2];      /* the directories of the two places in it */
     int blind;           /* a place that we cannot watch */
     int delay_ms;        /* the last back-off */
-    int signals;         /* a signal handler ends wpipe__knock_wait */
+    int signals;         /* a signal handler ends wpipe__name_watch_wait */
 };
 
-#define WPIPE__KNOCK_NULL                                \
+#define WPIPE__NAME_WATCH_NULL                           \
     {                                                    \
         .watch = WPIPE__NO_HANDLE, .numbers = { -1, -1 } \
     }
 
 /* Watch both places; our own directory is made so that it can be watched.
  * What cannot be watched is tried again with a back-off: never fails. */
-void wpipe__knock_open(struct wpipe__knock *k);
+void wpipe__name_watch_open(struct wpipe__name_watch *k);
 
 /* Forget what was heard and see that the right directories are watched:
  * before every look but the first, and to go on after a rest. */
-void wpipe__knock_listen(struct wpipe__knock *k);
+void wpipe__name_watch_listen(struct wpipe__name_watch *k);
 
 /* The clock (wpipe__os_now) at which to look again though nothing was heard,
  * after dial said `why`: a back-off of 1 to 100 ms when the backlog is full
  * or a place is not watched, else UINT64_MAX. */
-uint64_t wpipe__knock_until(struct wpipe__knock *k, int why);
+uint64_t wpipe__name_watch_until(struct wpipe__name_watch *k, int why);
 
 /*
  * Wait until it is worth to dial again, then listen.
@@ -146,8 +147,8 @@ uint64_t wpipe__knock_until(struct wpipe__knock *k, int why);
  * WPIPE__NO_HANDLE) is readable (the caller clears it), or a signal handler
  * ran and that is to end it.
  */
-int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
-                      wpipe__handle wake);
+int wpipe__name_watch_wait(struct wpipe__name_watch *k, int why,
+                           uint64_t deadline, wpipe__handle wake);
 
 /*
  * Stop listening, but keep the handle. To close a watch that was in use a
@@ -155,9 +156,9 @@ int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
  * takes 10 us. So whoever has found a door rests at once, and leaves done to
  * the end of the connection.
  */
-void wpipe__knock_rest(struct wpipe__knock *k);
+void wpipe__name_watch_rest(struct wpipe__name_watch *k);
 
 /* Close; takes null ones and may be called twice. */
-void wpipe__knock_done(struct wpipe__knock *k);
+void wpipe__name_watch_done(struct wpipe__name_watch *k);
 
 #endif

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/options.h"
-#include "door/foreign_workshop.h"
+#include "door/foreign_staging.h"
 #include "door/place.h"
 
 /* Between two looks at a socket that nobody seems to have. */
@@ -108,7 +108,7 @@ static int check_list(const struct wpipe__foreign_door *d,
     return fail_in_use(d, pid, options);
 }
 
-/* Knock at a socket. 1: nobody is there, and it is ours; < 0: any other. */
+/* Connect to a socket. 1: nobody is there, and it is ours; < 0: any other. */
 static int check_socket(const struct wpipe__foreign_door *d,
                         const struct wpipe__file_facts *facts,
                         const wpipe_options *options)
@@ -259,10 +259,10 @@ int wpipe__foreign_listen(wpipe__handle directory, const char *file,
     return wpipe__os_listen(directory, file, modes[access], gid, ret_listener);
 }
 
-/* A socket in the workshop, with the name it is to have outside: lists of
- * sockets show that name for ever. */
+/* A socket in the staging directory, with the name it is to have outside: lists
+ * of sockets show that name for ever. */
 static int listen_inside(struct wpipe__foreign_door *d,
-                         const struct wpipe__workshop *w,
+                         const struct wpipe__staging *w,
                          const wpipe_options *options)
 {
     const char *file = wpipe__foreign_file(d->path);
@@ -288,8 +288,8 @@ static int is_door(const struct wpipe__foreign_door *d,
            facts.device == d->device && facts.inode == d->inode;
 }
 
-/* Somebody's file is in the workshop by mistake: let it have its name again,
- * if nobody else has that by now. */
+/* Somebody's file is in the staging directory by mistake: let it have its name
+ * again, if nobody else has that by now. */
 static void give_back(struct wpipe__file inside, struct wpipe__file outside)
 {
     int r = wpipe__os_file_link(inside, outside);
@@ -301,10 +301,10 @@ static void give_back(struct wpipe__file inside, struct wpipe__file outside)
 }
 
 /*
- * Somebody came between our looks, and his file is in the workshop now. Put it
- * back: in exchange for ours, or in place of nothing when ours is gone. If
- * what comes for it is not ours, a second one has put himself in our place:
- * then that one has to stay, and the first was displaced by him.
+ * Somebody came between our looks, and his file is in the staging directory
+ * now. Put it back: in exchange for ours, or in place of nothing when ours is
+ * gone. If what comes for it is not ours, a second one has put himself in our
+ * place: then that one has to stay, and the first was displaced by him.
  */
 static int put_back(const struct wpipe__foreign_door *d,
                     struct wpipe__file inside, struct wpipe__file outside,
@@ -359,10 +359,10 @@ static int replace(const struct wpipe__foreign_door *d,
     return put_back(d, inside, outside, options);
 }
 
-/* Let the socket in the workshop appear as the door; `r` and `dead` are of
- * the first judge. */
+/* Let the socket in the staging directory appear as the door; `r` and `dead`
+ * are of the first judge. */
 static int appear(const struct wpipe__foreign_door *d,
-                  const struct wpipe__workshop *w, int r, struct dead *dead,
+                  const struct wpipe__staging *w, int r, struct dead *dead,
                   const wpipe_options *options)
 {
     struct wpipe__file inside = { w->directory, wpipe__foreign_file(d->path) };
@@ -390,16 +390,16 @@ static int appear(const struct wpipe__foreign_door *d,
 static int publish(struct wpipe__foreign_door *d, int found, struct dead *dead,
                    const wpipe_options *options)
 {
-    struct wpipe__workshop w;
+    struct wpipe__staging w;
     int r;
 
-    r = wpipe__workshop_open(d, &w);
+    r = wpipe__staging_open(d, &w);
     if (r < 0)
         return fail_call(d, "make a directory beside", r, options);
     r = listen_inside(d, &w, options);
     if (r == 0)
         r = appear(d, &w, found, dead, options);
-    wpipe__workshop_close(d, &w);
+    wpipe__staging_close(d, &w);
     if (r < 0)
         d->inode = 0;
     return r;
@@ -455,11 +455,11 @@ static void unpublish(const struct wpipe__foreign_door *d)
 {
     struct wpipe__file outside = { d->directory, wpipe__foreign_file(d->path) };
     struct wpipe__file inside = outside;
-    struct wpipe__workshop w;
+    struct wpipe__staging w;
 
     if (d->inode == 0 || !is_door(d, outside))
         return;
-    if (wpipe__workshop_open(d, &w) < 0) {
+    if (wpipe__staging_open(d, &w) < 0) {
         (void)wpipe__os_file_unlink(outside.directory, outside.name);
         return;
     }
@@ -470,7 +470,7 @@ static void unpublish(const struct wpipe__foreign_door *d)
     } else if (!is_door(d, inside)) {
         give_back(inside, outside);
     }
-    wpipe__workshop_close(d, &w);
+    wpipe__staging_close(d, &w);
 }
 
 void wpipe__foreign_door_close(struct wpipe__foreign_door *d)

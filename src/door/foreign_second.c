@@ -134,15 +134,15 @@ static int is_dead(const struct wpipe__foreign_door *first, const char *file,
                    const struct wpipe__file_facts *facts)
 {
     struct wpipe__socket_facts socket;
-    wpipe__handle knocked;
+    wpipe__handle dialled;
     int r;
 
     if (wpipe__os_socket_find(facts->device, facts->inode, &socket) !=
         WPIPE_ENOTFOUND)
         return 0; /* or we cannot tell */
-    r = wpipe__os_connect(first->directory, file, &knocked);
+    r = wpipe__os_connect(first->directory, file, &dialled);
     if (r == 0)
-        wpipe__os_close_unknown(knocked, wpipe__os_generation());
+        wpipe__os_close_unknown(dialled, wpipe__os_generation());
     return r == WPIPE_ENOTFOUND;
 }
 

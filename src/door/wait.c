@@ -17,7 +17,7 @@ enum {
     DELAY_MAX = 100
 };
 
-/* Passes of one wpipe__knock_listen while directories come and go. */
+/* Passes of one wpipe__name_watch_listen while directories come and go. */
 enum {
     LISTEN_ROUNDS = 4
 };
@@ -57,7 +57,7 @@ static int directory_to_watch(struct wpipe__place *ret,
  * may have changed. Adding one again costs little and changes nothing; if
  * another takes its path right after, the watch tells of that.
  */
-static int watch_place(struct wpipe__knock *k, enum wpipe__place_kind kind)
+static int watch_place(struct wpipe__name_watch *k, enum wpipe__place_kind kind)
 {
     struct wpipe__place place;
     int r;
@@ -69,7 +69,7 @@ static int watch_place(struct wpipe__knock *k, enum wpipe__place_kind kind)
 }
 
 /* Stop watching `number` unless a place still needs it. 1 when that was so. */
-static int forget(const struct wpipe__knock *k, int number)
+static int forget(const struct wpipe__name_watch *k, int number)
 {
     if (number < 0 || number == k->numbers[WPIPE__PLACE_PRIVATE] ||
         number == k->numbers[WPIPE__PLACE_SHARED])
@@ -81,7 +81,7 @@ static int forget(const struct wpipe__knock *k, int number)
 /* One pass; 1 when a directory is not watched any more. What was heard is
  * forgotten first: a directory that goes while we begin to watch it must
  * still be heard of afterwards. */
-static int listen_once(struct wpipe__knock *k)
+static int listen_once(struct wpipe__name_watch *k)
 {
     int before[WPIPE__PLACES];
     int forgotten = 0;
@@ -102,7 +102,7 @@ static int listen_once(struct wpipe__knock *k)
     return forgotten;
 }
 
-void wpipe__knock_listen(struct wpipe__knock *k)
+void wpipe__name_watch_listen(struct wpipe__name_watch *k)
 {
     int i;
 
@@ -112,15 +112,15 @@ void wpipe__knock_listen(struct wpipe__knock *k)
             break;
 }
 
-void wpipe__knock_open(struct wpipe__knock *k)
+void wpipe__name_watch_open(struct wpipe__name_watch *k)
 {
-    static const struct wpipe__knock null = WPIPE__KNOCK_NULL;
+    static const struct wpipe__name_watch null = WPIPE__NAME_WATCH_NULL;
 
     *k = null;
-    wpipe__knock_listen(k);
+    wpipe__name_watch_listen(k);
 }
 
-uint64_t wpipe__knock_until(struct wpipe__knock *k, int why)
+uint64_t wpipe__name_watch_until(struct wpipe__name_watch *k, int why)
 {
     if (why != WPIPE_EAGAIN && !k->blind) {
         k->delay_ms = 0;
@@ -132,11 +132,11 @@ uint64_t wpipe__knock_until(struct wpipe__knock *k, int why)
     return wpipe__os_now() + (uint64_t)k->delay_ms * 1000000;
 }
 
-int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
-                      wpipe__handle wake)
+int wpipe__name_watch_wait(struct wpipe__name_watch *k, int why,
+                           uint64_t deadline, wpipe__handle wake)
 {
     wpipe__handle handles[2];
-    uint64_t until = wpipe__knock_until(k, why);
+    uint64_t until = wpipe__name_watch_until(k, why);
     int r;
 
     handles[0] = k->watch;
@@ -150,11 +150,11 @@ int wpipe__knock_wait(struct wpipe__knock *k, int why, uint64_t deadline,
         return WPIPE_EWOKEN;
     if (r == 0 && wpipe__os_now() >= deadline)
         return WPIPE_ETIMEDOUT;
-    wpipe__knock_listen(k);
+    wpipe__name_watch_listen(k);
     return 0;
 }
 
-void wpipe__knock_rest(struct wpipe__knock *k)
+void wpipe__name_watch_rest(struct wpipe__name_watch *k)
 {
     const int before[WPIPE__PLACES] = { k->numbers[0], k->numbers[1] };
     int kind;
@@ -165,7 +165,7 @@ void wpipe__knock_rest(struct wpipe__knock *k)
         (void)forget(k, before[kind]);
 }
 
-void wpipe__knock_done(struct wpipe__knock *k)
+void wpipe__name_watch_done(struct wpipe__name_watch *k)
 {
     if (k->watch != WPIPE__NO_HANDLE)
         wpipe__os_close(k->watch);

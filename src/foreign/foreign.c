@@ -413,7 +413,7 @@ static uint32_t foreign_fragment(struct wpipe__link *link, size_t left)
     return foreign_most(link);
 }
 
-static int foreign_settled(struct wpipe__link *link)
+static int foreign_flushed(struct wpipe__link *link)
 {
     struct wpipe__foreign *f = wpipe__foreign(link);
     int r;
@@ -615,7 +615,7 @@ static const struct wpipe__transport foreign_transport = {
     .mark = foreign_mark,
     .fragment = foreign_fragment,
     .most = foreign_most,
-    .settled = foreign_settled,
+    .flushed = foreign_flushed,
     .drained = foreign_drained,
     .unread = foreign_unread,
     .lost = foreign_lost,

@@ -22,8 +22,8 @@
 #include <windpipe/stream.h>
 
 #include "base/record.h"
-#include "link/room.h"
 #include "link/spin.h"
+#include "link/waiters.h"
 #include "os/os.h"
 
 struct wpipe__link;
@@ -47,7 +47,7 @@ struct wpipe__parcel {
     int count;
     size_t offset;
     struct wpipe__record record; /* size, flags, total, request */
-    int quiet;                   /* do not wake the peer; see knock */
+    int quiet;                   /* do not wake the peer; see wake_peer */
 };
 
 /* Where a scan stands; begin with all zero. */
@@ -100,10 +100,10 @@ struct wpipe__transport {
     int (*put)(struct wpipe__link *link, const struct wpipe__parcel *parcel);
     /* Writer, NULL when put wakes at once whatever it was asked. Wake the peer
      * for what was put quietly: due before anybody may wait for it. */
-    void (*knock)(struct wpipe__link *link);
+    void (*wake_peer)(struct wpipe__link *link);
     /* Writer, may be NULL. The common case in one go: a message, or bytes,
      * that one record takes, with room for it. 1; 0 when it is not so: put. */
-    int (*post)(struct wpipe__link *link, const void *data, size_t size);
+    int (*put_whole)(struct wpipe__link *link, const void *data, size_t size);
     /* Writer. As put in two steps: memory for record->size bytes, to be
      * filled; then commit, with record->size maybe smaller. 1; 0; < 0. */
     int (*reserve)(struct wpipe__link *link, const struct wpipe__record *record,
@@ -121,7 +121,7 @@ struct wpipe__transport {
     uint32_t (*most)(struct wpipe__link *link);
     /* Writer, NULL when there is never anything: 1 all that put took is on
      * its way; 0 some of it waits in this process; < 0. */
-    int (*settled)(struct wpipe__link *link);
+    int (*flushed)(struct wpipe__link *link);
     /* Any thread. 1 the peer has read all that was written; 0; < 0. */
     int (*drained)(struct wpipe__link *link);
 
@@ -163,14 +163,14 @@ struct wpipe__transport {
 
 /* Who waits on a link, and what for (wait.c). */
 struct wpipe__waiting {
-    struct wpipe__room room;
+    struct wpipe__waiters waiters;
     struct wpipe__spin_record spin;
     _Atomic wpipe__handle watch; /* set whenever something came in; a foreign
                                     event loop polls it (stream/stream.c) */
     int leading;                 /* a thread polls the socket */
     unsigned interest;           /* for this: WPIPE__INTEREST_* */
     unsigned users[3];           /* how many want DATA, ROOM, DRAINED */
-    _Atomic uint32_t waiters;
+    _Atomic uint32_t wait_count;
     _Atomic uint64_t asked; /* when a call that may not wait last looked at
                                the socket */
 };

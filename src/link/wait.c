@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waiting on a link. Several threads may: a reader, a writer, one who drains.
- * One of them, the leader, polls the socket; the others follow (room.h).
+ * One of them, the leader, polls the socket; the others follow (waiters.h).
  *
  * The order of a sleep: look; say what we want under a fresh epoch, fence
  * (arm); look again; sleep. The peer's order is: move its index, fence, look
@@ -33,7 +33,7 @@ int wpipe__link_init(struct wpipe__link *link,
     link->passing = WPIPE__PASSES;
     link->generation = wpipe__os_generation();
     atomic_init(&link->waiting.watch, WPIPE__NO_HANDLE);
-    wpipe__room_init(&link->waiting.room);
+    wpipe__waiters_init(&link->waiting.waiters);
     wpipe__spin_record_init(&link->waiting.spin);
     return wpipe__mutex_init(&link->lock);
 }
@@ -42,7 +42,7 @@ void wpipe__link_done(struct wpipe__link *link)
 {
     const int own = link->generation == wpipe__os_generation();
 
-    wpipe__room_done(&link->waiting.room);
+    wpipe__waiters_done(&link->waiting.waiters);
     /* a copy in a forked child is not the last one */
     wpipe__os_close_socket(link->socket,
                            own ? link->passing : WPIPE__PASSES_NOTHING);
@@ -81,13 +81,13 @@ static void set_watch(struct wpipe__waiting *w)
 
 void wpipe__link_notify(struct wpipe__link *link)
 {
-    wpipe__room_news(&link->waiting.room);
+    wpipe__waiters_news(&link->waiting.waiters);
     set_watch(&link->waiting);
 }
 
 void wpipe__link_wake(struct wpipe__link *link)
 {
-    wpipe__room_wake(&link->waiting.room);
+    wpipe__waiters_wake(&link->waiting.waiters);
     set_watch(&link->waiting);
 }
 
@@ -108,7 +108,7 @@ static void count(struct wpipe__waiting *w, unsigned mask, int in)
 {
     unsigned i;
 
-    atomic_fetch_add(&w->waiters, in ? 1u : UINT32_MAX);
+    atomic_fetch_add(&w->wait_count, in ? 1u : UINT32_MAX);
     for (i = 0; i < WPIPE__ARRAY_SIZE(w->users); i++)
         if (mask & 1u << i)
             w->users[i] += in ? 1u : UINT32_MAX;
@@ -122,7 +122,7 @@ static void arm(struct wpipe__link *link)
 
     link->transport->arm(link, union_of_wants(w));
     if (w->leading && (link->transport->interest(link) & ~w->interest))
-        wpipe__room_news(&w->room);
+        wpipe__waiters_news(&w->waiters);
 }
 
 /* ---- one wait ------------------------------------------------------------ */
@@ -138,7 +138,7 @@ struct wait {
 
 static int was_woken(const struct wait *w)
 {
-    return wpipe__room_woken(&w->link->waiting.room, w->wakes);
+    return wpipe__waiters_woken(&w->link->waiting.waiters, w->wakes);
 }
 
 /* Ready, woken, or neither. */
@@ -206,24 +206,25 @@ static int lead(struct wait *w, uint32_t turn)
     uint64_t deadline = w->deadline;
     int ready = 0;
 
-    if (wpipe__room_need_flag(&waiting->room) < 0)
+    if (wpipe__waiters_need_flag(&waiting->waiters) < 0)
         deadline = wpipe__min_u64(deadline, wpipe__os_deadline(NO_FLAG_MS));
     waiting->leading = 1;
     waiting->interest = link->transport->interest(link);
     wpipe__mutex_unlock(&link->lock);
-    if (wpipe__room_fall_asleep(&waiting->room, turn)) {
-        ready = wpipe__os_wait_for(link->socket, waiting->interest,
-                                   atomic_load(&waiting->room.flag), deadline);
-        wpipe__room_awake(&waiting->room);
+    if (wpipe__waiters_fall_asleep(&waiting->waiters, turn)) {
+        ready =
+            wpipe__os_wait_for(link->socket, waiting->interest,
+                               atomic_load(&waiting->waiters.flag), deadline);
+        wpipe__waiters_awake(&waiting->waiters);
     }
     if (ready > 0 && (ready & 2))
-        wpipe__room_clear(&waiting->room);
+        wpipe__waiters_clear(&waiting->waiters);
     if (ready > 0 && (ready & 1))
         (void)link->transport->pump(link);
     wpipe__mutex_lock(&link->lock);
     waiting->leading = 0;
     /* the next one leads, if we leave */
-    wpipe__room_news(&waiting->room);
+    wpipe__waiters_news(&waiting->waiters);
     return ready < 0 ? ready : 0;
 }
 
@@ -240,7 +241,7 @@ static int sleep_once(struct wait *w, uint32_t turn)
         r = lead(w, turn);
     wpipe__mutex_unlock(&w->link->lock);
     if (follows)
-        r = wpipe__room_follow(&waiting->room, turn, w->deadline);
+        r = wpipe__waiters_follow(&waiting->waiters, turn, w->deadline);
     return r == WPIPE_ETIMEDOUT ? 0 : r; /* a last look */
 }
 
@@ -248,12 +249,12 @@ static int sleep_once(struct wait *w, uint32_t turn)
 static int wait_asleep(struct wait *w)
 {
     struct wpipe__link *link = w->link;
-    struct wpipe__room *room = &link->waiting.room;
+    struct wpipe__waiters *waiters = &link->waiting.waiters;
     uint32_t turn;
     int r;
 
     for (;;) {
-        turn = wpipe__room_turn(room);
+        turn = wpipe__waiters_turn(waiters);
         wpipe__mutex_lock(&link->lock);
         arm(link);
         wpipe__mutex_unlock(&link->lock);
@@ -302,7 +303,7 @@ static int join(struct wait *w)
     r = wait_asleep(w);
     wpipe__mutex_lock(&link->lock);
     count(waiting, w->mask, 0);
-    if (atomic_load(&waiting->waiters) == 0) {
+    if (atomic_load(&waiting->wait_count) == 0) {
         link->transport->arm(link, union_of_wants(waiting));
         set_watch(waiting); /* look again: a new epoch */
     }
@@ -320,7 +321,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
     };
     int r;
 
-    w.wakes = wpipe__room_wakes(&waiting->room);
+    w.wakes = wpipe__waiters_wakes(&waiting->waiters);
     r = look(&w);
     if (r != 0)
         return r;

@@ -21,7 +21,7 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
     }
     conn->link = link;
     conn->uid = link->peer.uid;
-    wpipe__list_init(&conn->hot);
+    wpipe__list_init(&conn->active);
     wpipe__list_init(&conn->notice);
     wpipe__list_init(&conn->aside);
     wpipe__list_init(&conn->half);
@@ -57,12 +57,12 @@ static void count_sent(struct wpipe__conn *conn, size_t size)
     conn->bytes_out += size;
     if (conn->outbox.bytewise)
         return;
-    if (!wpipe__tally_has_room(&conn->tally, size)) {
+    if (!wpipe__sent_sizes_has_room(&conn->sent_sizes, size)) {
         before = wpipe__conn_unread(conn);
         before -= wpipe__min_u64(before, size);
-        wpipe__tally_trim(&conn->tally, before);
+        wpipe__sent_sizes_trim(&conn->sent_sizes, before);
     }
-    wpipe__tally_add(&conn->tally, size);
+    wpipe__sent_sizes_add(&conn->sent_sizes, size);
 }
 
 /* Neither bytes nor the frames of others carry the number of a call. */
@@ -72,11 +72,11 @@ static int carries(const struct wpipe__conn *conn, uint32_t kind)
         return 1;
     if (kind == WPIPE__RECORD_REQUEST && conn->inbox.bytes)
         return 0; /* nor would we know the answer */
-    return !conn->outbox.bytewise && conn->link->transport->settled == NULL;
+    return !conn->outbox.bytewise && conn->link->transport->flushed == NULL;
 }
 
 int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
-                     const struct wpipe__post *post, int wish)
+                     const struct wpipe__outgoing *outgoing, int want_writable)
 {
     struct wpipe__share share = share_of(conn, budget);
     int r;
@@ -85,11 +85,12 @@ int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
         return WPIPE_ENOTCONN;
     if (conn->link->terms.direction == WPIPE_IN)
         return WPIPE_ESTATE;
-    if (!carries(conn, post->kind))
+    if (!carries(conn, outgoing->kind))
         return WPIPE_ENOTSUP;
-    r = wpipe__outbox_send(&conn->outbox, conn->link, &share, post, wish);
+    r = wpipe__outbox_send(&conn->outbox, conn->link, &share, outgoing,
+                           want_writable);
     if (r >= 0)
-        count_sent(conn, post->size);
+        count_sent(conn, outgoing->size);
     return r;
 }
 
@@ -99,25 +100,25 @@ int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget)
     uint64_t bytes = conn->outbox.bytes;
     int r;
 
-    if (wpipe__outbox_empty(&conn->outbox) || conn->deaf)
+    if (wpipe__outbox_empty(&conn->outbox) || conn->write_closed)
         return 0;
     r = wpipe__outbox_flush(&conn->outbox, conn->link, &share);
     if (r < 0) {
-        conn->deaf = 1;
+        conn->write_closed = 1;
         return r;
     }
     return r > 0 || conn->outbox.bytes != bytes;
 }
 
 int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
-                     struct wpipe__letter *letter)
+                     struct wpipe__received *received)
 {
     struct wpipe__share share = share_of(conn, budget);
-    int r = wpipe__inbox_next(&conn->inbox, conn->link, &share, letter);
+    int r = wpipe__inbox_next(&conn->inbox, conn->link, &share, received);
 
     if (r == 1) {
         conn->messages_in++;
-        conn->bytes_in += wpipe__letter_size(letter);
+        conn->bytes_in += wpipe__received_size(received);
     }
     return r;
 }
@@ -132,8 +133,8 @@ int wpipe__conn_may_send(struct wpipe__conn *conn, struct wpipe__budget *budget)
 int wpipe__conn_keeps(const struct wpipe__conn *conn)
 {
     return !wpipe__outbox_empty(&conn->outbox) ||
-           (conn->link->transport->settled != NULL &&
-            conn->link->transport->settled(conn->link) == 0);
+           (conn->link->transport->flushed != NULL &&
+            conn->link->transport->flushed(conn->link) == 0);
 }
 
 void wpipe__conn_count_pending(struct wpipe__conn *conn,
@@ -182,7 +183,7 @@ unsigned wpipe__conn_wants(const struct wpipe__conn *conn)
 {
     unsigned wants = conn->finished ? 0 : WPIPE__WANT_DATA;
 
-    if (!wpipe__outbox_empty(&conn->outbox) && !conn->deaf)
+    if (!wpipe__outbox_empty(&conn->outbox) && !conn->write_closed)
         wants |= WPIPE__WANT_ROOM;
     if (conn->drainers > 0)
         wants |= WPIPE__WANT_DRAINED;
@@ -240,7 +241,7 @@ static void count_lost_by_asking(struct wpipe__conn *conn)
     conn->lost_bytes = bytes + conn->outbox.bytes;
     if (!conn->outbox.bytewise)
         conn->lost_messages = wpipe__max_u64(
-            wpipe__tally_messages(&conn->tally, conn->lost_bytes),
+            wpipe__sent_sizes_messages(&conn->sent_sizes, conn->lost_bytes),
             conn->outbox.count);
 }
 
@@ -258,7 +259,7 @@ static void count_lost(struct wpipe__conn *conn)
         drained == 1 ? conn->outbox.bytes : wpipe__conn_unread(conn);
     if (conn->outbox.bytewise)
         return;
-    messages = wpipe__tally_messages(&conn->tally, conn->lost_bytes);
+    messages = wpipe__sent_sizes_messages(&conn->sent_sizes, conn->lost_bytes);
     messages = wpipe__max_u64(messages, conn->outbox.count);
     if (messages == 0 && drained != 1 && drained != WPIPE_EDISCONNECTED)
         messages = 1; /* empty ones leave no bytes to count */
@@ -277,7 +278,7 @@ static void clear(struct wpipe__conn *conn, struct wpipe__budget *budget)
     if (conn->account != NULL)
         wpipe__budget_leave(budget, conn->account);
     conn->account = NULL;
-    wpipe__tally_done(&conn->tally);
+    wpipe__sent_sizes_done(&conn->sent_sizes);
 }
 
 void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,

@@ -18,7 +18,7 @@
 #include "link/link.h"
 #include "loop/inbox.h"
 #include "loop/outbox.h"
-#include "loop/tally.h"
+#include "loop/sent_sizes.h"
 
 /* What is to be told about a connection, as bits; told in this order. */
 enum {
@@ -32,13 +32,13 @@ enum {
 struct wpipe__conn {
     struct wpipe__link *link; /* NULL once it is over */
     uint64_t id;
-    struct wpipe__list hot;    /* in loop.hot: to be looked at */
+    struct wpipe__list active; /* in loop.active: to be looked at */
     struct wpipe__list notice; /* in loop.notices */
     struct wpipe__list aside;  /* in loop.wanting, or closing in loop.leaving */
     struct wpipe__list half;   /* in loop.halves: its message was half */
     struct wpipe__inbox inbox;
     struct wpipe__outbox outbox;
-    struct wpipe__tally tally;
+    struct wpipe__sent_sizes sent_sizes;
     uint64_t messages_in;
     uint64_t messages_out;
     uint64_t bytes_in;
@@ -53,17 +53,17 @@ struct wpipe__conn {
     uint64_t leave_by;    /* and until when it is to have read something */
     uint64_t leave_left;  /* of so many bytes */
     uint32_t uid;
-    uint32_t drainers; /* threads that wait until it is drained */
-    uint16_t burst;    /* messages since it had its turn */
-    uint16_t seen;     /* loop.round when something was found */
-    uint8_t tell;      /* WPIPE__TELL_* */
-    uint8_t polled;    /* its socket is in the poller */
-    uint8_t interest;  /* for this: WPIPE__INTEREST_* */
-    uint8_t closing;   /* nothing is accepted for it any more */
-    uint8_t finished;  /* the peer sends nothing more, but is there */
-    uint8_t deaf;      /* the peer reads nothing more; we still may */
-    uint8_t armed;     /* WPIPE__WANT_* that the peer was told */
-    uint8_t reason;    /* once it is over: WPIPE_REASON_* */
+    uint32_t drainers;    /* threads that wait until it is drained */
+    uint16_t burst;       /* messages since it had its turn */
+    uint16_t seen;        /* loop.round when something was found */
+    uint8_t tell;         /* WPIPE__TELL_* */
+    uint8_t polled;       /* its socket is in the poller */
+    uint8_t interest;     /* for this: WPIPE__INTEREST_* */
+    uint8_t closing;      /* nothing is accepted for it any more */
+    uint8_t finished;     /* the peer sends nothing more, but is there */
+    uint8_t write_closed; /* the peer reads nothing more; we still may */
+    uint8_t armed;        /* WPIPE__WANT_* that the peer was told */
+    uint8_t reason;       /* once it is over: WPIPE_REASON_* */
     uint8_t skip_reason;
     int error; /* once it is over: the WPIPE_E* behind it */
 };
@@ -78,14 +78,14 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
  * WPIPE_ESTATE when this end only reads, WPIPE_ENOTSUP for a call or its answer
  * where neither can travel. */
 int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
-                     const struct wpipe__post *post, int wish);
+                     const struct wpipe__outgoing *outgoing, int want_writable);
 
 /* Move what is kept. 1 something went, 0, < 0. */
 int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget);
 
 /* The next message, as wpipe__inbox_next. */
 int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
-                     struct wpipe__letter *letter);
+                     struct wpipe__received *received);
 
 /* May it have what its outbox wants: 1; 0. */
 int wpipe__conn_may_send(struct wpipe__conn *conn,

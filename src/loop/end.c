@@ -26,12 +26,12 @@ static int is_handed(const struct wpipe__conn *conn)
 {
     struct wpipe__link *link = conn->link;
 
-    if (conn->deaf || link->transport->gone(link) < 0)
+    if (conn->write_closed || link->transport->gone(link) < 0)
         return WPIPE_ENOTCONN;
     if (!wpipe__outbox_empty(&conn->outbox))
         return 0;
-    return link->transport->settled == NULL ? 1
-                                            : link->transport->settled(link);
+    return link->transport->flushed == NULL ? 1
+                                            : link->transport->flushed(link);
 }
 
 /* It has read all of it, or had when it ended. */
@@ -51,7 +51,7 @@ int wpipe__loop_reached(struct wpipe__loop *loop, struct wpipe__conn *conn,
     if (until == WPIPE__UNTIL_HANDED)
         r = is_handed(conn);
     else if (!wpipe__outbox_empty(&conn->outbox))
-        r = conn->deaf ? WPIPE_ENOTCONN : 0;
+        r = conn->write_closed ? WPIPE_ENOTCONN : 0;
     else
         r = wpipe__loop_drained(loop, conn);
     return r < 0 ? WPIPE_ENOTCONN : r;
@@ -151,7 +151,7 @@ int wpipe__loop_disconnect(struct wpipe__loop *loop, struct wpipe__conn *conn,
 {
     if (conn->link == NULL || conn->closing || loop->closing)
         return WPIPE_ENOTCONN;
-    (void)wpipe__conn_flush(conn, loop->purse);
+    (void)wpipe__conn_flush(conn, loop->shared_budget);
     if (linger_ms == 0 ||
         wpipe__loop_reached(loop, conn, WPIPE__UNTIL_READ) != 0) {
         wpipe__loop_close(loop, conn);
@@ -165,7 +165,7 @@ int wpipe__loop_disconnect(struct wpipe__loop *loop, struct wpipe__conn *conn,
     loop->leave_at =
         wpipe__min_u64(loop->leave_at, look_at(conn, conn->leave_since));
     wpipe__loop_drainer(loop, conn, 1);
-    wpipe__loop_heat(loop, conn);
+    wpipe__loop_activate(loop, conn);
     wpipe__loop_attend(loop);
     return 0;
 }
@@ -199,7 +199,7 @@ void wpipe__loop_see_off(struct wpipe__loop *loop)
             wpipe__container_of(node, struct wpipe__conn, aside);
 
         node = wpipe__list_next(&loop->leaving, node);
-        (void)wpipe__conn_flush(conn, loop->purse);
+        (void)wpipe__conn_flush(conn, loop->shared_budget);
         if (has_stalled(loop, conn, now) ||
             wpipe__loop_reached(loop, conn, WPIPE__UNTIL_READ) != 0)
             wpipe__loop_close(loop, conn);

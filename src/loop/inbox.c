@@ -13,53 +13,53 @@
 enum {
     /* fragments taken in one call: other links wait meanwhile */
     TURN_RECORDS = 8,
-    /* a block that a letter keeps for the next message */
+    /* a block that a message keeps for the next message */
     KEPT_BYTES = 128 * 1024
 };
 
 #define KINDS (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY)
 
-/* ---- letters ------------------------------------------------------------ */
+/* ---- messages ------------------------------------------------------------ */
 
-const void *wpipe__letter_data(const struct wpipe__letter *letter)
+const void *wpipe__received_data(const struct wpipe__received *received)
 {
-    const uint8_t *front = wpipe__buffer_front(&letter->body);
+    const uint8_t *front = wpipe__buffer_front(&received->body);
 
     return front == NULL ? (const void *)"" : front;
 }
 
-size_t wpipe__letter_size(const struct wpipe__letter *letter)
+size_t wpipe__received_size(const struct wpipe__received *received)
 {
-    return wpipe__buffer_size(&letter->body);
+    return wpipe__buffer_size(&received->body);
 }
 
-void wpipe__letter_done(struct wpipe__letter *letter)
+void wpipe__received_done(struct wpipe__received *received)
 {
-    wpipe__buffer_done(&letter->body);
-    letter->kind = 0;
-    letter->request = 0;
+    wpipe__buffer_done(&received->body);
+    received->kind = 0;
+    received->request = 0;
 }
 
 /* Empty it, keeping a block that is not large for the next message. */
-static void letter_clear(struct wpipe__letter *letter)
+static void received_clear(struct wpipe__received *received)
 {
-    if (letter->body.capacity > KEPT_BYTES)
-        wpipe__buffer_done(&letter->body);
-    letter->body.begin = 0;
-    letter->body.end = 0;
+    if (received->body.capacity > KEPT_BYTES)
+        wpipe__buffer_done(&received->body);
+    received->body.begin = 0;
+    received->body.end = 0;
 }
 
-static int letter_fill(struct wpipe__letter *letter,
-                       const struct wpipe__record *record)
+static int received_fill(struct wpipe__received *received,
+                         const struct wpipe__record *record)
 {
     int r;
 
-    letter_clear(letter);
-    r = wpipe__buffer_append(&letter->body, record->data, record->size);
+    received_clear(received);
+    r = wpipe__buffer_append(&received->body, record->data, record->size);
     if (r < 0)
         return r;
-    letter->kind = record->flags & KINDS;
-    letter->request = record->request;
+    received->kind = record->flags & KINDS;
+    received->request = record->request;
     return 0;
 }
 
@@ -87,13 +87,13 @@ static int add_part(struct wpipe__inbox *inbox,
 
 /* The last fragment is in: hand the gathered bytes over as they lie. */
 static int finish(struct wpipe__inbox *inbox, const struct wpipe__share *share,
-                  struct wpipe__letter *letter)
+                  struct wpipe__received *received)
 {
     wpipe__share_give(share, wpipe__buffer_size(&inbox->parts));
-    wpipe__buffer_done(&letter->body);
-    letter->body = inbox->parts;
-    letter->kind = inbox->kind;
-    letter->request = inbox->request;
+    wpipe__buffer_done(&received->body);
+    received->body = inbox->parts;
+    received->kind = inbox->kind;
+    received->request = inbox->request;
     memset(&inbox->parts, 0, sizeof(inbox->parts));
     return 1;
 }
@@ -111,19 +111,19 @@ void wpipe__inbox_done(struct wpipe__inbox *inbox,
 static int add_record(struct wpipe__inbox *inbox,
                       const struct wpipe__share *share,
                       const struct wpipe__record *record,
-                      struct wpipe__letter *letter)
+                      struct wpipe__received *received)
 {
     int r;
 
     if (inbox->bytes) {
         if (record->size == 0)
             return 0; /* nothing that a reader of bytes would see */
-        r = letter_fill(letter, record);
-        letter->kind = 0;
+        r = received_fill(received, record);
+        received->kind = 0;
         return r < 0 ? r : 1;
     }
     if (!inbox->order.begun && !(record->flags & WPIPE__RECORD_MORE)) {
-        r = letter_fill(letter, record);
+        r = received_fill(received, record);
         return r < 0 ? r : 1;
     }
     return add_part(inbox, share, record);
@@ -145,9 +145,9 @@ static int judge(const struct wpipe__inbox *inbox,
 
 /* The common case: a plain message that fits where the last one was. 1; 0 when
  * it is not so. */
-static int fetch(struct wpipe__link *link, struct wpipe__letter *letter)
+static int fetch(struct wpipe__link *link, struct wpipe__received *received)
 {
-    struct wpipe__buffer *body = &letter->body;
+    struct wpipe__buffer *body = &received->body;
     int64_t size;
 
     if (link->transport->fetch == NULL || body->capacity == 0 ||
@@ -158,20 +158,20 @@ static int fetch(struct wpipe__link *link, struct wpipe__letter *letter)
         return 0;
     body->begin = 0;
     body->end = (size_t)size;
-    letter->kind = 0;
-    letter->request = 0;
+    received->kind = 0;
+    received->request = 0;
     return 1;
 }
 
 int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
                       const struct wpipe__share *share,
-                      struct wpipe__letter *letter)
+                      struct wpipe__received *received)
 {
     struct wpipe__record record;
     int i;
     int r;
 
-    if (!inbox->order.begun && fetch(link, letter))
+    if (!inbox->order.begun && fetch(link, received))
         return 1;
     for (i = 0; i < TURN_RECORDS; i++) {
         r = link->transport->look(link, &record);
@@ -185,13 +185,13 @@ int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
             continue;
         }
         if (r == 0)
-            r = add_record(inbox, share, &record, letter);
+            r = add_record(inbox, share, &record, received);
         if (r < 0)
             return r;
         link->transport->take(link, &record, record.size, 1);
         if (wpipe__sequence_take(&inbox->order, &record, record.size) &&
             !inbox->bytes && r == 0)
-            r = finish(inbox, share, letter);
+            r = finish(inbox, share, received);
         if (r != 0)
             return r;
     }

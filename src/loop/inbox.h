@@ -20,17 +20,17 @@
 #include "loop/budget.h"
 
 /* One whole message, in memory of its own. All zero is an empty one. */
-struct wpipe__letter {
+struct wpipe__received {
     struct wpipe__buffer body;
     uint32_t kind;    /* 0, WPIPE__RECORD_REQUEST or WPIPE__RECORD_REPLY */
     uint64_t request; /* with the latter two */
 };
 
 /* Its bytes; never NULL. */
-const void *wpipe__letter_data(const struct wpipe__letter *letter);
-size_t wpipe__letter_size(const struct wpipe__letter *letter);
+const void *wpipe__received_data(const struct wpipe__received *received);
+size_t wpipe__received_size(const struct wpipe__received *received);
 /* Free what it holds. */
-void wpipe__letter_done(struct wpipe__letter *letter);
+void wpipe__received_done(struct wpipe__received *received);
 
 /* All zero is an empty inbox. */
 struct wpipe__inbox {
@@ -43,7 +43,7 @@ struct wpipe__inbox {
 };
 
 /*
- * The next whole message, in *letter, whose former content goes.
+ * The next whole message, in *received, whose former content goes.
  *
  * Returns 1; 0 none now; 2 none yet, but there is more to look at (other links
  * may have their turn); < 0 the end of the link as transport.h tells it, or
@@ -54,7 +54,7 @@ struct wpipe__inbox {
  */
 int wpipe__inbox_next(struct wpipe__inbox *inbox, struct wpipe__link *link,
                       const struct wpipe__share *share,
-                      struct wpipe__letter *letter);
+                      struct wpipe__received *received);
 
 /* Forget a message that is not whole. */
 void wpipe__inbox_done(struct wpipe__inbox *inbox,

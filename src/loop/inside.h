@@ -12,14 +12,15 @@
  * far the peer has read, and then the poller does not tell of it. */
 static inline uint32_t wpipe__loop_turn_of(struct wpipe__link *link)
 {
-    return atomic_load_explicit(&link->waiting.room.turn, memory_order_relaxed);
+    return atomic_load_explicit(&link->waiting.waiters.turn,
+                                memory_order_relaxed);
 }
 
 /* Native ones always wait for the same, and tell their peer. Of the others only
  * the poller tells. */
 static inline int wpipe__loop_is_foreign(const struct wpipe__link *link)
 {
-    return link->transport->settled != NULL;
+    return link->transport->flushed != NULL;
 }
 
 /* Ask the poller for what a foreign link waits for now, and count what it

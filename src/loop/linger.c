@@ -24,7 +24,7 @@ static void begin(struct wpipe__linger *l, enum wpipe__until until)
             continue;
         if (until == WPIPE__UNTIL_READ)
             wpipe__loop_drainer(l->loop, conn, 1);
-        wpipe__loop_heat(l->loop, conn);
+        wpipe__loop_activate(l->loop, conn);
     }
     l->waiting = 1;
     wpipe__loop_attend(l->loop);
@@ -32,7 +32,7 @@ static void begin(struct wpipe__linger *l, enum wpipe__until until)
 }
 
 /* How long to sleep: 0 nothing to wait for; LOOK_MS; WPIPE_FOREVER. Locked. */
-static int patience(struct wpipe__linger *l, enum wpipe__until until)
+static int wait_ms(struct wpipe__linger *l, enum wpipe__until until)
 {
     struct wpipe__conn *conn;
     size_t cursor = 0;
@@ -43,7 +43,7 @@ static int patience(struct wpipe__linger *l, enum wpipe__until until)
 
         if (link == NULL)
             continue;
-        (void)wpipe__conn_flush(conn, l->loop->purse);
+        (void)wpipe__conn_flush(conn, l->loop->shared_budget);
         if (wpipe__loop_reached(l->loop, conn, until) != 0)
             continue;
         if (link->transport->interest(link) & WPIPE__INTEREST_SOON)
@@ -61,7 +61,7 @@ static void turn(struct wpipe__linger *l, enum wpipe__until until,
     int ms;
 
     wpipe__loop_lock(l->loop);
-    ms = patience(l, until);
+    ms = wait_ms(l, until);
     l->waiting = ms != 0;
     if (ms == WPIPE_FOREVER && !alone)
         ms = SLICE_MS;

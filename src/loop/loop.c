@@ -33,13 +33,13 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     memset(loop, 0, sizeof(*loop));
     loop->poller = WPIPE__NO_HANDLE;
     loop->alarm = WPIPE__NO_HANDLE;
-    wpipe__room_init(&loop->room);
+    wpipe__waiters_init(&loop->waiters);
     loop->signals = (options->flags & WPIPE_WAIT_SIGNALS) != 0;
     loop->timer = UINT64_MAX;
     loop->owner = owner;
     loop->budget.limit = options->memory_limit;
-    loop->purse = &loop->budget;
-    wpipe__list_init(&loop->hot);
+    loop->shared_budget = &loop->budget;
+    wpipe__list_init(&loop->active);
     wpipe__list_init(&loop->notices);
     wpipe__list_init(&loop->drains);
     wpipe__list_init(&loop->wanting);
@@ -57,10 +57,10 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     r = wpipe__os_poller_open(&loop->poller);
     if (r < 0)
         goto fail;
-    r = wpipe__room_need_flag(&loop->room);
+    r = wpipe__waiters_need_flag(&loop->waiters);
     if (r < 0)
         goto fail;
-    r = wpipe__os_poller_add(loop->poller, atomic_load(&loop->room.flag),
+    r = wpipe__os_poller_add(loop->poller, atomic_load(&loop->waiters.flag),
                              WPIPE__TAG_FLAG);
     if (r < 0)
         goto fail;
@@ -77,7 +77,7 @@ void wpipe__loop_done(struct wpipe__loop *loop)
         return;
     wpipe__os_close(loop->poller);
     wpipe__os_close(loop->alarm);
-    wpipe__room_done(&loop->room);
+    wpipe__waiters_done(&loop->waiters);
     loop->poller = WPIPE__NO_HANDLE;
     loop->alarm = WPIPE__NO_HANDLE;
     if (loop->generation == wpipe__os_generation())
@@ -114,21 +114,22 @@ int wpipe__loop_use(struct wpipe__loop *loop)
 
 void wpipe__loop_attend(struct wpipe__loop *loop)
 {
-    wpipe__room_news(&loop->room);
+    wpipe__waiters_news(&loop->waiters);
 }
 
 void wpipe__loop_nudge(struct wpipe__loop *loop)
 {
-    /* pairs with the exchange in dispatch, before which the room was told */
+    /* pairs with the exchange in dispatch, before which the waiters were told
+     * */
     if (atomic_exchange(&loop->nudged, 1) == 0)
-        wpipe__room_news(&loop->room);
+        wpipe__waiters_news(&loop->waiters);
 }
 
 /* ---- connections -------------------------------------------------------- */
 
 int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    int r = wpipe__budget_join(loop->purse, conn->uid, &conn->account);
+    int r = wpipe__budget_join(loop->shared_budget, conn->uid, &conn->account);
 
     if (r == 0)
         r = wpipe__os_poller_add(loop->poller, conn->link->socket, conn->id);
@@ -147,7 +148,7 @@ void wpipe__loop_watch(struct wpipe__loop *loop, struct wpipe__conn *conn)
 
     if (link == NULL || !wpipe__loop_is_foreign(link))
         return;
-    wpipe__conn_count_pending(conn, loop->purse);
+    wpipe__conn_count_pending(conn, loop->shared_budget);
     if (!conn->polled)
         return;
     interest = link->transport->interest(link) &
@@ -170,10 +171,10 @@ static void stop_polling(struct wpipe__loop *loop, struct wpipe__conn *conn)
 
 static void cool(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    if (wpipe__list_empty(&conn->hot))
+    if (wpipe__list_empty(&conn->active))
         return;
-    wpipe__list_remove(&conn->hot);
-    loop->hot_count--;
+    wpipe__list_remove(&conn->active);
+    loop->active_count--;
 }
 
 void wpipe__loop_not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -182,7 +183,7 @@ void wpipe__loop_not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
         return;
     wpipe__list_remove(&conn->aside);
     if (!conn->closing)
-        atomic_fetch_sub(&loop->purse->wanting, 1);
+        atomic_fetch_sub(&loop->shared_budget->wanting, 1);
 }
 
 void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -192,14 +193,14 @@ void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
     wpipe__list_append(&loop->leaving, &conn->aside);
 }
 
-void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn)
+void wpipe__loop_activate(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     conn->seen = loop->round;
-    if (conn->link == NULL || !wpipe__list_empty(&conn->hot))
+    if (conn->link == NULL || !wpipe__list_empty(&conn->active))
         return;
     conn->armed = 0; /* if it was rung: a new sleep takes a new epoch */
-    wpipe__list_append(&loop->hot, &conn->hot);
-    loop->hot_count++;
+    wpipe__list_append(&loop->active, &conn->active);
+    loop->active_count++;
     (void)conn->link->transport->same_core(conn->link); /* it tells ours */
 }
 
@@ -209,7 +210,7 @@ static void see_gone(struct wpipe__conn *conn)
 {
     if ((conn->drainers > 0 || !wpipe__outbox_empty(&conn->outbox)) &&
         conn->link->transport->gone(conn->link) != 0)
-        conn->deaf = 1;
+        conn->write_closed = 1;
 }
 
 void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -223,8 +224,8 @@ void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
         stop_polling(loop, conn); /* it would be readable for ever */
     see_gone(conn);
     wpipe__loop_watch(loop, conn);
-    wpipe__loop_heat(loop, conn);
-    wpipe__room_tell(&loop->room);
+    wpipe__loop_activate(loop, conn);
+    wpipe__waiters_tell(&loop->waiters);
 }
 
 void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,
@@ -245,12 +246,12 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
     cool(loop, conn);
     wpipe__loop_not_aside(loop, conn);
     wpipe__loop_not_half(loop, conn);
-    wpipe__conn_end(conn, loop->purse, state, reason, error);
+    wpipe__conn_end(conn, loop->shared_budget, state, reason, error);
     wpipe__loop_drained_end(loop, conn);
     conn->tell &= (uint8_t) ~(WPIPE__TELL_WRITABLE | WPIPE__TELL_FINISHED);
     wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
     loop->owner->ended(loop, conn);
-    wpipe__room_tell(&loop->room);
+    wpipe__waiters_tell(&loop->waiters);
 }
 
 /* ---- telling ------------------------------------------------------------ */
@@ -299,7 +300,7 @@ int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
     if (conn->tell == 0)
         wpipe__list_remove(&conn->notice);
     if (what == WPIPE__TELL_CONNECTED)
-        wpipe__loop_heat(loop, conn);
+        wpipe__loop_activate(loop, conn);
     fill_event(conn, what, ret_event);
     *ret_conn = conn;
     return 1;
@@ -310,7 +311,7 @@ int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
 /* The peer writes no more: is it there to read? */
 static int is_there(const struct wpipe__conn *conn)
 {
-    return !conn->deaf && conn->link->transport->gone(conn->link) == 0;
+    return !conn->write_closed && conn->link->transport->gone(conn->link) == 0;
 }
 
 /* It closed: did it throw away what it had accepted for us? */
@@ -324,11 +325,11 @@ static int dropped_ours(const struct wpipe__link *link)
 static void peer_finished(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     conn->finished = 1;
-    wpipe__conn_drop_half(conn, loop->purse);
+    wpipe__conn_drop_half(conn, loop->shared_budget);
     wpipe__loop_watch(loop, conn);
     if (wpipe__loop_is_foreign(conn->link) || !conn->link->terms.silent_peer)
         wpipe__loop_tell(loop, conn, WPIPE__TELL_FINISHED);
-    wpipe__room_tell(&loop->room);
+    wpipe__waiters_tell(&loop->waiters);
 }
 
 /* The link told its end to the reader. */
@@ -375,7 +376,7 @@ static int see_off(struct wpipe__loop *loop, struct wpipe__conn *conn)
 /* Let the kept messages go. 0; 1 when that ended the connection. */
 static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    int r = wpipe__conn_flush(conn, loop->purse);
+    int r = wpipe__conn_flush(conn, loop->shared_budget);
 
     if (r > 0)
         wpipe__loop_moved(loop, conn);
@@ -392,14 +393,14 @@ static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
 
 static void to_the_back(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    wpipe__list_remove(&conn->hot);
-    wpipe__list_append(&loop->hot, &conn->hot);
+    wpipe__list_remove(&conn->active);
+    wpipe__list_append(&loop->active, &conn->active);
     conn->burst = 0;
 }
 
-/* What settle found. */
+/* What arm found. */
 enum {
-    QUIET = 0,  /* nothing: it is armed, and has left the hot ones */
+    QUIET = 0,  /* nothing: it is armed, and has left the active ones */
     UNREAD = 1, /* something for who takes messages */
     AGAIN = 2   /* something moved: arm it anew, and look again */
 };
@@ -413,7 +414,7 @@ static int was_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (conn->drainers == 0 || !wpipe__outbox_empty(&conn->outbox) ||
         conn->link->transport->drained(conn->link) == 0)
         return 0;
-    wpipe__room_tell(&loop->room);
+    wpipe__waiters_tell(&loop->waiters);
     return !loop->waiting;
 }
 
@@ -425,7 +426,7 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     struct wpipe__record record;
     uint64_t kept = conn->outbox.bytes;
     uint32_t turn = wpipe__loop_turn_of(link);
-    uint8_t deaf = conn->deaf;
+    uint8_t write_closed = conn->write_closed;
     int unread;
 
     wpipe__conn_arm(conn, wpipe__conn_wants(conn));
@@ -435,8 +436,9 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
         wpipe__conn_takes(conn) && link->transport->look(link, &record) != 0;
     if (was_drained(loop, conn))
         return AGAIN;
-    if (deaf != conn->deaf) { /* who wants to send need not wait */
-        wpipe__room_tell(&loop->room);
+    if (write_closed !=
+        conn->write_closed) { /* who wants to send need not wait */
+        wpipe__waiters_tell(&loop->waiters);
         return AGAIN;
     }
     if (kept != conn->outbox.bytes || turn != wpipe__loop_turn_of(link) ||
@@ -454,7 +456,8 @@ static int was_busy_lately(const struct wpipe__loop *loop,
 {
     uint16_t rounds = (uint16_t)(loop->round - conn->seen);
 
-    return rounds < (loop->hot_count <= FEW ? FEW_QUIET_ROUNDS : QUIET_ROUNDS);
+    return rounds <
+           (loop->active_count <= FEW ? FEW_QUIET_ROUNDS : QUIET_ROUNDS);
 }
 
 /* Nothing was there. Only memory is worth to be looked at again. */
@@ -482,7 +485,7 @@ static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
 
 /* One connection's turn: 1 a message; 0; 2 there is more to look at. */
 static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
-                 struct wpipe__letter *letter)
+                 struct wpipe__received *received)
 {
     struct wpipe__link *link = conn->link;
     uint32_t turn = wpipe__loop_turn_of(link);
@@ -492,7 +495,7 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
         flush(loop, conn))
         return 2;
     if (wpipe__conn_takes(conn))
-        r = wpipe__conn_next(conn, loop->purse, letter);
+        r = wpipe__conn_next(conn, loop->shared_budget, received);
     if (r == WPIPE_EAGAIN) {
         make_room(loop, conn);
         return 2;
@@ -512,17 +515,17 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
     return r;
 }
 
-int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
+int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__received *received,
                      struct wpipe__conn **ret_conn)
 {
-    unsigned left = loop->hot_count;
+    unsigned left = loop->active_count;
     struct wpipe__list *node;
     int more = 0;
     int r;
 
-    while (left-- > 0 && (node = wpipe__list_first(&loop->hot)) != NULL) {
-        *ret_conn = wpipe__container_of(node, struct wpipe__conn, hot);
-        r = visit(loop, *ret_conn, letter);
+    while (left-- > 0 && (node = wpipe__list_first(&loop->active)) != NULL) {
+        *ret_conn = wpipe__container_of(node, struct wpipe__conn, active);
+        r = visit(loop, *ret_conn, received);
         if (r == 1)
             return 1;
         more |= r;
@@ -532,16 +535,16 @@ int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
     return more;
 }
 
-int wpipe__loop_settle(struct wpipe__loop *loop)
+int wpipe__loop_arm(struct wpipe__loop *loop)
 {
-    unsigned left = loop->hot_count;
+    unsigned left = loop->active_count;
     struct wpipe__list *node;
     struct wpipe__conn *conn;
     int found = QUIET;
     int r;
 
-    while (left-- > 0 && (node = wpipe__list_first(&loop->hot)) != NULL) {
-        conn = wpipe__container_of(node, struct wpipe__conn, hot);
+    while (left-- > 0 && (node = wpipe__list_first(&loop->active)) != NULL) {
+        conn = wpipe__container_of(node, struct wpipe__conn, active);
         to_the_back(loop, conn);
         r = settle(loop, conn);
         if (r == AGAIN || (r == UNREAD && loop->waiting))

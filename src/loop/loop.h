@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loop: what a server and a client have in common. It holds the lock, the
- * poller, and two lists of connections: the hot ones, which are looked at in
+ * poller, and two lists of connections: the active ones, which are looked at in
  * turn without a system call because something came from them lately, and
  * those about which there is something to tell. Every other connection is
  * armed: its peer makes its socket readable when something comes.
  *
- * Order of a sleep: look at the hot ones for a while; arm them; look once
+ * Order of a sleep: look at the active ones for a while; arm them; look once
  * more; those that are quiet leave the list; sleep in the poller. So a wait
  * costs nothing for a connection that is idle.
  *
@@ -28,13 +28,13 @@
 
 /* Tags of the poller. A connection's tag is its id, whose low half is never
  * 0 (table.h). */
-#define WPIPE__TAG(n)       ((uint64_t)(n) << 32)
-#define WPIPE__TAG_FLAG     WPIPE__TAG(1)
-#define WPIPE__TAG_ACCEPTOR WPIPE__TAG(2)
-#define WPIPE__TAG_KNOCK    WPIPE__TAG(3)
-#define WPIPE__TAG_GREETING WPIPE__TAG(4)
-#define WPIPE__TAG_TIMER    WPIPE__TAG(5) /* loop.timer is over */
-#define WPIPE__TAG_ALARM    WPIPE__TAG(6)
+#define WPIPE__TAG(n)         ((uint64_t)(n) << 32)
+#define WPIPE__TAG_FLAG       WPIPE__TAG(1)
+#define WPIPE__TAG_ACCEPTOR   WPIPE__TAG(2)
+#define WPIPE__TAG_NAME_WATCH WPIPE__TAG(3)
+#define WPIPE__TAG_GREETING   WPIPE__TAG(4)
+#define WPIPE__TAG_TIMER      WPIPE__TAG(5) /* loop.timer is over */
+#define WPIPE__TAG_ALARM      WPIPE__TAG(6)
 
 struct wpipe__loop;
 
@@ -54,14 +54,14 @@ struct wpipe__loop_owner {
 struct wpipe__loop {
     const struct wpipe__loop_owner *owner;
     struct wpipe__mutex lock;
-    struct wpipe__room room; /* its flag is in the poller */
+    struct wpipe__waiters waiters; /* its flag is in the poller */
     wpipe__handle poller;
     wpipe__handle alarm; /* in a watched poller: readable at `timer` */
     uint32_t generation;
     uint32_t spin_ns; /* 0: never stay awake */
     struct wpipe__spin_record spin;
-    struct wpipe__list hot;
-    unsigned hot_count;
+    struct wpipe__list active;
+    unsigned active_count;
     struct wpipe__list notices;
     struct wpipe__list drains;  /* threads in wpipe__loop_drain */
     struct wpipe__list wanting; /* connections that wait for the budget */
@@ -72,7 +72,7 @@ struct wpipe__loop {
     int message_ms;            /* for the rest of it; WPIPE_FOREVER */
     uint64_t half_at; /* when to look at these; the owner's timer has it */
     struct wpipe__budget budget;
-    struct wpipe__budget *purse; /* that one, or another loop's */
+    struct wpipe__budget *shared_budget; /* that one, or another loop's */
     uint64_t timer;      /* when the owner has something to do; never: ~0 */
     unsigned since_poll; /* messages since the sockets were asked */
     uint16_t round;      /* grows whenever they are, amid messages */
@@ -116,7 +116,7 @@ void wpipe__loop_nudge(struct wpipe__loop *loop);
 int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* Look at it in turn from now on. */
-void wpipe__loop_heat(struct wpipe__loop *loop, struct wpipe__conn *conn);
+void wpipe__loop_activate(struct wpipe__loop *loop, struct wpipe__conn *conn);
 /* Its socket is readable. */
 void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
@@ -130,13 +130,13 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
 
 /* Send; makes the sleeper know what else it waits for. Any thread. */
 int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
-                     const struct wpipe__post *post, int wish);
+                     const struct wpipe__outgoing *outgoing, int want_writable);
 
 /* The budget has room again, maybe: tell who waits for it. */
 void wpipe__loop_feed(struct wpipe__loop *loop);
 
-/* Wake the peer for what was sent quietly (link.knock is not NULL). */
-void wpipe__loop_knock(struct wpipe__loop *loop, struct wpipe__conn *conn);
+/* Wake the peer for what was sent quietly (link.wake_peer is not NULL). */
+void wpipe__loop_wake_peer(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* It is closing from now on: in loop.leaving. */
 void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn);
@@ -156,14 +156,14 @@ int wpipe__loop_shared(struct wpipe__loop *loop, struct wpipe__conn *conn);
 int wpipe__loop_notice(struct wpipe__loop *loop, wpipe_event *ret_event,
                        struct wpipe__conn **ret_conn);
 
-/* The next message of the hot connections, in turn: 1; 0; 2 none yet, but
+/* The next message of the active connections, in turn: 1; 0; 2 none yet, but
  * there is more to look at. */
-int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__letter *letter,
+int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__received *received,
                      struct wpipe__conn **ret_conn);
 
-/* Arm the hot connections, which leave if they are quiet. 1 when one of them
+/* Arm the active connections, which leave if they are quiet. 1 when one of them
  * was not, and the caller must not sleep. */
-int wpipe__loop_settle(struct wpipe__loop *loop);
+int wpipe__loop_arm(struct wpipe__loop *loop);
 
 /* ---- waiting ------------------------------------------------------------ */
 
@@ -176,7 +176,7 @@ struct wpipe__rest {
     uint32_t turn;  /* and when it last looked */
     uint8_t noted;
     uint8_t late;      /* rounds after the deadline */
-    uint8_t unsettled; /* steps in which arming found news, in a row */
+    uint8_t busy_arms; /* steps in which arming found news, in a row */
 };
 
 /* Begin to wait for events: locks. WPIPE_ESTATE when another thread does, or

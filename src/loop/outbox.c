@@ -162,23 +162,23 @@ static int has_place(const struct wpipe__outbox *outbox, size_t size)
 }
 
 /* Remember at which charge it would be worth to try again. */
-static void remember_wish(struct wpipe__outbox *outbox, size_t size)
+static void remember_refused(struct wpipe__outbox *outbox, size_t size)
 {
     uint64_t charge = charge_of(size);
-    uint64_t wished = outbox->limit / 2;
+    uint64_t writable_at = outbox->limit / 2;
 
-    wished = charge > outbox->limit
-                 ? 0
-                 : wpipe__min_u64(wished, outbox->limit - charge);
-    if (!outbox->refused || wished < outbox->wished)
-        outbox->wished = wished;
+    writable_at = charge > outbox->limit
+                      ? 0
+                      : wpipe__min_u64(writable_at, outbox->limit - charge);
+    if (!outbox->refused || writable_at < outbox->writable_at)
+        outbox->writable_at = writable_at;
     outbox->refused = 1;
 }
 
 int wpipe__outbox_writable(struct wpipe__outbox *outbox)
 {
     if (!outbox->refused || outbox->wanting > 0 ||
-        outbox->charge > outbox->wished)
+        outbox->charge > outbox->writable_at)
         return 0;
     outbox->refused = 0;
     return 1;
@@ -203,7 +203,7 @@ uint64_t wpipe__outbox_covers(const struct wpipe__outbox *outbox)
 static int may_begin(struct wpipe__outbox *outbox, struct wpipe__link *link,
                      const struct wpipe__share *share, size_t size)
 {
-    if ((link->transport->settled == NULL &&
+    if ((link->transport->flushed == NULL &&
          size <= link->transport->fragment(link, size)) ||
         wpipe__share_allows(share, charge_of(size)))
         return 1;
@@ -225,42 +225,43 @@ static int give_up(struct wpipe__link *link, const struct journey *j, int error)
 }
 
 static int check_carried(struct wpipe__link *link,
-                         const struct wpipe__post *post)
+                         const struct wpipe__outgoing *outgoing)
 {
-    wpipe_piece piece = { (void *)(uintptr_t)post->data, post->size };
+    wpipe_piece piece = { (void *)(uintptr_t)outgoing->data, outgoing->size };
 
     return wpipe__link_carries(link, &piece, 1);
 }
 
 int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
                        const struct wpipe__share *share,
-                       const struct wpipe__post *post, int wish)
+                       const struct wpipe__outgoing *outgoing,
+                       int want_writable)
 {
-    struct journey j = { .data = post->data,
-                         .total = post->size,
-                         .kind = post->kind,
-                         .request = post->request,
-                         .quiet = post->quiet,
+    struct journey j = { .data = outgoing->data,
+                         .total = outgoing->size,
+                         .kind = outgoing->kind,
+                         .request = outgoing->request,
+                         .quiet = outgoing->quiet,
                          .bytewise = outbox->bytewise };
     int r;
 
-    if (outbox->first == NULL && post->kind == 0 && !post->quiet &&
-        post->size > 0 && link->transport->post != NULL &&
-        link->transport->post(link, post->data, post->size) == 1)
+    if (outbox->first == NULL && outgoing->kind == 0 && !outgoing->quiet &&
+        outgoing->size > 0 && link->transport->put_whole != NULL &&
+        link->transport->put_whole(link, outgoing->data, outgoing->size) == 1)
         return 1; /* the common case */
-    if (!outbox->bytewise && post->size > link->terms.max_out)
+    if (!outbox->bytewise && outgoing->size > link->terms.max_out)
         return WPIPE_EMSGSIZE;
-    if (outbox->bytewise && post->size == 0)
+    if (outbox->bytewise && outgoing->size == 0)
         return 1;
-    if (check_carried(link, post) < 0)
+    if (check_carried(link, outgoing) < 0)
         return WPIPE_EINVAL;
-    if (!has_place(outbox, post->size)) {
+    if (!has_place(outbox, outgoing->size)) {
         outbox->wanting = 0; /* it is the limit now */
-        if (wish)
-            remember_wish(outbox, post->size);
+        if (want_writable)
+            remember_refused(outbox, outgoing->size);
         return WPIPE_EAGAIN;
     }
-    r = may_begin(outbox, link, share, post->size) ? 0 : WPIPE_EAGAIN;
+    r = may_begin(outbox, link, share, outgoing->size) ? 0 : WPIPE_EAGAIN;
     if (r == 0 && outbox->first == NULL)
         r = put_all(&j, link);
     if (r == 0) {
@@ -268,8 +269,8 @@ int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
         if (r < 0)
             r = give_up(link, &j, r);
     }
-    if (r == WPIPE_EAGAIN && wish)
-        remember_wish(outbox, post->size);
+    if (r == WPIPE_EAGAIN && want_writable)
+        remember_refused(outbox, outgoing->size);
     return r;
 }
 

@@ -15,7 +15,7 @@
 #include "loop/inbox.h"
 
 /* A message to send; the bytes are the caller's. */
-struct wpipe__post {
+struct wpipe__outgoing {
     const void *data;
     size_t size;
     uint32_t kind;    /* 0, WPIPE__RECORD_REQUEST or WPIPE__RECORD_REPLY */
@@ -29,14 +29,14 @@ struct wpipe__outbox_item;
 struct wpipe__outbox {
     struct wpipe__outbox_item *first;
     struct wpipe__outbox_item *last;
-    uint64_t charge;  /* what the items count against the limit */
-    uint64_t bytes;   /* payload that is not in the link yet */
-    uint64_t limit;   /* set by the owner */
-    uint64_t wished;  /* after EAGAIN: worth to try again at this charge */
-    uint64_t wanting; /* what the budget did not give last; 0 it did */
-    uint32_t count;   /* items */
-    uint8_t refused;  /* EAGAIN was said, WRITABLE is due */
-    uint8_t bytewise; /* set by the owner: a byte pipe, no boundaries */
+    uint64_t charge;      /* what the items count against the limit */
+    uint64_t bytes;       /* payload that is not in the link yet */
+    uint64_t limit;       /* set by the owner */
+    uint64_t writable_at; /* after EAGAIN: worth to try again at this charge */
+    uint64_t wanting;     /* what the budget did not give last; 0 it did */
+    uint32_t count;       /* items */
+    uint8_t refused;      /* EAGAIN was said, WRITABLE is due */
+    uint8_t bytewise;     /* set by the owner: a byte pipe, no boundaries */
 };
 
 /* The least that a message counts against the limit. */
@@ -48,13 +48,14 @@ struct wpipe__outbox {
  *
  * Returns 1 all of it is in the link; 0 some of it is kept. Errors:
  * WPIPE_EAGAIN (the limit, or the budget: then `wanting` says how much;
- * with `wish` the outbox remembers it for wpipe__outbox_writable; nothing will
- * arrive), WPIPE_EMSGSIZE (over terms.max_out),
- * WPIPE_ENOMEM (nothing will arrive), and those of put.
+ * with `want_writable` the outbox remembers it for wpipe__outbox_writable;
+ * nothing will arrive), WPIPE_EMSGSIZE (over terms.max_out), WPIPE_ENOMEM
+ * (nothing will arrive), and those of put.
  */
 int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
                        const struct wpipe__share *share,
-                       const struct wpipe__post *post, int wish);
+                       const struct wpipe__outgoing *outgoing,
+                       int want_writable);
 
 /* Move what is kept into the link. Returns how many messages went wholly, or
  * what put said (< 0). */

@@ -10,7 +10,7 @@ enum {
     TAGS = 64,
     GLANCE_AT = 32,      /* messages between two looks at the sockets */
     SHARE_ROUNDS = 32,   /* such looks between two offers of the core */
-    CORES_ASKED = 8,     /* hot connections asked for their core */
+    CORES_ASKED = 8,     /* active connections asked for their core */
     UNSETTLED_MOST = 64, /* looks in which something moved, one by one */
     LATE_ROUNDS = 8      /* looks at sockets that go on after the end */
 };
@@ -33,9 +33,9 @@ static int poll_sockets(struct wpipe__loop *loop, uint64_t tags[TAGS],
     int n;
 
     if (atomic_load(&loop->nudged) ||
-        (rest != NULL && wpipe__room_woken(&loop->room, rest->wakes)))
+        (rest != NULL && wpipe__waiters_woken(&loop->waiters, rest->wakes)))
         until = 0; /* these take no lock, and may be older than the look */
-    if (sleeps && !wpipe__room_fall_asleep(&loop->room, rest->turn)) {
+    if (sleeps && !wpipe__waiters_fall_asleep(&loop->waiters, rest->turn)) {
         sleeps = 0;
         until = 0;
     }
@@ -43,7 +43,7 @@ static int poll_sockets(struct wpipe__loop *loop, uint64_t tags[TAGS],
     n = wpipe__os_poller_wait(loop->poller, tags, TAGS, until);
     wpipe__loop_lock(loop);
     if (sleeps)
-        wpipe__room_awake(&loop->room);
+        wpipe__waiters_awake(&loop->waiters);
     return n;
 }
 
@@ -54,7 +54,7 @@ static void dispatch(struct wpipe__loop *loop, const uint64_t *tags, int n)
 
     for (i = 0; i < n; i++) {
         if (tags[i] == WPIPE__TAG_FLAG)
-            wpipe__room_clear(&loop->room);
+            wpipe__waiters_clear(&loop->waiters);
         else if (tags[i] != WPIPE__TAG_ALARM)
             loop->owner->ready(loop, tags[i]);
     }
@@ -82,15 +82,15 @@ static int ask_sockets(struct wpipe__loop *loop, const struct wpipe__rest *rest,
  * do. */
 static void tell_core(struct wpipe__loop *loop)
 {
-    const struct wpipe__list *node = wpipe__list_first(&loop->hot);
+    const struct wpipe__list *node = wpipe__list_first(&loop->active);
     int core = wpipe__os_core();
 
     if (core == loop->core)
         return;
     loop->core = core;
-    for (; node != NULL; node = wpipe__list_next(&loop->hot, node)) {
+    for (; node != NULL; node = wpipe__list_next(&loop->active, node)) {
         struct wpipe__link *link =
-            wpipe__container_of(node, struct wpipe__conn, hot)->link;
+            wpipe__container_of(node, struct wpipe__conn, active)->link;
 
         (void)link->transport->same_core(link);
     }
@@ -110,7 +110,7 @@ void wpipe__loop_glance(struct wpipe__loop *loop)
         return;
     tell_core(loop);
     loop->round++;
-    if (loop->spin_ns > 0 && loop->hot_count > 1 &&
+    if (loop->spin_ns > 0 && loop->active_count > 1 &&
         loop->round % SHARE_ROUNDS == 0)
         share_core(loop);
     (void)ask_sockets(loop, NULL, 0);
@@ -122,21 +122,21 @@ void wpipe__loop_glance(struct wpipe__loop *loop)
  * from many? */
 static unsigned how_to_spin(struct wpipe__loop *loop)
 {
-    const struct wpipe__list *node = wpipe__list_first(&loop->hot);
-    unsigned many = loop->hot_count > 1 ? WPIPE__SPIN_MANY : 0;
+    const struct wpipe__list *node = wpipe__list_first(&loop->active);
+    unsigned many = loop->active_count > 1 ? WPIPE__SPIN_MANY : 0;
     unsigned how = 0;
     int i;
 
     for (i = 0; node != NULL && i < CORES_ASKED; i++) {
         struct wpipe__link *link =
-            wpipe__container_of(node, struct wpipe__conn, hot)->link;
+            wpipe__container_of(node, struct wpipe__conn, active)->link;
 
         if (link->transport->in_memory(link, WPIPE__WANT_DATA)) {
             if (!link->transport->same_core(link))
                 return WPIPE__SPIN_MEMORY | many;
             how = WPIPE__SPIN_MEMORY | WPIPE__SPIN_SAME_CORE;
         }
-        node = wpipe__list_next(&loop->hot, node);
+        node = wpipe__list_next(&loop->active, node);
     }
     return how;
 }
@@ -197,17 +197,17 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
     int n;
 
     /* the caller has looked, and has held the lock since */
-    rest->turn = wpipe__room_turn(&loop->room);
+    rest->turn = wpipe__waiters_turn(&loop->waiters);
     if (busy && loop->since_poll++ < GLANCE_AT)
         return 0;
     if (!busy && stay_awake(loop, rest))
         return 0;
-    if (!busy && wpipe__loop_settle(loop)) {
-        if (++rest->unsettled < UNSETTLED_MOST)
+    if (!busy && wpipe__loop_arm(loop)) {
+        if (++rest->busy_arms < UNSETTLED_MOST)
             return 0;
         busy = 1; /* the clock and the sockets matter all the same */
     }
-    rest->unsettled = 0;
+    rest->busy_arms = 0;
     deadline = wpipe__timer_deadline(&rest->timer);
     n = ask_sockets(loop, rest, busy ? 0 : deadline);
     if (n < 0)
@@ -230,7 +230,7 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
 static void note_wakes(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     if (!rest->noted)
-        rest->wakes = wpipe__room_wakes(&loop->room);
+        rest->wakes = wpipe__waiters_wakes(&loop->waiters);
     rest->noted = 1;
 }
 
@@ -241,7 +241,7 @@ static int sleep_as_follower(struct wpipe__loop *loop, uint32_t turn,
     int r;
 
     wpipe__loop_unlock(loop);
-    r = wpipe__room_follow(&loop->room, turn, deadline);
+    r = wpipe__waiters_follow(&loop->waiters, turn, deadline);
     wpipe__loop_lock(loop);
     return r == WPIPE_EWOKEN && !loop->signals ? 0 : r;
 }
@@ -259,13 +259,13 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
     note_wakes(loop, rest);
     loop->waiting = 1;
     while (loop->driving) {
-        uint32_t turn = wpipe__room_turn(&loop->room);
+        uint32_t turn = wpipe__waiters_turn(&loop->waiters);
 
-        wpipe__room_ring(&loop->room);
+        wpipe__waiters_ring(&loop->waiters);
         r = sleep_as_follower(loop, turn, UINT64_MAX);
         if (r == WPIPE_EWOKEN) {
             loop->waiting = 0;
-            wpipe__room_tell(&loop->room);
+            wpipe__waiters_tell(&loop->waiters);
             wpipe__loop_unlock(loop);
             return r;
         }
@@ -282,15 +282,15 @@ void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
     loop->awake = 0;
     loop->driving = 0;
     loop->waiting = 0;
-    wpipe__room_tell(&loop->room); /* one of them drives now */
-    if (loop->watched && (more || loop->hot_count > 0))
-        wpipe__room_ring(&loop->room);
+    wpipe__waiters_tell(&loop->waiters); /* one of them drives now */
+    if (loop->watched && (more || loop->active_count > 0))
+        wpipe__waiters_ring(&loop->waiters);
     wpipe__loop_unlock(loop);
 }
 
 int wpipe__loop_woken(struct wpipe__loop *loop, const struct wpipe__rest *rest)
 {
-    return wpipe__room_woken(&loop->room, rest->wakes);
+    return wpipe__waiters_woken(&loop->waiters, rest->wakes);
 }
 
 /* Drive for all who follow, once. */
@@ -302,15 +302,15 @@ static int drive(struct wpipe__loop *loop, struct wpipe__rest *rest)
     r = wpipe__loop_rest(loop, rest, 0);
     loop->awake = 0;
     loop->driving = 0;
-    wpipe__room_tell(&loop->room);
-    if (loop->hot_count > 0 || !wpipe__list_empty(&loop->notices))
-        wpipe__room_ring(&loop->room);
+    wpipe__waiters_tell(&loop->waiters);
+    if (loop->active_count > 0 || !wpipe__list_empty(&loop->notices))
+        wpipe__waiters_ring(&loop->waiters);
     return r;
 }
 
 int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
-    uint32_t turn = wpipe__room_turn(&loop->room);
+    uint32_t turn = wpipe__waiters_turn(&loop->waiters);
     int r;
 
     note_wakes(loop, rest);
@@ -329,7 +329,7 @@ int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
 void wpipe__loop_wake(struct wpipe__loop *loop)
 {
     if (loop->generation == wpipe__os_generation())
-        wpipe__room_wake(&loop->room);
+        wpipe__waiters_wake(&loop->waiters);
 }
 
 /* ---- a foreign event loop ----------------------------------------------- */
@@ -357,8 +357,8 @@ static int be_watched(struct wpipe__loop *loop)
     }
     wpipe__os_timer_set(loop->alarm, loop->timer);
     loop->watched = 1;
-    wpipe__room_watch(&loop->room);
-    wpipe__room_ring(&loop->room); /* nothing may be armed yet */
+    wpipe__waiters_watch(&loop->waiters);
+    wpipe__waiters_ring(&loop->waiters); /* nothing may be armed yet */
     return 0;
 }
 

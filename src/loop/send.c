@@ -19,28 +19,29 @@ void wpipe__loop_moved(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     if (!conn->closing && wpipe__outbox_writable(&conn->outbox))
         wpipe__loop_tell(loop, conn, WPIPE__TELL_WRITABLE);
-    wpipe__room_tell(&loop->room);
+    wpipe__waiters_tell(&loop->waiters);
 }
 
 /* Say what it waits for, unless it is looked at anyhow; what happened just
  * before is seen by the look after it. A look that took a bell off the socket
- * leaves it to the hot ones, who arm anew. */
+ * leaves it to the active ones, who arm anew. */
 static void arm_again(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     unsigned wants = wpipe__conn_wants(conn);
     uint32_t turn = wpipe__loop_turn_of(conn->link);
     int r;
 
-    if (!wpipe__list_empty(&conn->hot) || (wants & ~(unsigned)conn->armed) == 0)
+    if (!wpipe__list_empty(&conn->active) ||
+        (wants & ~(unsigned)conn->armed) == 0)
         return;
     wpipe__conn_arm(conn, wants);
-    r = wpipe__conn_flush(conn, loop->purse);
+    r = wpipe__conn_flush(conn, loop->shared_budget);
     if (r > 0)
         wpipe__loop_moved(loop, conn);
     if (r == 0 && conn->drainers == 0 &&
         turn == wpipe__loop_turn_of(conn->link))
         return;
-    wpipe__loop_heat(loop, conn);
+    wpipe__loop_activate(loop, conn);
     wpipe__loop_attend(loop);
 }
 
@@ -50,9 +51,9 @@ static void want_memory(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     if (wpipe__list_empty(&conn->aside)) {
         wpipe__list_append(&loop->wanting, &conn->aside);
-        atomic_fetch_add(&loop->purse->wanting, 1);
+        atomic_fetch_add(&loop->shared_budget->wanting, 1);
     }
-    if (wpipe__conn_may_send(conn, loop->purse))
+    if (wpipe__conn_may_send(conn, loop->shared_budget))
         wpipe__loop_nudge(loop);
 }
 
@@ -65,7 +66,7 @@ void wpipe__loop_feed(struct wpipe__loop *loop)
             wpipe__container_of(node, struct wpipe__conn, aside);
 
         node = wpipe__list_next(&loop->wanting, node);
-        if (!wpipe__conn_may_send(conn, loop->purse))
+        if (!wpipe__conn_may_send(conn, loop->shared_budget))
             continue;
         wpipe__loop_not_aside(loop, conn);
         conn->outbox.wanting = 0;
@@ -74,24 +75,24 @@ void wpipe__loop_feed(struct wpipe__loop *loop)
 }
 
 int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
-                     const struct wpipe__post *post, int wish)
+                     const struct wpipe__outgoing *outgoing, int want_writable)
 {
     struct wpipe__link *link = conn->link;
     uint32_t turn;
     int r;
 
-    if (link == NULL || conn->deaf || conn->closing || loop->closing)
+    if (link == NULL || conn->write_closed || conn->closing || loop->closing)
         return WPIPE_ENOTCONN;
     turn = wpipe__loop_turn_of(link);
-    r = wpipe__conn_send(conn, loop->purse, post, wish);
+    r = wpipe__conn_send(conn, loop->shared_budget, outgoing, want_writable);
     wpipe__loop_watch(loop, conn);
     if (r < 0 && !is_callers(r)) {
-        conn->deaf = 1;
+        conn->write_closed = 1;
         r = WPIPE_ENOTCONN;
     }
-    if (conn->deaf || turn != wpipe__loop_turn_of(link)) {
+    if (conn->write_closed || turn != wpipe__loop_turn_of(link)) {
         /* the end, or what sending took off the socket, is to be looked at */
-        wpipe__loop_heat(loop, conn);
+        wpipe__loop_activate(loop, conn);
         wpipe__loop_attend(loop);
     } else if (!wpipe__outbox_empty(&conn->outbox)) {
         arm_again(loop, conn);
@@ -118,15 +119,15 @@ static void see_news(struct wpipe__loop *loop, struct wpipe__conn *conn,
 {
     if (turn == wpipe__loop_turn_of(conn->link))
         return;
-    wpipe__loop_heat(loop, conn);
+    wpipe__loop_activate(loop, conn);
     wpipe__loop_attend(loop);
 }
 
-void wpipe__loop_knock(struct wpipe__loop *loop, struct wpipe__conn *conn)
+void wpipe__loop_wake_peer(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     uint32_t turn = wpipe__loop_turn_of(conn->link);
 
-    conn->link->transport->knock(conn->link);
+    conn->link->transport->wake_peer(conn->link);
     see_news(loop, conn, turn);
 }
 

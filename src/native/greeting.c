@@ -85,7 +85,7 @@ static int agree(struct wpipe__native *n)
     }
     if ((us->flags | them->flags) & WPIPE__GREET_NOW)
         (void)wpipe__native_offer(n);
-    if (n->wishes_shared == WPIPE_SHARED_REQUIRED && !n->willing)
+    if (n->wants_shared == WPIPE_SHARED_REQUIRED && !n->willing)
         wpipe__native_break(n, WPIPE_ENOTSUP);
     return 0;
 }
@@ -201,7 +201,7 @@ int wpipe__native_admit(struct wpipe__link *link)
 
     wpipe__mutex_lock(&link->lock);
     r = fits(&n->ours, &n->theirs_greeting);
-    if (r == 0 && n->wishes_shared == WPIPE_SHARED_REQUIRED && !would_share(n))
+    if (r == 0 && n->wants_shared == WPIPE_SHARED_REQUIRED && !would_share(n))
         r = WPIPE_ENOTSUP;
     if (r == 0) {
         allow_passing(n);

@@ -177,8 +177,8 @@ static const struct wpipe__transport native_transport = {
     .fetch = wpipe__native_fetch,
     .room = wpipe__native_room,
     .put = wpipe__native_put,
-    .post = wpipe__native_post,
-    .knock = wpipe__native_knock,
+    .put_whole = wpipe__native_put_whole,
+    .wake_peer = wpipe__native_wake_peer,
     .reserve = wpipe__native_reserve,
     .commit = wpipe__native_commit,
     .cancel = wpipe__native_cancel,
@@ -233,7 +233,7 @@ static int make(wpipe__handle socket, const wpipe_options *options,
     n->theirs = &local[1];
     n->passed = WPIPE__NO_HANDLE;
     n->unmapped = WPIPE__NO_HANDLE;
-    n->wishes_shared = options->shared_memory;
+    n->wants_shared = options->shared_memory;
     n->window = WPIPE__WINDOW_MIN - WPIPE__WINDOW_RESERVE;
     n->link.spin_ns = (uint32_t)options->spin_us * 1000u;
     n->link.signals = (options->flags & WPIPE_WAIT_SIGNALS) != 0;

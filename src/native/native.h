@@ -28,7 +28,7 @@ struct wpipe__native {
     /* ---- the link as a whole: under link.lock ---- */
     int server_end;
     _Atomic int greeted; /* WPIPE__GREET_* of transport.h; asked unlocked */
-    int wishes_shared;   /* options.shared_memory */
+    int wants_shared;    /* options.shared_memory */
     int trusted;         /* descriptors are taken from it, while one is due */
     int willing;         /* greeted, and both ends can use shared memory */
     int declined;        /* we said STAY */
@@ -218,12 +218,13 @@ void wpipe__native_take(struct wpipe__link *link,
                         const struct wpipe__record *record, uint32_t bytes,
                         int whole);
 int64_t wpipe__native_fetch(struct wpipe__link *link, void *to, size_t size);
-int wpipe__native_post(struct wpipe__link *link, const void *data, size_t size);
+int wpipe__native_put_whole(struct wpipe__link *link, const void *data,
+                            size_t size);
 int wpipe__native_room(struct wpipe__link *link,
                        const struct wpipe__record *record);
 int wpipe__native_put(struct wpipe__link *link,
                       const struct wpipe__parcel *parcel);
-void wpipe__native_knock(struct wpipe__link *link);
+void wpipe__native_wake_peer(struct wpipe__link *link);
 int wpipe__native_reserve(struct wpipe__link *link,
                           const struct wpipe__record *record,
                           uint8_t **ret_data);

@@ -231,7 +231,7 @@ int wpipe__native_on_stay(struct wpipe__native *n)
         return WPIPE_EPROTO; /* it has offered, and moved for all we know */
     n->willing = 0;
     wpipe__native_refuse_passing(n);
-    if (n->wishes_shared == WPIPE_SHARED_REQUIRED)
+    if (n->wants_shared == WPIPE_SHARED_REQUIRED)
         wpipe__native_break(n, WPIPE_ENOTSUP);
     if (!n->offered)
         return 0;

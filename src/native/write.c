@@ -212,7 +212,7 @@ static void commit_shared(struct wpipe__native *n,
     check_peer(n);
 }
 
-void wpipe__native_knock(struct wpipe__link *link)
+void wpipe__native_wake_peer(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
 
@@ -247,7 +247,8 @@ int wpipe__native_put(struct wpipe__link *link,
     return 1;
 }
 
-int wpipe__native_post(struct wpipe__link *link, const void *data, size_t size)
+int wpipe__native_put_whole(struct wpipe__link *link, const void *data,
+                            size_t size)
 {
     struct wpipe__native *n = wpipe__native(link);
 

@@ -11,35 +11,35 @@
 
 static int drain_one(wpipe_server *s, wpipe_id who, struct wpipe__rest *rest)
 {
-    struct wpipe__lane *lane;
+    struct wpipe__shard *shard;
     struct wpipe__conn *conn;
-    int r = wpipe__server_lock(s, who, &lane);
+    int r = wpipe__server_lock(s, who, &shard);
 
     if (r < 0)
         return r;
-    conn = wpipe__table_find(&lane->clients, who & ~WPIPE__LANE_MASK);
+    conn = wpipe__table_find(&shard->clients, who & ~WPIPE__LANE_MASK);
     r = conn == NULL ? WPIPE_ENOTCONN
-                     : wpipe__loop_drain(&lane->loop, conn, rest);
-    wpipe__loop_unlock(&lane->loop);
+                     : wpipe__loop_drain(&shard->loop, conn, rest);
+    wpipe__loop_unlock(&shard->loop);
     return r;
 }
 
 /* One after the other: what was sent before the call has been read then. */
-static int drain_lane(struct wpipe__lane *lane, struct wpipe__rest *rest)
+static int drain_shard(struct wpipe__shard *shard, struct wpipe__rest *rest)
 {
     struct wpipe__conn *conn;
     size_t cursor = 0;
-    int r = wpipe__loop_use(&lane->loop);
+    int r = wpipe__loop_use(&shard->loop);
 
     if (r < 0)
         return r;
     while (r == 0 &&
-           (conn = wpipe__table_next(&lane->clients, &cursor)) != NULL) {
-        r = wpipe__loop_drain(&lane->loop, conn, rest);
+           (conn = wpipe__table_next(&shard->clients, &cursor)) != NULL) {
+        r = wpipe__loop_drain(&shard->loop, conn, rest);
         if (r == WPIPE_ENOTCONN)
             r = 0; /* its end tells */
     }
-    wpipe__loop_unlock(&lane->loop);
+    wpipe__loop_unlock(&shard->loop);
     return r;
 }
 
@@ -53,8 +53,8 @@ int wpipe_server_drain(wpipe_server *server, wpipe_id who, int timeout_ms)
         return WPIPE_EINVAL;
     if (who != WPIPE_ALL)
         return drain_one(server, who, &rest);
-    for (i = 0; r == 0 && i < server->lane_count; i++)
-        r = drain_lane(&server->lanes[i], &rest);
+    for (i = 0; r == 0 && i < server->shard_count; i++)
+        r = drain_shard(&server->shards[i], &rest);
     return r;
 }
 
@@ -62,21 +62,21 @@ int wpipe_server_drain(wpipe_server *server, wpipe_id who, int timeout_ms)
 
 int wpipe_server_disconnect(wpipe_server *server, wpipe_id who)
 {
-    struct wpipe__lane *lane;
+    struct wpipe__shard *shard;
     struct wpipe__conn *conn;
     int r;
 
     if (server == NULL)
         return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, who, &lane);
+    r = wpipe__server_lock(server, who, &shard);
     if (r < 0)
         return r;
-    conn = wpipe__lane_client(lane, who);
+    conn = wpipe__shard_client(shard, who);
     r = conn == NULL ? WPIPE_ENOTCONN
-                     : wpipe__loop_disconnect(&lane->loop, conn,
+                     : wpipe__loop_disconnect(&shard->loop, conn,
                                               server->options.linger_ms);
-    wpipe__lane_set_timer(lane);
-    wpipe__loop_unlock(&lane->loop);
+    wpipe__shard_set_timer(shard);
+    wpipe__loop_unlock(&shard->loop);
     return r;
 }
 
@@ -84,19 +84,19 @@ int wpipe_server_disconnect(wpipe_server *server, wpipe_id who)
 
 static struct wpipe__conn *next_client(void *user, size_t *cursor)
 {
-    const struct wpipe__lane *lane = user;
+    const struct wpipe__shard *shard = user;
 
-    return wpipe__table_next(&lane->clients, cursor);
+    return wpipe__table_next(&shard->clients, cursor);
 }
 
 /* The name is given back first: a new server may begin while we linger. */
 static void give_name_back(struct wpipe_server *s)
 {
-    wpipe__loop_lock(&s->lanes[0].loop);
+    wpipe__loop_lock(&s->shards[0].loop);
     if (!s->shut)
         wpipe__acceptor_close(&s->acceptor);
     s->shut = 1;
-    wpipe__loop_unlock(&s->lanes[0].loop);
+    wpipe__loop_unlock(&s->shards[0].loop);
 }
 
 int wpipe__server_end(struct wpipe_server *s, int timeout_ms,
@@ -107,12 +107,12 @@ int wpipe__server_end(struct wpipe_server *s, int timeout_ms,
 
     wpipe_server_stop(s);
     give_name_back(s);
-    for (i = 0; i < s->lane_count; i++) {
-        loops[i].loop = &s->lanes[i].loop;
+    for (i = 0; i < s->shard_count; i++) {
+        loops[i].loop = &s->shards[i].loop;
         loops[i].next = next_client;
-        loops[i].user = &s->lanes[i];
+        loops[i].user = &s->shards[i];
     }
-    return wpipe__linger(loops, s->lane_count, timeout_ms, until, lost);
+    return wpipe__linger(loops, s->shard_count, timeout_ms, until, lost);
 }
 
 int wpipe_server_shutdown(wpipe_server *server, int timeout_ms,
@@ -123,7 +123,7 @@ int wpipe_server_shutdown(wpipe_server *server, int timeout_ms,
 
     if (server == NULL || wpipe__lost_check(ret_lost) < 0)
         return WPIPE_EINVAL;
-    if (server->lanes[0].loop.generation != wpipe__os_generation() ||
+    if (server->shards[0].loop.generation != wpipe__os_generation() ||
         wpipe__server_own_thread(server))
         return WPIPE_ESTATE;
     r = wpipe__server_end(server, timeout_ms, WPIPE__UNTIL_READ, &lost);

@@ -10,93 +10,93 @@
 #include "connect/facts.h"
 #include "loop/half.h"
 
-static struct wpipe__lane *lane_of(struct wpipe__loop *loop)
+static struct wpipe__shard *shard_of(struct wpipe__loop *loop)
 {
-    return wpipe__container_of(loop, struct wpipe__lane, loop);
+    return wpipe__container_of(loop, struct wpipe__shard, loop);
 }
 
 /* ---- the loop's owner --------------------------------------------------- */
 
 /* Clients that come, go or say nothing change when we have to look again. */
-void wpipe__lane_set_timer(struct wpipe__lane *lane)
+void wpipe__shard_set_timer(struct wpipe__shard *shard)
 {
-    struct wpipe_server *s = lane->server;
-    uint64_t when = wpipe__min_u64(lane->loop.leave_at, lane->loop.half_at);
+    struct wpipe_server *s = shard->server;
+    uint64_t when = wpipe__min_u64(shard->loop.leave_at, shard->loop.half_at);
 
-    if (lane->number == 0 && !s->shut)
+    if (shard->number == 0 && !s->shut)
         when = wpipe__min_u64(when, wpipe__acceptor_until(&s->acceptor));
-    wpipe__loop_set_timer(&lane->loop, when);
+    wpipe__loop_set_timer(&shard->loop, when);
 }
 
-/* A seat is free. On the first lane, whose lock is the acceptor's. */
-static void seat(struct wpipe_server *s)
+/* A slot is free. On the first shard, whose lock is the acceptor's. */
+static void slot(struct wpipe_server *s)
 {
     if (!s->shut)
-        wpipe__acceptor_seat(&s->acceptor, UINT32_MAX);
-    wpipe__lane_set_timer(&s->lanes[0]);
+        wpipe__acceptor_admit(&s->acceptor, UINT32_MAX);
+    wpipe__shard_set_timer(&s->shards[0]);
 }
 
 static void on_ready(struct wpipe__loop *loop, uint64_t tag)
 {
-    struct wpipe__lane *lane = lane_of(loop);
+    struct wpipe__shard *shard = shard_of(loop);
     struct wpipe__conn *conn;
 
     if (tag == WPIPE__TAG_FLAG) {
         wpipe__loop_feed(loop);
-        if (lane->number == 0)
-            seat(lane->server);
+        if (shard->number == 0)
+            slot(shard->server);
         return;
     }
     if (tag == WPIPE__TAG_ACCEPTOR || tag == WPIPE__TAG_TIMER) {
         wpipe__loop_see_off(loop);
         wpipe__loop_half_turn(loop);
-        if (lane->number == 0 && !lane->server->shut)
-            wpipe__acceptor_turn(&lane->server->acceptor, UINT32_MAX);
-        wpipe__lane_set_timer(lane);
+        if (shard->number == 0 && !shard->server->shut)
+            wpipe__acceptor_turn(&shard->server->acceptor, UINT32_MAX);
+        wpipe__shard_set_timer(shard);
         return;
     }
-    conn = wpipe__table_find(&lane->clients, tag & ~WPIPE__LANE_MASK);
+    conn = wpipe__table_find(&shard->clients, tag & ~WPIPE__LANE_MASK);
     if (conn != NULL)
         wpipe__loop_pump(loop, conn);
 }
 
 static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    struct wpipe__lane *lane = lane_of(loop);
-    struct wpipe_server *s = lane->server;
+    struct wpipe__shard *shard = shard_of(loop);
+    struct wpipe_server *s = shard->server;
 
-    atomic_fetch_sub_explicit(&lane->connected, 1, memory_order_relaxed);
-    wpipe__seats_give(s->seats, conn->uid);
-    if (lane->number == 0)
-        seat(s);
+    atomic_fetch_sub_explicit(&shard->connected, 1, memory_order_relaxed);
+    wpipe__slots_give(s->slots, conn->uid);
+    if (shard->number == 0)
+        slot(s);
     else
-        wpipe__loop_nudge(&s->lanes[0].loop);
+        wpipe__loop_nudge(&s->shards[0].loop);
 }
 
 static struct wpipe__conn *greatest_holder(struct wpipe__loop *loop)
 {
-    struct wpipe__lane *lane = lane_of(loop);
+    struct wpipe__shard *shard = shard_of(loop);
     struct wpipe__conn *best = NULL;
     struct wpipe__conn *conn;
     size_t cursor = 0;
 
-    while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL)
+    while ((conn = wpipe__table_next(&shard->clients, &cursor)) != NULL)
         if (conn->held > 0 &&
             (best == NULL || wpipe__conn_is_greater(conn, best)))
             best = conn;
     return best;
 }
 
-/* Memory became free that others wait for: on any lane. */
+/* Memory became free that others wait for: on any shard. */
 void wpipe__server_freed(struct wpipe__budget *budget)
 {
     struct wpipe__loop *first =
         wpipe__container_of(budget, struct wpipe__loop, budget);
-    struct wpipe_server *s = lane_of(first)->server;
+    struct wpipe_server *s = shard_of(first)->server;
     unsigned i;
 
-    for (i = 0; i < s->lane_count; i++)
-        wpipe__loop_nudge(&s->lanes[i].loop);
+    for (i = 0; i < s->shard_count; i++)
+        wpipe__loop_nudge(&s->shards[i].loop);
 }
 
 const struct wpipe__loop_owner wpipe__server_loop_owner = {
@@ -123,7 +123,7 @@ static void on_refused(struct wpipe__acceptor *a,
     at = (s->refusal_first + s->refusal_count) % WPIPE__REFUSALS;
     s->refusals[at] = *why;
     s->refusal_count++;
-    wpipe__loop_attend(&s->lanes[0].loop);
+    wpipe__loop_attend(&s->shards[0].loop);
 }
 
 /* A link that cannot be kept after all. */
@@ -136,79 +136,80 @@ static void send_away(struct wpipe_server *s, uint32_t uid, int error)
         why.reason = WPIPE_REASON_FULL;
     else if (error == WPIPE_ENOTSUP)
         why.reason = WPIPE_REASON_DENIED;
-    wpipe__seats_give(s->acceptor.seats, uid);
+    wpipe__slots_give(s->acceptor.slots, uid);
     s->acceptor.refused++;
     on_refused(&s->acceptor, &why);
 }
 
 /* Where the next client goes: to those with the fewest. */
-static struct wpipe__lane *emptiest(struct wpipe_server *s)
+static struct wpipe__shard *emptiest(struct wpipe_server *s)
 {
-    struct wpipe__lane *best = &s->lanes[0];
+    struct wpipe__shard *best = &s->shards[0];
     unsigned i;
 
-    for (i = 1; i < s->lane_count; i++)
-        if (atomic_load_explicit(&s->lanes[i].connected, memory_order_relaxed) <
+    for (i = 1; i < s->shard_count; i++)
+        if (atomic_load_explicit(&s->shards[i].connected,
+                                 memory_order_relaxed) <
             atomic_load_explicit(&best->connected, memory_order_relaxed))
-            best = &s->lanes[i];
+            best = &s->shards[i];
     return best;
 }
 
-static int keep(struct wpipe__lane *lane, struct wpipe__conn *conn)
+static int keep(struct wpipe__shard *shard, struct wpipe__conn *conn)
 {
     uint64_t id;
-    int r = wpipe__table_add(&lane->clients, conn, &id);
+    int r = wpipe__table_add(&shard->clients, conn, &id);
 
     if (r < 0)
         return r;
-    conn->id = id | (uint64_t)lane->number << WPIPE__LANE_SHIFT;
+    conn->id = id | (uint64_t)shard->number << WPIPE__LANE_SHIFT;
     r = id & WPIPE__LANE_MASK ? WPIPE_ELIMIT
-                              : wpipe__loop_join(&lane->loop, conn);
+                              : wpipe__loop_join(&shard->loop, conn);
     if (r < 0)
-        (void)wpipe__table_remove(&lane->clients, id);
+        (void)wpipe__table_remove(&shard->clients, id);
     return r;
 }
 
-/* Make it one of the lane's. 0; < 0, and it is gone. */
-static int take_in(struct wpipe__lane *lane, struct wpipe__conn *conn)
+/* Make it one of the shard's. 0; < 0, and it is gone. */
+static int take_in(struct wpipe__shard *shard, struct wpipe__conn *conn)
 {
     struct wpipe__link *link = conn->link;
     int r = 0;
 
-    if (lane->server->options.shared_memory == WPIPE_SHARED_REQUIRED &&
+    if (shard->server->options.shared_memory == WPIPE_SHARED_REQUIRED &&
         link->transport->shared(link) < 0)
         r = WPIPE_ENOTSUP;
     if (r == 0)
-        r = keep(lane, conn);
+        r = keep(shard, conn);
     if (r < 0) {
-        wpipe__conn_end(conn, lane->loop.purse, WPIPE__STATE_DISCONNECTED,
-                        WPIPE_REASON_DENIED, r);
-        wpipe__conn_free(conn, lane->loop.purse);
+        wpipe__conn_end(conn, shard->loop.shared_budget,
+                        WPIPE__STATE_DISCONNECTED, WPIPE_REASON_DENIED, r);
+        wpipe__conn_free(conn, shard->loop.shared_budget);
         return r;
     }
-    atomic_fetch_add_explicit(&lane->connected, 1, memory_order_relaxed);
-    wpipe__loop_tell(&lane->loop, conn, WPIPE__TELL_CONNECTED);
+    atomic_fetch_add_explicit(&shard->connected, 1, memory_order_relaxed);
+    wpipe__loop_tell(&shard->loop, conn, WPIPE__TELL_CONNECTED);
     return 0;
 }
 
 static void on_admitted(struct wpipe__acceptor *a, struct wpipe__link *link)
 {
     struct wpipe_server *s = host_of(a);
-    struct wpipe__lane *lane = emptiest(s);
+    struct wpipe__shard *shard = emptiest(s);
     uint32_t uid = link->peer.uid;
     struct wpipe__conn *conn;
     int r = wpipe__conn_make(link, &s->options, &conn);
 
     if (r == 0) {
-        wpipe__lane_enter(lane);
-        r = take_in(lane, conn);
-        wpipe__lane_leave(lane);
+        wpipe__shard_enter(shard);
+        r = take_in(shard, conn);
+        wpipe__shard_leave(shard);
     }
     if (r < 0)
         send_away(s, uid, r);
 }
 
-static int describe_client(struct wpipe__lane *lane, struct wpipe__conn *conn,
+static int describe_client(struct wpipe__shard *shard, struct wpipe__conn *conn,
                            struct wpipe__buffer *ret)
 {
     struct wpipe__link *link = conn->link;
@@ -217,7 +218,7 @@ static int describe_client(struct wpipe__lane *lane, struct wpipe__conn *conn,
         .uid = link->peer.uid,
         .gid = link->peer.gid,
         .pid = link->peer.pid,
-        .shared = (uint32_t)wpipe__loop_shared(&lane->loop, conn),
+        .shared = (uint32_t)wpipe__loop_shared(&shard->loop, conn),
         .messages_in = conn->messages_in,
         .messages_out = conn->messages_out,
         .bytes_in = conn->bytes_in,
@@ -228,18 +229,18 @@ static int describe_client(struct wpipe__lane *lane, struct wpipe__conn *conn,
     return wpipe__facts_add(ret, &fact);
 }
 
-static int describe_lane(struct wpipe__lane *lane, unsigned *left,
-                         struct wpipe__buffer *ret)
+static int describe_shard(struct wpipe__shard *shard, unsigned *left,
+                          struct wpipe__buffer *ret)
 {
     struct wpipe__conn *conn;
     size_t cursor = 0;
     int r = 0;
 
     while (r == 0 && *left > 0 &&
-           (conn = wpipe__table_next(&lane->clients, &cursor)) != NULL) {
+           (conn = wpipe__table_next(&shard->clients, &cursor)) != NULL) {
         if (conn->link == NULL)
             continue;
-        r = describe_client(lane, conn, ret);
+        r = describe_client(shard, conn, ret);
         (*left)--;
     }
     return r;
@@ -260,10 +261,10 @@ static int on_describe(struct wpipe__acceptor *a, struct wpipe__buffer *ret)
     facts.total_clients = a->total;
     facts.refused = a->refused;
     r = wpipe__facts_begin(ret, &facts);
-    for (i = 0; r == 0 && i < s->lane_count; i++) {
-        wpipe__lane_enter(&s->lanes[i]);
-        r = describe_lane(&s->lanes[i], &left, ret);
-        wpipe__lane_leave(&s->lanes[i]);
+    for (i = 0; r == 0 && i < s->shard_count; i++) {
+        wpipe__shard_enter(&s->shards[i]);
+        r = describe_shard(&s->shards[i], &left, ret);
+        wpipe__shard_leave(&s->shards[i]);
     }
     return r;
 }
@@ -293,11 +294,11 @@ static int next_refusal(struct wpipe_server *s, wpipe_event *ret_event)
     return 1;
 }
 
-static int next_notice(struct wpipe__lane *lane, wpipe_event *ret_event)
+static int next_notice(struct wpipe__shard *shard, wpipe_event *ret_event)
 {
     struct wpipe__conn *conn;
 
-    if (!wpipe__loop_notice(&lane->loop, ret_event, &conn))
+    if (!wpipe__loop_notice(&shard->loop, ret_event, &conn))
         return 0;
     if (ret_event->type != WPIPE_EVENT_DISCONNECTED)
         return 1;
@@ -306,65 +307,65 @@ static int next_notice(struct wpipe__lane *lane, wpipe_event *ret_event)
     if (conn->error == WPIPE_EDISCONNECTED &&
         conn->reason == WPIPE_REASON_KICKED)
         ret_event->reason = WPIPE_REASON_CLOSED;
-    (void)wpipe__table_remove(&lane->clients, conn->id & ~WPIPE__LANE_MASK);
-    wpipe__conn_free(conn, lane->loop.purse);
+    (void)wpipe__table_remove(&shard->clients, conn->id & ~WPIPE__LANE_MASK);
+    wpipe__conn_free(conn, shard->loop.shared_budget);
     return 1;
 }
 
 /* Clients never answer calls, since servers make none. */
-static int check_letter(struct wpipe__lane *lane, struct wpipe__conn *conn)
+static int check_received(struct wpipe__shard *shard, struct wpipe__conn *conn)
 {
-    if (lane->letter.kind != WPIPE__RECORD_REPLY)
+    if (shard->received.kind != WPIPE__RECORD_REPLY)
         return 0;
-    wpipe__loop_end(&lane->loop, conn, WPIPE__STATE_DISCONNECTED,
+    wpipe__loop_end(&shard->loop, conn, WPIPE__STATE_DISCONNECTED,
                     WPIPE_REASON_PROTOCOL, WPIPE_EPROTO);
     return WPIPE_EPROTO;
 }
 
-static int next_message(struct wpipe__lane *lane, wpipe_event *ret_event)
+static int next_message(struct wpipe__shard *shard, wpipe_event *ret_event)
 {
     struct wpipe__conn *conn;
-    int r = wpipe__loop_take(&lane->loop, &lane->letter, &conn);
+    int r = wpipe__loop_take(&shard->loop, &shard->received, &conn);
 
     if (r != 1)
         return r;
-    if (check_letter(lane, conn) < 0)
+    if (check_received(shard, conn) < 0)
         return 2;
     memset(ret_event, 0, sizeof(*ret_event));
     ret_event->type = WPIPE_EVENT_MESSAGE;
     ret_event->from = conn->id;
-    ret_event->data = wpipe__letter_data(&lane->letter);
-    ret_event->size = wpipe__letter_size(&lane->letter);
-    ret_event->request = lane->letter.request;
+    ret_event->data = wpipe__received_data(&shard->received);
+    ret_event->size = wpipe__received_size(&shard->received);
+    ret_event->request = shard->received.request;
     return 1;
 }
 
 /* 1 an event; 0 none; 2 none yet, but there is more to look at. */
-static int find_event(struct wpipe__lane *lane, wpipe_event *ret_event)
+static int find_event(struct wpipe__shard *shard, wpipe_event *ret_event)
 {
     int r;
 
-    wpipe__loop_glance(&lane->loop);
-    r = next_notice(lane, ret_event);
-    if (r == 0 && lane->number == 0)
-        r = next_refusal(lane->server, ret_event);
+    wpipe__loop_glance(&shard->loop);
+    r = next_notice(shard, ret_event);
+    if (r == 0 && shard->number == 0)
+        r = next_refusal(shard->server, ret_event);
     if (r == 0)
-        r = next_message(lane, ret_event);
+        r = next_message(shard, ret_event);
     return r;
 }
 
-/* Are the events of this lane for the handlers alone? */
-static int is_served(const struct wpipe__lane *lane)
+/* Are the events of this shard for the handlers alone? */
+static int is_served(const struct wpipe__shard *shard)
 {
-    return lane->server->lane_count > 1 ||
-           lane->server->thread_state != WPIPE__THREAD_NONE;
+    return shard->server->shard_count > 1 ||
+           shard->server->thread_state != WPIPE__THREAD_NONE;
 }
 
-int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
-                     int timeout_ms, int own)
+int wpipe__shard_next(struct wpipe__shard *shard, wpipe_event *ret_event,
+                      int timeout_ms, int own)
 {
     struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
-    struct wpipe__loop *loop = &lane->loop;
+    struct wpipe__loop *loop = &shard->loop;
     int r = wpipe__loop_enter(loop, &rest);
 
     if (r < 0)
@@ -373,13 +374,13 @@ int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
         r = 0;
         if (loop->stopped || loop->closing)
             break;
-        if (!own && is_served(lane)) {
+        if (!own && is_served(shard)) {
             r = WPIPE_ESTATE;
             break;
         }
         if (wpipe__loop_woken(loop, &rest))
             break;
-        r = find_event(lane, ret_event);
+        r = find_event(shard, ret_event);
         if (r == 1)
             break;
         r = wpipe__loop_rest(loop, &rest, r == 2);
@@ -393,5 +394,5 @@ int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
 {
     if (server == NULL || ret_event == NULL)
         return WPIPE_EINVAL;
-    return wpipe__lane_next(&server->lanes[0], ret_event, timeout_ms, 0);
+    return wpipe__shard_next(&server->shards[0], ret_event, timeout_ms, 0);
 }

@@ -9,72 +9,72 @@
 
 /* ---- to one ------------------------------------------------------------- */
 
-static int send_now(struct wpipe__lane *lane, wpipe_id to,
-                    const struct wpipe__post *post, int wish)
+static int send_now(struct wpipe__shard *shard, wpipe_id to,
+                    const struct wpipe__outgoing *outgoing, int want_writable)
 {
-    struct wpipe__conn *conn = wpipe__lane_client(lane, to);
+    struct wpipe__conn *conn = wpipe__shard_client(shard, to);
 
     if (conn == NULL)
         return WPIPE_ENOTCONN;
-    return wpipe__loop_send(&lane->loop, conn, post, wish);
+    return wpipe__loop_send(&shard->loop, conn, outgoing, want_writable);
 }
 
-static int send_post(wpipe_server *server, wpipe_id to,
-                     const struct wpipe__post *post)
+static int send_outgoing(wpipe_server *server, wpipe_id to,
+                         const struct wpipe__outgoing *outgoing)
 {
-    struct wpipe__lane *lane;
+    struct wpipe__shard *shard;
     int r;
 
-    if (server == NULL || (post->data == NULL && post->size > 0))
+    if (server == NULL || (outgoing->data == NULL && outgoing->size > 0))
         return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, to, &lane);
+    r = wpipe__server_lock(server, to, &shard);
     if (r < 0)
         return r;
-    r = send_now(lane, to, post, 1);
-    wpipe__loop_unlock(&lane->loop);
+    r = send_now(shard, to, outgoing, 1);
+    wpipe__loop_unlock(&shard->loop);
     return r;
 }
 
 int wpipe_server_send(wpipe_server *server, wpipe_id to, const void *data,
                       size_t size)
 {
-    struct wpipe__post post = { .data = data, .size = size };
+    struct wpipe__outgoing outgoing = { .data = data, .size = size };
 
-    return send_post(server, to, &post);
+    return send_outgoing(server, to, &outgoing);
 }
 
 int wpipe_server_reply(wpipe_server *server, const wpipe_event *event,
                        const void *data, size_t size)
 {
-    struct wpipe__post post = { .data = data, .size = size };
+    struct wpipe__outgoing outgoing = { .data = data, .size = size };
 
     if (event == NULL || event->type != WPIPE_EVENT_MESSAGE ||
         event->request == 0)
         return WPIPE_EINVAL;
-    post.kind = WPIPE__RECORD_REPLY;
-    post.request = event->request;
-    return send_post(server, event->from, &post);
+    outgoing.kind = WPIPE__RECORD_REPLY;
+    outgoing.request = event->request;
+    return send_outgoing(server, event->from, &outgoing);
 }
 
 int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
                            size_t size, int timeout_ms)
 {
-    struct wpipe__post post = { .data = data, .size = size };
+    struct wpipe__outgoing outgoing = { .data = data, .size = size };
     struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
-    struct wpipe__lane *lane;
+    struct wpipe__shard *shard;
     int r;
 
     if (server == NULL || (data == NULL && size > 0))
         return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, to, &lane);
+    r = wpipe__server_lock(server, to, &shard);
     if (r < 0)
         return r;
-    while ((r = send_now(lane, to, &post, 0)) == WPIPE_EAGAIN) {
-        r = wpipe__loop_follow(&lane->loop, &rest);
+    while ((r = send_now(shard, to, &outgoing, 0)) == WPIPE_EAGAIN) {
+        r = wpipe__loop_follow(&shard->loop, &rest);
         if (r < 0)
             break;
     }
-    wpipe__loop_unlock(&lane->loop);
+    wpipe__loop_unlock(&shard->loop);
     return r;
 }
 
@@ -87,14 +87,14 @@ static int wants_memory(const struct wpipe__conn *conn)
 }
 
 /* It did not take the message: drop it or leave it out, and say so. */
-static void too_slow(struct wpipe__lane *lane, struct wpipe__conn *conn,
+static void too_slow(struct wpipe__shard *shard, struct wpipe__conn *conn,
                      int error)
 {
     if (error == WPIPE_ENOTCONN)
         return; /* its end is told anyhow */
     if (error != WPIPE_EMSGSIZE && !wants_memory(conn) &&
-        lane->server->options.slow_reader == WPIPE_SLOW_DROP) {
-        wpipe__loop_end(&lane->loop, conn, WPIPE__STATE_DISCONNECTED,
+        shard->server->options.slow_reader == WPIPE_SLOW_DROP) {
+        wpipe__loop_end(&shard->loop, conn, WPIPE__STATE_DISCONNECTED,
                         WPIPE_REASON_SLOW, error);
         return;
     }
@@ -103,23 +103,23 @@ static void too_slow(struct wpipe__lane *lane, struct wpipe__conn *conn,
         conn->skip_reason = WPIPE_REASON_TOO_BIG;
     else if (error == WPIPE_ENOMEM || wants_memory(conn))
         conn->skip_reason = WPIPE_REASON_MEMORY;
-    wpipe__loop_tell(&lane->loop, conn, WPIPE__TELL_SKIPPED);
+    wpipe__loop_tell(&shard->loop, conn, WPIPE__TELL_SKIPPED);
 }
 
-/* Put it into every ring of the lane. How many took it; *refused is why one
+/* Put it into every ring of the shard. How many took it; *refused is why one
  * could not. */
-static int fill_all(struct wpipe__lane *lane, const struct wpipe__post *post,
-                    int *refused)
+static int fill_all(struct wpipe__shard *shard,
+                    const struct wpipe__outgoing *outgoing, int *refused)
 {
     struct wpipe__conn *conn;
     size_t cursor = 0;
     int sent = 0;
     int r;
 
-    while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL) {
+    while ((conn = wpipe__table_next(&shard->clients, &cursor)) != NULL) {
         if (conn->link == NULL)
             continue;
-        r = wpipe__loop_send(&lane->loop, conn, post, 0);
+        r = wpipe__loop_send(&shard->loop, conn, outgoing, 0);
         if (r == 0) {
             sent++;
             continue;
@@ -127,29 +127,31 @@ static int fill_all(struct wpipe__lane *lane, const struct wpipe__post *post,
         if (r == WPIPE_EMSGSIZE || r == WPIPE_ESTATE)
             *refused = r;
         if (r != WPIPE_ESTATE)
-            too_slow(lane, conn, r);
+            too_slow(shard, conn, r);
     }
     return sent;
 }
 
 /* Wake those who sleep. */
-static void knock_at_all(struct wpipe__lane *lane)
+static void wake_all_peers(struct wpipe__shard *shard)
 {
     struct wpipe__conn *conn;
     size_t cursor = 0;
 
-    while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL)
-        if (conn->link != NULL && conn->link->transport->knock != NULL)
-            wpipe__loop_knock(&lane->loop, conn);
+    while ((conn = wpipe__table_next(&shard->clients, &cursor)) != NULL)
+        if (conn->link != NULL && conn->link->transport->wake_peer != NULL)
+            wpipe__loop_wake_peer(&shard->loop, conn);
 }
 
 /* All rings first, then all bells: a client that wakes in between would take
- * the core for one message, and sleep again before the next. The first lane's
+ * the core for one message, and sleep again before the next. The first shard's
  * lock is held throughout, so that all clients get all broadcasts in one
  * order. */
 int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
 {
-    struct wpipe__post post = { .data = data, .size = size, .quiet = 1 };
+    struct wpipe__outgoing outgoing = { .data = data,
+                                        .size = size,
+                                        .quiet = 1 };
     int refused = 0;
     int sent = 0;
     unsigned i;
@@ -157,16 +159,16 @@ int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
 
     if (server == NULL || (data == NULL && size > 0))
         return WPIPE_EINVAL;
-    r = wpipe__loop_use(&server->lanes[0].loop);
+    r = wpipe__loop_use(&server->shards[0].loop);
     if (r < 0)
         return r;
-    for (i = 0; i < server->lane_count; i++) {
-        wpipe__lane_enter(&server->lanes[i]);
-        sent += fill_all(&server->lanes[i], &post, &refused);
-        knock_at_all(&server->lanes[i]);
-        wpipe__lane_leave(&server->lanes[i]);
+    for (i = 0; i < server->shard_count; i++) {
+        wpipe__shard_enter(&server->shards[i]);
+        sent += fill_all(&server->shards[i], &outgoing, &refused);
+        wake_all_peers(&server->shards[i]);
+        wpipe__shard_leave(&server->shards[i]);
     }
-    wpipe__loop_unlock(&server->lanes[0].loop);
+    wpipe__loop_unlock(&server->shards[0].loop);
     return sent == 0 && refused < 0 ? refused : sent;
 }
 
@@ -174,21 +176,21 @@ int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
 
 int wpipe_server_kick(wpipe_server *server, wpipe_id who)
 {
-    struct wpipe__lane *lane;
+    struct wpipe__shard *shard;
     struct wpipe__conn *conn;
     int r;
 
     if (server == NULL)
         return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, who, &lane);
+    r = wpipe__server_lock(server, who, &shard);
     if (r < 0)
         return r;
-    conn = wpipe__lane_client(lane, who);
+    conn = wpipe__shard_client(shard, who);
     if (conn == NULL)
         r = WPIPE_ENOTCONN;
     else
-        wpipe__loop_end(&lane->loop, conn, WPIPE__STATE_DISCONNECTED,
+        wpipe__loop_end(&shard->loop, conn, WPIPE__STATE_DISCONNECTED,
                         WPIPE_REASON_KICKED, 0);
-    wpipe__loop_unlock(&lane->loop);
+    wpipe__loop_unlock(&shard->loop);
     return r;
 }

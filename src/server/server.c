@@ -20,31 +20,31 @@ static int open_acceptor(struct wpipe_server *s, const char *name)
 
     if (r < 0)
         return r;
-    r = wpipe__acceptor_join(&s->acceptor, s->lanes[0].loop.poller,
+    r = wpipe__acceptor_join(&s->acceptor, s->shards[0].loop.poller,
                              WPIPE__TAG_ACCEPTOR);
     if (r < 0)
         wpipe__options_explain(&s->options, "cannot serve: %s",
                                wpipe__os_error_text());
-    s->seats = s->acceptor.seats;
+    s->slots = s->acceptor.slots;
     memcpy(s->name, s->acceptor.door.name, sizeof(s->name));
     return r;
 }
 
-static int open_lanes(struct wpipe_server *s)
+static int open_shards(struct wpipe_server *s)
 {
     unsigned i;
     int r = 0;
 
-    for (i = 0; r == 0 && i < s->lane_count; i++) {
-        struct wpipe__lane *lane = &s->lanes[i];
+    for (i = 0; r == 0 && i < s->shard_count; i++) {
+        struct wpipe__shard *shard = &s->shards[i];
 
-        lane->server = s;
-        lane->number = i;
-        r = wpipe__loop_init(&lane->loop, &wpipe__server_loop_owner,
+        shard->server = s;
+        shard->number = i;
+        r = wpipe__loop_init(&shard->loop, &wpipe__server_loop_owner,
                              &s->options);
-        lane->loop.budget.freed = wpipe__server_freed;
-        lane->loop.budget.open = s->options.access != WPIPE_ACCESS_USER;
-        lane->loop.purse = &s->lanes[0].loop.budget;
+        shard->loop.budget.freed = wpipe__server_freed;
+        shard->loop.budget.open = s->options.access != WPIPE_ACCESS_USER;
+        shard->loop.shared_budget = &s->shards[0].loop.budget;
     }
     if (r < 0)
         wpipe__options_explain(&s->options, "cannot serve: %s",
@@ -52,23 +52,23 @@ static int open_lanes(struct wpipe_server *s)
     return r;
 }
 
-static void close_lanes(struct wpipe_server *s)
+static void close_shards(struct wpipe_server *s)
 {
     unsigned i;
 
-    s->lanes[0].loop.budget.freed = NULL; /* nobody waits for it any more */
-    for (i = 0; i < s->lane_count; i++) {
-        struct wpipe__lane *lane = &s->lanes[i];
+    s->shards[0].loop.budget.freed = NULL; /* nobody waits for it any more */
+    for (i = 0; i < s->shard_count; i++) {
+        struct wpipe__shard *shard = &s->shards[i];
         struct wpipe__conn *conn;
         size_t cursor = 0;
 
-        while ((conn = wpipe__table_next(&lane->clients, &cursor)) != NULL)
-            wpipe__conn_free(conn, lane->loop.purse);
-        wpipe__table_done(&lane->clients);
-        wpipe__letter_done(&lane->letter);
-        wpipe__loop_done(&lane->loop);
+        while ((conn = wpipe__table_next(&shard->clients, &cursor)) != NULL)
+            wpipe__conn_free(conn, shard->loop.shared_budget);
+        wpipe__table_done(&shard->clients);
+        wpipe__received_done(&shard->received);
+        wpipe__loop_done(&shard->loop);
     }
-    wpipe__budget_done(&s->lanes[0].loop.budget);
+    wpipe__budget_done(&s->shards[0].loop.budget);
 }
 
 int wpipe_server_open(wpipe_server **ret, const char *name,
@@ -85,13 +85,13 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
         return r;
     if (o.type == WPIPE_DEFAULT_TYPE)
         o.type = WPIPE_MESSAGE;
-    s = wpipe__alloc(sizeof(*s) + o.threads * sizeof(s->lanes[0]));
+    s = wpipe__alloc(sizeof(*s) + o.threads * sizeof(s->shards[0]));
     if (s == NULL)
         return WPIPE_ENOMEM;
     s->options = o;
-    s->lane_count = o.threads;
+    s->shard_count = o.threads;
     wpipe__acceptor_init(&s->acceptor);
-    r = open_lanes(s);
+    r = open_shards(s);
     if (r < 0)
         goto fail;
     r = open_acceptor(s, name);
@@ -104,7 +104,7 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
 
 fail:
     wpipe__acceptor_close(&s->acceptor);
-    close_lanes(s);
+    close_shards(s);
     wpipe__free(s);
     return r;
 }
@@ -115,36 +115,36 @@ void wpipe_server_close(wpipe_server *server)
 
     if (server == NULL)
         return;
-    if (server->lanes[0].loop.generation == wpipe__os_generation())
+    if (server->shards[0].loop.generation == wpipe__os_generation())
         (void)wpipe__server_end(server, server->options.linger_ms,
                                 WPIPE__UNTIL_HANDED, &lost);
     else
         wpipe__acceptor_close(&server->acceptor); /* closes only */
-    close_lanes(server);
+    close_shards(server);
     wpipe__free(server);
 }
 
 /* ---- asking ------------------------------------------------------------- */
 
-struct wpipe__conn *wpipe__lane_client(const struct wpipe__lane *lane,
-                                       wpipe_id id)
+struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,
+                                        wpipe_id id)
 {
     struct wpipe__conn *conn =
-        wpipe__table_find(&lane->clients, id & ~WPIPE__LANE_MASK);
+        wpipe__table_find(&shard->clients, id & ~WPIPE__LANE_MASK);
 
     return conn == NULL || conn->link == NULL ? NULL : conn;
 }
 
 int wpipe__server_lock(struct wpipe_server *s, wpipe_id id,
-                       struct wpipe__lane **ret_lane)
+                       struct wpipe__shard **ret_shard)
 {
     unsigned number = (unsigned)((id & WPIPE__LANE_MASK) >> WPIPE__LANE_SHIFT);
     int r;
 
-    if (number >= s->lane_count)
+    if (number >= s->shard_count)
         return WPIPE_ENOTCONN;
-    r = wpipe__loop_use(&s->lanes[number].loop);
-    *ret_lane = &s->lanes[number];
+    r = wpipe__loop_use(&s->shards[number].loop);
+    *ret_shard = &s->shards[number];
     return r;
 }
 
@@ -153,33 +153,33 @@ size_t wpipe__server_connected(const struct wpipe_server *s)
     size_t count = 0;
     unsigned i;
 
-    for (i = 0; i < s->lane_count; i++)
+    for (i = 0; i < s->shard_count; i++)
         count +=
-            atomic_load_explicit(&s->lanes[i].connected, memory_order_relaxed);
+            atomic_load_explicit(&s->shards[i].connected, memory_order_relaxed);
     return count;
 }
 
 int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
 {
-    struct wpipe__lane *lane;
+    struct wpipe__shard *shard;
     struct wpipe__conn *conn;
     int r;
 
     if (server == NULL || ret_peer == NULL)
         return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, who, &lane);
+    r = wpipe__server_lock(server, who, &shard);
     if (r < 0)
         return r;
-    conn = wpipe__lane_client(lane, who);
+    conn = wpipe__shard_client(shard, who);
     r = conn == NULL ? WPIPE_ENOTCONN : wpipe__link_peer(conn->link, ret_peer);
-    wpipe__loop_unlock(&lane->loop);
+    wpipe__loop_unlock(&shard->loop);
     return r;
 }
 
 size_t wpipe_server_count(wpipe_server *server)
 {
     if (server == NULL ||
-        server->lanes[0].loop.generation != wpipe__os_generation())
+        server->shards[0].loop.generation != wpipe__os_generation())
         return 0;
     return wpipe__server_connected(server);
 }
@@ -193,15 +193,15 @@ intptr_t wpipe_server_fd(wpipe_server *server)
 {
     if (server == NULL)
         return WPIPE_EINVAL;
-    if (server->lane_count > 1)
+    if (server->shard_count > 1)
         return WPIPE_ESTATE; /* there would be more than one */
-    return wpipe__loop_handle(&server->lanes[0].loop);
+    return wpipe__loop_handle(&server->shards[0].loop);
 }
 
 void wpipe_server_wake(wpipe_server *server)
 {
     unsigned i;
 
-    for (i = 0; server != NULL && i < server->lane_count; i++)
-        wpipe__loop_wake(&server->lanes[i].loop);
+    for (i = 0; server != NULL && i < server->shard_count; i++)
+        wpipe__loop_wake(&server->shards[i].loop);
 }

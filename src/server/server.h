@@ -22,16 +22,16 @@ enum {
 };
 
 /*
- * One part of the clients and who drives it. The first lane accepts for all,
+ * One part of the clients and who drives it. The first shard accepts for all,
  * and its lock is the one over the server; others are taken after it.
  */
-struct wpipe__lane {
+struct wpipe__shard {
     struct wpipe__loop loop; /* with the lock over all of this */
     struct wpipe_server *server;
-    struct wpipe__table clients; /* struct wpipe__conn, over or not */
-    _Atomic size_t connected;    /* of those, not over; asked unlocked */
-    struct wpipe__letter letter; /* the message handed out last */
-    struct wpipe__thread thread; /* of the callback form */
+    struct wpipe__table clients;     /* struct wpipe__conn, over or not */
+    _Atomic size_t connected;        /* of those, not over; asked unlocked */
+    struct wpipe__received received; /* the message handed out last */
+    struct wpipe__thread thread;     /* of the callback form */
     unsigned number;
 };
 
@@ -45,38 +45,38 @@ struct wpipe_server {
     void *handlers_user;
     int thread_state;           /* WPIPE__THREAD_* */
     int shut;                   /* the acceptor is closed */
-    struct wpipe__seats *seats; /* the acceptor's, also when that is closed */
+    struct wpipe__slots *slots; /* the acceptor's, also when that is closed */
     char name[WPIPE_NAME_MAX + 1]; /* likewise */
-    unsigned lane_count;
-    struct wpipe__lane lanes[];
+    unsigned shard_count;
+    struct wpipe__shard shards[];
 };
 
-/* An id tells its lane: bits of the low half that the slots of a table, which
+/* An id tells its shard: bits of the low half that the slots of a table, which
  * are counted there, do not reach. */
 #define WPIPE__LANE_SHIFT 26
 #define WPIPE__LANE_MASK \
     ((uint64_t)(WPIPE_THREADS_MAX - 1) << WPIPE__LANE_SHIFT)
 
 /* The connection, or NULL when it is over or never was. Locked. */
-struct wpipe__conn *wpipe__lane_client(const struct wpipe__lane *lane,
-                                       wpipe_id id);
+struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,
+                                        wpipe_id id);
 
-/* Lock the lane that the id tells: 0; WPIPE_ENOTCONN (no such lane),
+/* Lock the shard that the id tells: 0; WPIPE_ENOTCONN (no such shard),
  * WPIPE_ESTATE (forked); then nothing is locked. */
 int wpipe__server_lock(struct wpipe_server *s, wpipe_id id,
-                       struct wpipe__lane **ret_lane);
+                       struct wpipe__shard **ret_shard);
 
-/* Who holds the first lane's lock goes through the others with these. */
-static inline void wpipe__lane_enter(struct wpipe__lane *lane)
+/* Who holds the first shard's lock goes through the others with these. */
+static inline void wpipe__shard_enter(struct wpipe__shard *shard)
 {
-    if (lane->number > 0)
-        wpipe__loop_lock(&lane->loop);
+    if (shard->number > 0)
+        wpipe__loop_lock(&shard->loop);
 }
 
-static inline void wpipe__lane_leave(struct wpipe__lane *lane)
+static inline void wpipe__shard_leave(struct wpipe__shard *shard)
 {
-    if (lane->number > 0)
-        wpipe__loop_unlock(&lane->loop);
+    if (shard->number > 0)
+        wpipe__loop_unlock(&shard->loop);
 }
 
 /* Stop, give the name back, linger, end every connection; see
@@ -87,16 +87,16 @@ int wpipe__server_end(struct wpipe_server *s, int timeout_ms,
 /* Is this one of the threads of wpipe_server_start? */
 int wpipe__server_own_thread(const struct wpipe_server *s);
 
-/* When the lane has something to do next may have changed. Locked. */
-void wpipe__lane_set_timer(struct wpipe__lane *lane);
+/* When the shard has something to do next may have changed. Locked. */
+void wpipe__shard_set_timer(struct wpipe__shard *shard);
 
-/* Clients of all lanes. */
+/* Clients of all shards. */
 size_t wpipe__server_connected(const struct wpipe_server *s);
 
 /* Wait for the next event, see wpipe_server_wait; `own`: on the thread of
  * wpipe_server_start. */
-int wpipe__lane_next(struct wpipe__lane *lane, wpipe_event *ret_event,
-                     int timeout_ms, int own);
+int wpipe__shard_next(struct wpipe__shard *shard, wpipe_event *ret_event,
+                      int timeout_ms, int own);
 
 /* The budget's hook. */
 void wpipe__server_freed(struct wpipe__budget *budget);

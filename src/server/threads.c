@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The callback form of a server: one thread for each lane, which waits there
+ * The callback form of a server: one thread for each shard, which waits there
  * and calls the handlers; and the stop, which ends every wait. Public calls
  * of server/server.h, any thread.
  */
@@ -23,57 +23,57 @@ static void dispatch(struct wpipe_server *s, const wpipe_event *e)
         handler(s, e, s->handlers_user);
 }
 
-static int is_stopped(struct wpipe__lane *lane)
+static int is_stopped(struct wpipe__shard *shard)
 {
     int stopped;
 
-    wpipe__loop_lock(&lane->loop);
-    stopped = lane->loop.stopped || lane->loop.closing;
-    wpipe__loop_unlock(&lane->loop);
+    wpipe__loop_lock(&shard->loop);
+    stopped = shard->loop.stopped || shard->loop.closing;
+    wpipe__loop_unlock(&shard->loop);
     return stopped;
 }
 
 static void *run(void *user)
 {
-    struct wpipe__lane *lane = user;
+    struct wpipe__shard *shard = user;
     wpipe_event event;
     int r;
 
     for (;;) {
-        r = wpipe__lane_next(lane, &event, WPIPE_FOREVER, 1);
+        r = wpipe__shard_next(shard, &event, WPIPE_FOREVER, 1);
         if (r == 1)
-            dispatch(lane->server, &event);
-        else if (r < 0 || is_stopped(lane))
+            dispatch(shard->server, &event);
+        else if (r < 0 || is_stopped(shard))
             break;
     }
     return NULL;
 }
 
-/* The first lane's lock is held in all that follows. */
+/* The first shard's lock is held in all that follows. */
 
-static void set_stopped(struct wpipe__lane *lane, uint8_t stopped)
+static void set_stopped(struct wpipe__shard *shard, uint8_t stopped)
 {
-    wpipe__lane_enter(lane);
-    lane->loop.stopped = stopped;
-    wpipe__loop_attend(&lane->loop);
-    wpipe__lane_leave(lane);
+    wpipe__shard_enter(shard);
+    shard->loop.stopped = stopped;
+    wpipe__loop_attend(&shard->loop);
+    wpipe__shard_leave(shard);
 }
 
-/* The first lane's comes last: it waits for the lock that we hold, and none of
+/* The first shard's comes last: it waits for the lock that we hold, and none of
  * the others has a client before it accepts one. */
 static int start_threads(struct wpipe_server *s)
 {
-    unsigned i = s->lane_count;
+    unsigned i = s->shard_count;
     int r = 0;
 
     while (r == 0 && i-- > 0)
-        r = wpipe__thread_start(&s->lanes[i].thread, run, &s->lanes[i]);
+        r = wpipe__thread_start(&s->shards[i].thread, run, &s->shards[i]);
     if (r == 0)
         return 0;
-    while (++i < s->lane_count) {
-        set_stopped(&s->lanes[i], 1);
-        wpipe__thread_join(&s->lanes[i].thread);
-        set_stopped(&s->lanes[i], 0);
+    while (++i < s->shard_count) {
+        set_stopped(&s->shards[i], 1);
+        wpipe__thread_join(&s->shards[i].thread);
+        set_stopped(&s->shards[i], 0);
     }
     return r;
 }
@@ -88,7 +88,7 @@ int wpipe_server_start(wpipe_server *server, const wpipe_handlers *handlers,
         handlers->size < sizeof(handlers->size) ||
         handlers->size > sizeof(server->handlers))
         return WPIPE_EINVAL;
-    loop = &server->lanes[0].loop;
+    loop = &server->shards[0].loop;
     r = wpipe__loop_use(loop);
     if (r < 0)
         return r;
@@ -111,8 +111,8 @@ int wpipe__server_own_thread(const struct wpipe_server *s)
 {
     unsigned i;
 
-    for (i = 0; i < s->lane_count; i++)
-        if (wpipe__thread_is_current(&s->lanes[i].thread))
+    for (i = 0; i < s->shard_count; i++)
+        if (wpipe__thread_is_current(&s->shards[i].thread))
             return 1;
     return 0;
 }
@@ -120,13 +120,13 @@ int wpipe__server_own_thread(const struct wpipe_server *s)
 /* Another thread joins them: wait until it has. */
 static void wait_for_joiner(struct wpipe_server *s)
 {
-    struct wpipe__loop *loop = &s->lanes[0].loop;
+    struct wpipe__loop *loop = &s->shards[0].loop;
 
     while (s->thread_state == WPIPE__THREAD_JOINING) {
-        uint32_t turn = wpipe__room_turn(&loop->room);
+        uint32_t turn = wpipe__waiters_turn(&loop->waiters);
 
         wpipe__loop_unlock(loop);
-        (void)wpipe__room_follow(&loop->room, turn, UINT64_MAX);
+        (void)wpipe__waiters_follow(&loop->waiters, turn, UINT64_MAX);
         wpipe__loop_lock(loop);
     }
 }
@@ -137,8 +137,8 @@ static void join_threads(const struct wpipe_server *s)
 {
     unsigned i;
 
-    for (i = 0; i < s->lane_count; i++) {
-        struct wpipe__thread thread = s->lanes[i].thread;
+    for (i = 0; i < s->shard_count; i++) {
+        struct wpipe__thread thread = s->shards[i].thread;
 
         wpipe__thread_join(&thread);
     }
@@ -150,11 +150,11 @@ void wpipe_server_stop(wpipe_server *server)
     unsigned i;
     int join = 0;
 
-    if (server == NULL || wpipe__loop_use(&server->lanes[0].loop) < 0)
+    if (server == NULL || wpipe__loop_use(&server->shards[0].loop) < 0)
         return;
-    loop = &server->lanes[0].loop;
-    for (i = 0; i < server->lane_count; i++)
-        set_stopped(&server->lanes[i], 1);
+    loop = &server->shards[0].loop;
+    for (i = 0; i < server->shard_count; i++)
+        set_stopped(&server->shards[i], 1);
     if (server->thread_state != WPIPE__THREAD_NONE &&
         !wpipe__server_own_thread(server)) {
         join = server->thread_state == WPIPE__THREAD_RUNNING;
@@ -169,6 +169,6 @@ void wpipe_server_stop(wpipe_server *server)
     join_threads(server);
     wpipe__loop_lock(loop);
     server->thread_state = WPIPE__THREAD_NONE;
-    wpipe__room_tell(&loop->room);
+    wpipe__waiters_tell(&loop->waiters);
     wpipe__loop_unlock(loop);
 }

@@ -29,8 +29,8 @@ static int is_direction(int direction)
 
 /* The size of buffer that the caller asked for, 0 when he did not: options
  * that were taken have a default in its place. */
-static uint32_t wished_size(const wpipe_options *given,
-                            const wpipe_options *taken, int direction)
+static uint32_t asked_size(const wpipe_options *given,
+                           const wpipe_options *taken, int direction)
 {
     size_t offset = direction == WPIPE_IN ? offsetof(wpipe_options, buffer_in)
                                           : offsetof(wpipe_options, buffer_out);
@@ -112,7 +112,7 @@ static int make_system(const wpipe_options *given, wpipe_options *o,
             o, "messages on a system pipe need options.framing");
         return WPIPE_ENOTSUP;
     }
-    r = wpipe__os_pipe(ends, wished_size(given, o, o->direction));
+    r = wpipe__os_pipe(ends, asked_size(given, o, o->direction));
     if (r < 0) {
         wpipe__options_explain(o, "cannot make a pipe: %s",
                                wpipe__os_error_text());

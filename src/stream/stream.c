@@ -194,7 +194,7 @@ void wpipe__stream_refresh(struct wpipe_stream *s)
         (void)wpipe__os_flag_clear(s->watch);
         wpipe__link_arm(s->link);
         if (t->look(s->link, &record) == 0 &&
-            !wpipe__room_owes_wake(&s->link->waiting.room))
+            !wpipe__waiters_owes_wake(&s->link->waiting.waiters))
             return; /* the bell will make the socket readable */
     }
     wpipe__os_flag_set(s->watch);

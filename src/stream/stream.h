@@ -52,7 +52,7 @@ struct wpipe_stream {
     uint64_t parts_size; /* its bytes so far */
     int reserved;        /* write_begin without commit */
     struct wpipe__record reservation;
-    struct wpipe__timer patience; /* of its write_begin */
+    struct wpipe__timer begin_timer; /* of its write_begin */
     _Atomic uint64_t messages_out;
     _Atomic uint64_t bytes_out;
 };

@@ -60,11 +60,11 @@ int wpipe__stream_wait_type(struct wpipe_stream *s, struct wpipe__timer *timer)
     return r < 0 ? wpipe__stream_reason(s, r) : 0;
 }
 
-static int is_settled(void *user)
+static int is_flushed(void *user)
 {
     struct wpipe_stream *s = user;
 
-    return s->link->transport->settled(s->link);
+    return s->link->transport->flushed(s->link);
 }
 
 /* Put one record, waiting for room: as transport.put, but not 0. */
@@ -195,11 +195,11 @@ static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
     int64_t left;
     int r;
 
-    if (t->settled == NULL)
+    if (t->flushed == NULL)
         return written;
-    r = t->settled(s->link);
+    r = t->flushed(s->link);
     if (r == 0)
-        r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, is_settled, s, timer);
+        r = wpipe__link_wait(s->link, WPIPE__WANT_ROOM, is_flushed, s, timer);
     r = wpipe__stream_reason(s, r);
     if (r > 0 || s->link->terms.type == WPIPE_MESSAGE)
         return r < 0 && r != WPIPE_ETIMEDOUT && r != WPIPE_EWOKEN ? r : written;
@@ -289,9 +289,9 @@ int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
     if (r < 0)
         return r;
     link = stream->link;
-    if (link->transport->post == NULL || buf == NULL || size == 0 ||
+    if (link->transport->put_whole == NULL || buf == NULL || size == 0 ||
         stream->finished || stream->reserved || stream->parts ||
-        !link->transport->post(link, buf, size))
+        !link->transport->put_whole(link, buf, size))
         return write_piece(stream, buf, size, timeout_ms);
     wpipe__stream_add(&stream->messages_out, 1);
     wpipe__stream_add(&stream->bytes_out, size);

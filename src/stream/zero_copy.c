@@ -42,7 +42,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
         return r;
     stream->reserved = 1;
     stream->reservation = record;
-    stream->patience = timer;
+    stream->begin_timer = timer;
     *ret_data = data;
     return 0;
 }
@@ -85,7 +85,7 @@ static int commit_parts(struct wpipe_stream *s, size_t size, int more)
 
 int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
 {
-    struct wpipe__timer patience;
+    struct wpipe__timer begin_timer;
     int r = wpipe__stream_check(stream, WPIPE_OUT);
 
     if (r < 0)
@@ -94,8 +94,8 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
         return WPIPE_ESTATE;
     if (size > stream->reservation.size)
         return WPIPE_EINVAL;
-    patience = stream->patience;
-    r = more ? wpipe__stream_wait_type(stream, &patience) : 0;
+    begin_timer = stream->begin_timer;
+    r = more ? wpipe__stream_wait_type(stream, &begin_timer) : 0;
     if (r < 0)
         return r;
     more = more && stream->link->terms.type == WPIPE_MESSAGE;

@@ -129,7 +129,7 @@ static void pending_bytes_count(void **state)
     o.memory_limit = LIMIT;
     o.linger_ms = WPIPE_LINGER_OFF;
     assert_int_equal(wpipe_server_open(&server, name, &o), 0);
-    used = &server->lanes[0].loop.budget.used;
+    used = &server->shards[0].loop.budget.used;
     for (int i = 0; i < 20; i++) {
         wpipe_id id;
 
@@ -172,7 +172,7 @@ static void beginning_of_kept_message_counts(void **state)
     (void)state;
     o.linger_ms = WPIPE_LINGER_OFF;
     guest_open(&g, &o);
-    conn = wpipe__table_find(&g.server->lanes[0].clients, g.id);
+    conn = wpipe__table_find(&g.server->shards[0].clients, g.id);
     assert_int_equal(wpipe_server_send(g.server, g.id, data, SIZE), 0);
     assert_true(conn->outbox.bytes < wpipe__conn_unread(conn));
     assert_in_range(conn->held, wpipe__conn_unread(conn), SIZE + 100);

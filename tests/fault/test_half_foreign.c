@@ -131,11 +131,11 @@ static void unread_bytes_stay_in_the_system(void **state)
     assert_int_equal(wpipe_server_open(&server, name, &o), 0);
     fd = plain_knock(name);
     next_event(server, &e, WPIPE_EVENT_CONNECTED);
-    conn = wpipe__table_find(&server->lanes[0].clients, e.from);
+    conn = wpipe__table_find(&server->shards[0].clients, e.from);
     link = wpipe__foreign(conn->link);
     assert_int_equal(send(fd, bytes, sizeof bytes, MSG_NOSIGNAL), sizeof bytes);
     for (int i = 0; i < LOOKS; i++)
-        wpipe__loop_pump(&server->lanes[0].loop, conn);
+        wpipe__loop_pump(&server->shards[0].loop, conn);
     assert_in_range(link->unread, 1, 2 * RECEIVE);
     for (int i = 0; i < COUNT; i++)
         next_event(server, &e, WPIPE_EVENT_MESSAGE);

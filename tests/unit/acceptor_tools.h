@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An acceptor with an owner that only counts, and clients that knock at its
- * door. For test_acceptor.c and test_guest.c.
+ * door. For test_acceptor.c and test_pending.c.
  */
 #ifndef WINDPIPE_TESTS_UNIT_ACCEPTOR_TOOLS_H
 #define WINDPIPE_TESTS_UNIT_ACCEPTOR_TOOLS_H
@@ -86,7 +86,7 @@ static inline void host_drop(struct host *host, int at)
     if (link == NULL)
         return;
     host->links[at] = NULL;
-    wpipe__seats_give(host->acceptor.seats, link->peer.uid);
+    wpipe__slots_give(host->acceptor.slots, link->peer.uid);
     link->transport->free(link);
 }
 

@@ -87,7 +87,7 @@ static void acceptor_full_queues_and_seats(void **state)
     wpipe__acceptor_turn(&host.acceptor, 10);
     assert_int_equal(host.acceptor.queued, 1);
     host_drop(&host, 0);
-    wpipe__acceptor_seat(&host.acceptor, 10);
+    wpipe__acceptor_admit(&host.acceptor, 10);
     assert_int_equal(host.admitted, 2);
     assert_int_equal(wpipe__native_greeted(guests[2]), WPIPE__GREET_DONE);
     assert_int_equal(host.acceptor.queued, 0);
@@ -188,7 +188,7 @@ static void acceptor_no_descriptor_sheds_then_pauses(void **state)
         close(taken[--n]);
     wpipe__acceptor_turn(&host.acceptor, 10); /* still paused */
     assert_int_equal(host.admitted, 1);
-    wpipe__acceptor_seat(&host.acceptor, 10); /* a client left: no pause */
+    wpipe__acceptor_admit(&host.acceptor, 10); /* a client left: no pause */
     wpipe__acceptor_turn(&host.acceptor, 10);
     assert_int_equal(host.admitted, 2);
     for (int i = 0; i < 3; i++)
@@ -243,46 +243,46 @@ static void acceptor_open_fails_nothing_left(void **state)
 static void seats_limits_kept(void **state)
 {
     wpipe_options options = { .max_clients = 3, .max_per_user = 2 };
-    struct wpipe__seats *seats = NULL;
+    struct wpipe__slots *seats = NULL;
 
     (void)state;
-    assert_int_equal(wpipe__seats_make(&options, WPIPE__NO_HANDLE, &seats), 0);
-    assert_int_equal(wpipe__seats_take(seats, 1), 0);
-    assert_int_equal(wpipe__seats_take(seats, 1), 0);
-    assert_int_equal(wpipe__seats_take(seats, 1), WPIPE_EBUSY);
-    assert_int_equal(wpipe__seats_take(seats, 2), 0);
-    assert_int_equal(wpipe__seats_take(seats, 3), WPIPE_EBUSY);
-    assert_int_equal(wpipe__seats_taken(seats), 3);
-    wpipe__seats_give(seats, 1);
-    assert_int_equal(wpipe__seats_take(seats, 3), 0);
-    wpipe__seats_give(seats, 1);
-    wpipe__seats_give(seats, 2);
-    assert_int_equal(wpipe__seats_take(seats, 1), 0);
-    wpipe__seats_give(seats, 1);
-    wpipe__seats_close(seats); /* one is still taken */
+    assert_int_equal(wpipe__slots_make(&options, WPIPE__NO_HANDLE, &seats), 0);
+    assert_int_equal(wpipe__slots_take(seats, 1), 0);
+    assert_int_equal(wpipe__slots_take(seats, 1), 0);
+    assert_int_equal(wpipe__slots_take(seats, 1), WPIPE_EBUSY);
+    assert_int_equal(wpipe__slots_take(seats, 2), 0);
+    assert_int_equal(wpipe__slots_take(seats, 3), WPIPE_EBUSY);
+    assert_int_equal(wpipe__slots_taken(seats), 3);
+    wpipe__slots_give(seats, 1);
+    assert_int_equal(wpipe__slots_take(seats, 3), 0);
+    wpipe__slots_give(seats, 1);
+    wpipe__slots_give(seats, 2);
+    assert_int_equal(wpipe__slots_take(seats, 1), 0);
+    wpipe__slots_give(seats, 1);
+    wpipe__slots_close(seats); /* one is still taken */
     assert_true(wpipe__memory_live() > 0);
-    wpipe__seats_give(seats, 3);
+    wpipe__slots_give(seats, 3);
     assert_int_equal(wpipe__memory_live(), 0);
-    wpipe__seats_close(NULL);
+    wpipe__slots_close(NULL);
 }
 
 static void seats_flag_set_when_one_was_missed(void **state)
 {
     wpipe_options options = { .max_clients = 1 };
-    struct wpipe__seats *seats = NULL;
+    struct wpipe__slots *seats = NULL;
     wpipe__handle flag = WPIPE__NO_HANDLE;
 
     (void)state;
     assert_int_equal(wpipe__os_flag_open(&flag), 0);
-    assert_int_equal(wpipe__seats_make(&options, flag, &seats), 0);
-    assert_int_equal(wpipe__seats_take(seats, 1), 0);
-    wpipe__seats_give(seats, 1);
+    assert_int_equal(wpipe__slots_make(&options, flag, &seats), 0);
+    assert_int_equal(wpipe__slots_take(seats, 1), 0);
+    wpipe__slots_give(seats, 1);
     assert_false(wpipe__os_flag_clear(flag)); /* nobody wanted one */
-    assert_int_equal(wpipe__seats_take(seats, 1), 0);
-    assert_int_equal(wpipe__seats_take(seats, 1), WPIPE_EBUSY);
-    wpipe__seats_give(seats, 1);
+    assert_int_equal(wpipe__slots_take(seats, 1), 0);
+    assert_int_equal(wpipe__slots_take(seats, 1), WPIPE_EBUSY);
+    wpipe__slots_give(seats, 1);
     assert_true(wpipe__os_flag_clear(flag));
-    wpipe__seats_close(seats);
+    wpipe__slots_close(seats);
     wpipe__os_close(flag);
 }
 

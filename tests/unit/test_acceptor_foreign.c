@@ -53,7 +53,7 @@ static void foreign_client_refused_by_the_callback(void **state)
     wpipe__acceptor_turn(&host.acceptor, 10);
     assert_int_equal(host.admitted, 0);
     expect_refused(&host, WPIPE_REASON_DENIED, WPIPE_EACCES);
-    assert_int_equal(wpipe__seats_taken(host.acceptor.seats), 0);
+    assert_int_equal(wpipe__slots_taken(host.acceptor.slots), 0);
     expect_hang_up(fd);
     host_close(&host);
 }
@@ -90,7 +90,7 @@ static void foreign_client_every_allocation_fails_once(void **state)
         assert_int_equal(host.admitted + host.refused, 1);
         if (host.refused == 1) {
             expect_refused(&host, WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
-            assert_int_equal(wpipe__seats_taken(host.acceptor.seats), 0);
+            assert_int_equal(wpipe__slots_taken(host.acceptor.slots), 0);
             expect_hang_up(fd);
             failed++;
         } else {
@@ -120,7 +120,7 @@ static void foreign_client_without_a_descriptor_comes_later(void **state)
     assert_true(wpipe__acceptor_until(&host.acceptor) > now);
     assert_true(wpipe__acceptor_until(&host.acceptor) != UINT64_MAX);
     assert_false(support_wait_readable(host.acceptor.poller, 0));
-    wpipe__acceptor_seat(&host.acceptor, 10); /* a client left: no pause */
+    wpipe__acceptor_admit(&host.acceptor, 10); /* a client left: no pause */
     wpipe__acceptor_turn(&host.acceptor, 10);
     assert_int_equal(host.admitted, 1);
     assert_true(wpipe__acceptor_until(&host.acceptor) == UINT64_MAX);

@@ -37,25 +37,25 @@ static int64_t cpu_ns(void)
 }
 
 /* What wpipe_connect does; *k is to be done afterwards. */
-static int wait_for(struct wpipe__knock *k, const char *name, int timeout_ms,
-                    int *ret_looks)
+static int wait_for(struct wpipe__name_watch *k, const char *name,
+                    int timeout_ms, int *ret_looks)
 {
     uint64_t deadline = wpipe__os_deadline(timeout_ms);
     wpipe__handle socket;
     int looks = 0;
     int r;
 
-    wpipe__knock_open(k);
+    wpipe__name_watch_open(k);
     for (;;) {
         r = wpipe__door_dial(name, NULL, &socket);
         looks++;
         if (r != WPIPE_ENOTFOUND && r != WPIPE_EAGAIN)
             break;
-        r = wpipe__knock_wait(k, r, deadline, WPIPE__NO_HANDLE);
+        r = wpipe__name_watch_wait(k, r, deadline, WPIPE__NO_HANDLE);
         if (r < 0)
             break;
     }
-    wpipe__knock_rest(k);
+    wpipe__name_watch_rest(k);
     if (r == 0)
         wpipe__os_close(socket);
     if (ret_looks)
@@ -65,11 +65,11 @@ static int wait_for(struct wpipe__knock *k, const char *name, int timeout_ms,
 
 static int connect_waiting(const char *name, int timeout_ms, int *ret_looks)
 {
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
     int r = wait_for(&k, name, timeout_ms, ret_looks);
 
-    wpipe__knock_done(&k);
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
+    wpipe__name_watch_done(&k);
     return r;
 }
 
@@ -111,7 +111,7 @@ static int appear(int fd, void *argument)
 static void wait_for_arrival(struct arrival *arrival)
 {
     struct helper server = HELPER_NONE;
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
     int64_t cpu;
     uint32_t opened;
     uint32_t late;
@@ -129,7 +129,7 @@ static void wait_for_arrival(struct arrival *arrival)
         fail_msg("%u us late, %d looks, %lld us of processor time", late, looks,
                  (long long)cpu / 1000);
     assert_int_equal(helper_join(&server), 0);
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
 }
 
 static void knock_server_appears_wakes_at_once(void **state)
@@ -200,15 +200,15 @@ static void knock_directory_replaced_wakes_too(void **state)
 static void knock_absent_private_directory_is_made(void **state)
 {
     struct arrival arrival = { .access = WPIPE_ACCESS_USER };
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
     struct stat status;
 
     (void)state;
     remove_private();
-    wpipe__knock_open(&k);
+    wpipe__name_watch_open(&k);
     assert_int_equal(stat(support_runtime_dir(), &status), 0);
     assert_int_equal(status.st_mode & 07777, 0700);
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
     remove_private();
     wait_for_arrival(&arrival);
 }
@@ -240,21 +240,21 @@ static void knock_absent_parents_are_waited_for(void **state)
 static void knock_rested_listens_again(void **state)
 {
     struct wpipe__door d;
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
 
     (void)state;
-    wpipe__knock_open(&k);
-    wpipe__knock_rest(&k);
+    wpipe__name_watch_open(&k);
+    wpipe__name_watch_rest(&k);
     wpipe__os_watch_drain(k.watch);
     assert_int_equal(wpipe__door_open(&d, "rest", NULL), 0);
     assert_false(support_wait_readable(k.watch, 0));
     wpipe__door_close(&d);
-    wpipe__knock_listen(&k);
+    wpipe__name_watch_listen(&k);
     assert_false(support_wait_readable(k.watch, 0));
     assert_int_equal(wpipe__door_open(&d, "rest", NULL), 0);
     assert_true(support_wait_readable(k.watch, 0));
     wpipe__door_close(&d);
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
 }
 
 /* ---- nothing can be watched ---------------------------------------------- */
@@ -265,7 +265,7 @@ static int wait_without_watches(int fd, void *argument)
 {
     struct helper server = HELPER_NONE;
     struct arrival arrival = { .access = WPIPE_ACCESS_USER };
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
     rlim_t taken = 0;
 
     (void)argument;
@@ -274,9 +274,9 @@ static int wait_without_watches(int fd, void *argument)
     assert_int_equal(setresuid(65534, 65534, 65534), 0);
     while (taken < 1000 && inotify_init1(IN_CLOEXEC) >= 0)
         taken++;
-    wpipe__knock_open(&k);
+    wpipe__name_watch_open(&k);
     event_send(fd, (uint32_t)k.blind);
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
     arrival.waiter = support_tid();
     helper_start(&server, appear, &arrival);
     assert_int_equal(connect_waiting("late", SUPPORT_WAIT_MS, NULL), 0);
@@ -307,7 +307,7 @@ static void knock_without_descriptors_is_blind_and_times_out(void **state)
 {
     const struct rlimit few = { 3, 20000 };
     struct rlimit before;
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
 
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -316,41 +316,41 @@ static void knock_without_descriptors_is_blind_and_times_out(void **state)
         setrlimit(RLIMIT_NOFILE,
                   &(struct rlimit){ few.rlim_cur, before.rlim_max }),
         0);
-    wpipe__knock_open(&k);
+    wpipe__name_watch_open(&k);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(k.blind, 1);
+    assert_int_equal(wpipe__name_watch_wait(&k, WPIPE_ENOTFOUND, UINT64_MAX,
+                                            WPIPE__NO_HANDLE),
+                     0);
     assert_int_equal(
-        wpipe__knock_wait(&k, WPIPE_ENOTFOUND, UINT64_MAX, WPIPE__NO_HANDLE),
-        0);
-    assert_int_equal(
-        wpipe__knock_wait(&k, WPIPE_ENOTFOUND, 0, WPIPE__NO_HANDLE),
+        wpipe__name_watch_wait(&k, WPIPE_ENOTFOUND, 0, WPIPE__NO_HANDLE),
         WPIPE_ETIMEDOUT);
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
 }
 
 static void knock_until_backs_off_to_a_tenth_of_a_second(void **state)
 {
     static const int delays[] = { 1, 2, 4, 8, 16, 32, 64, 100, 100 };
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
     size_t i;
 
     (void)state;
-    wpipe__knock_open(&k);
+    wpipe__name_watch_open(&k);
     assert_int_equal(k.blind, 0);
-    assert_true(wpipe__knock_until(&k, WPIPE_ENOTFOUND) == UINT64_MAX);
+    assert_true(wpipe__name_watch_until(&k, WPIPE_ENOTFOUND) == UINT64_MAX);
     for (i = 0; i < sizeof(delays) / sizeof(*delays); i++) {
         uint64_t before = wpipe__os_now();
-        uint64_t until = wpipe__knock_until(&k, WPIPE_EAGAIN);
+        uint64_t until = wpipe__name_watch_until(&k, WPIPE_EAGAIN);
         uint64_t delay = (uint64_t)delays[i] * 1000000;
 
         assert_true(until >= before + delay);
         assert_true(until <= wpipe__os_now() + delay);
     }
     /* not full any more: from the beginning */
-    assert_true(wpipe__knock_until(&k, WPIPE_ENOTFOUND) == UINT64_MAX);
-    (void)wpipe__knock_until(&k, WPIPE_EAGAIN);
+    assert_true(wpipe__name_watch_until(&k, WPIPE_ENOTFOUND) == UINT64_MAX);
+    (void)wpipe__name_watch_until(&k, WPIPE_EAGAIN);
     assert_int_equal(k.delay_ms, 1);
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
 }
 
 /* Nothing tells that a backlog has room again. */
@@ -418,18 +418,19 @@ static void *set_flag(void *flag)
 static void knock_woken_says_so(void **state)
 {
     struct wpipe__thread thread;
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
     wpipe__handle wake;
 
     (void)state;
     assert_int_equal(wpipe__os_flag_open(&wake), 0);
-    wpipe__knock_open(&k);
+    wpipe__name_watch_open(&k);
     assert_int_equal(wpipe__thread_start(&thread, set_flag, &wake), 0);
-    assert_int_equal(wpipe__knock_wait(&k, WPIPE_ENOTFOUND, UINT64_MAX, wake),
-                     WPIPE_EWOKEN);
+    assert_int_equal(
+        wpipe__name_watch_wait(&k, WPIPE_ENOTFOUND, UINT64_MAX, wake),
+        WPIPE_EWOKEN);
     assert_int_equal(wpipe__os_flag_clear(wake), 1);
     wpipe__thread_join(&thread);
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
     wpipe__os_close(wake);
 }
 
@@ -437,26 +438,26 @@ static void knock_woken_says_so(void **state)
 static void knock_watch_tells_an_event_loop(void **state)
 {
     struct wpipe__door d;
-    struct wpipe__knock k;
+    struct wpipe__name_watch k;
     int handle;
 
     (void)state;
-    wpipe__knock_open(&k);
+    wpipe__name_watch_open(&k);
     handle = k.watch;
     assert_false(support_wait_readable(handle, 0));
     assert_int_equal(wpipe__door_open(&d, "loop", NULL), 0);
     assert_true(support_wait_readable(handle, 0));
-    wpipe__knock_listen(&k);
+    wpipe__name_watch_listen(&k);
     assert_false(support_wait_readable(handle, 0));
     wpipe__door_close(&d);
     move_private();
     assert_true(support_wait_readable(handle, 0));
-    wpipe__knock_listen(&k);
+    wpipe__name_watch_listen(&k);
     assert_int_equal(k.watch, handle);
     assert_int_equal(k.blind, 0);
     assert_int_equal(wpipe__door_open(&d, "loop", NULL), 0);
     assert_true(support_wait_readable(handle, 0));
-    wpipe__knock_done(&k);
+    wpipe__name_watch_done(&k);
     wpipe__door_close(&d);
 }
 

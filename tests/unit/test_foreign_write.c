@@ -282,7 +282,7 @@ static void line_with_a_late_newline_sends_nothing(void **state)
 {
     static char line[300000];
     struct wpipe__budget budget = { .limit = sizeof(line) };
-    struct wpipe__post post = { .data = line, .size = sizeof(line) };
+    struct wpipe__outgoing post = { .data = line, .size = sizeof(line) };
     struct wpipe__outbox outbox = { .limit = sizeof(line) };
     uint64_t held = 0;
     struct wpipe__share share = { &budget, &held, NULL };

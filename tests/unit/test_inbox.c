@@ -22,7 +22,7 @@ struct box {
     struct wpipe__budget budget;
     uint64_t held;
     struct wpipe__share share;
-    struct wpipe__letter letter;
+    struct wpipe__received letter;
 };
 
 static void box_init(struct box *box)
@@ -43,14 +43,14 @@ static int next(struct box *box)
 static void expect(struct box *box, const char *text)
 {
     assert_int_equal(next(box), 1);
-    assert_int_equal(wpipe__letter_size(&box->letter), strlen(text));
-    assert_memory_equal(wpipe__letter_data(&box->letter), text, strlen(text));
+    assert_int_equal(wpipe__received_size(&box->letter), strlen(text));
+    assert_memory_equal(wpipe__received_data(&box->letter), text, strlen(text));
 }
 
 static void box_done(struct box *box)
 {
     wpipe__inbox_done(&box->inbox, &box->share);
-    wpipe__letter_done(&box->letter);
+    wpipe__received_done(&box->letter);
     assert_int_equal(box->budget.used, 0);
     assert_int_equal(wpipe__memory_live(), 0);
 }
@@ -78,7 +78,7 @@ static void inbox_single_records_are_messages(void **state)
     fake_link_come(&box.fake, 0, "three");
     expect(&box, "one");
     expect(&box, "");
-    assert_non_null(wpipe__letter_data(&box.letter));
+    assert_non_null(wpipe__received_data(&box.letter));
     expect(&box, "three");
     assert_int_equal(box.letter.kind, 0);
     assert_int_equal(next(&box), 0);
@@ -134,7 +134,7 @@ static void inbox_many_fragments_others_have_their_turn(void **state)
         turns++;
     assert_int_equal(r, 1);
     assert_int_equal(turns, 5);
-    assert_int_equal(wpipe__letter_size(&box.letter), 41);
+    assert_int_equal(wpipe__received_size(&box.letter), 41);
     box_done(&box);
 }
 

@@ -85,10 +85,10 @@ static void drain_that_ends_while_arming_is_seen(void **state)
     assert_int_equal(
         wpipe__link_init(&reader.link, &late_transport, WPIPE__NO_HANDLE), 0);
     assert_int_equal(wpipe__loop_init(&loop, &owner, &options), 0);
-    wpipe__list_init(&conn.hot);
+    wpipe__list_init(&conn.active);
     wpipe__list_init(&conn.notice);
     wpipe__loop_lock(&loop);
-    wpipe__loop_heat(&loop, &conn);
+    wpipe__loop_activate(&loop, &conn);
     wpipe__loop_drainer(&loop, &conn, 1);
     assert_int_equal(reader.drained, 0); /* the caller would wait now */
     assert_int_equal(wpipe__loop_follow(&loop, &rest), 0);

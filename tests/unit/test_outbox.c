@@ -33,7 +33,7 @@ static void box_init(struct box *box)
     box->outbox.limit = 1000;
 }
 
-static int post(struct box *box, const struct wpipe__post *p, int wish)
+static int post(struct box *box, const struct wpipe__outgoing *p, int wish)
 {
     return wpipe__outbox_send(&box->outbox, &box->fake.link, &box->share, p,
                               wish);
@@ -41,7 +41,7 @@ static int post(struct box *box, const struct wpipe__post *p, int wish)
 
 static int send_text(struct box *box, const char *text)
 {
-    struct wpipe__post p = { .data = text, .size = strlen(text) };
+    struct wpipe__outgoing p = { .data = text, .size = strlen(text) };
 
     return post(box, &p, 1);
 }
@@ -49,7 +49,7 @@ static int send_text(struct box *box, const char *text)
 static int send_zeros(struct box *box, size_t size)
 {
     static const uint8_t zeros[5000];
-    struct wpipe__post p = { .data = zeros, .size = size };
+    struct wpipe__outgoing p = { .data = zeros, .size = size };
 
     return post(box, &p, 1);
 }
@@ -85,10 +85,11 @@ static void outbox_room_sent_at_once(void **state)
 
 static void outbox_large_goes_in_fragments(void **state)
 {
-    struct wpipe__post ask = { .data = "0123456789abcdefghijklmnopqrstuvwxyz",
-                               .size = 36,
-                               .kind = REQUEST,
-                               .request = 9 };
+    struct wpipe__outgoing ask = { .data =
+                                       "0123456789abcdefghijklmnopqrstuvwxyz",
+                                   .size = 36,
+                                   .kind = REQUEST,
+                                   .request = 9 };
     struct box box;
 
     (void)state;
@@ -146,11 +147,12 @@ static void outbox_no_room_kept_in_order(void **state)
 
 static void outbox_half_gone_rest_kept(void **state)
 {
-    struct wpipe__post answer = { .data =
-                                      "0123456789abcdefghijklmnopqrstuvwxyz",
-                                  .size = 36,
-                                  .kind = REPLY,
-                                  .request = 3 };
+    struct wpipe__outgoing answer = {
+        .data = "0123456789abcdefghijklmnopqrstuvwxyz",
+        .size = 36,
+        .kind = REPLY,
+        .request = 3
+    };
     struct box box;
 
     (void)state;
@@ -251,7 +253,7 @@ static void outbox_writable_when_it_would_fit(void **state)
 static void outbox_waiting_sender_wishes_nothing(void **state)
 {
     static const uint8_t zeros[1000];
-    struct wpipe__post p = { .data = zeros, .size = 1000 };
+    struct wpipe__outgoing p = { .data = zeros, .size = 1000 };
     struct box box;
 
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The room of a link whose socket alone can tell: a plain socket, a pipe. What
+ * The waiters of a link whose socket alone can tell: a plain socket, a pipe. What
  * the leader polls for must be what all of them want, also when somebody joins
  * later. Waiter 0 reads and waiter 1 writes: a stream has one of each at a time,
  * so a look that hands over what was pending need not tell anybody. A peer reads,
@@ -12,7 +12,7 @@
  * something is pending, and for IN only below the limit: what it finds, it can
  * do something about. A waiter that looks does its own half of the same.
  *
- * Shown by `judge`, as in room.pml: nobody sleeps whose condition holds, or
+ * Shown by `judge`, as in waiters.pml: nobody sleeps whose condition holds, or
  * after a death, or after a deadline, and nothing that has room stays pending
  * while somebody waits. Without non-progress cycles (pan -l): nobody runs in
  * circles while nobody else moves.
@@ -45,7 +45,7 @@ bit ended;   /* and nothing more will come */
 bit pending; /* not handed over yet */
 bit broken;  /* and it never will be */
 
-/* The room; see room.pml. */
+/* The waiters; see waiters.pml. */
 bit leading;
 byte polled;
 bit stale[WAITERS];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The room of a server or client: one poller, several connections. Waiter 0 is
+ * The waiters of a server or client: one poller, several connections. Waiter 0 is
  * in `wait` and takes messages and ends of all; the others want room on one
  * connection each (send_wait). Whoever leads polls for all of them. The want
  * of data stays published while nobody is in `wait`.
@@ -9,7 +9,7 @@
  * It arms one, looks once more, and then lets it cool. A connection is armed
  * anew after a bell was taken off its socket, or when more is wanted.
  *
- * Shown by `judge`, as in room.pml; and no non-progress cycles.
+ * Shown by `judge`, as in waiters.pml; and no non-progress cycles.
  */
 #ifndef FOLLOWERS
 #define FOLLOWERS 1
@@ -30,7 +30,7 @@
 #define ROOM    2
 #define conn(i) ((i) - 1)
 
-/* What peers share, and the words for them: see room.pml. */
+/* What peers share, and the words for them: see waiters.pml. */
 byte data[CONNS];
 byte room[CONNS];
 bit dead[CONNS];

@@ -4,7 +4,7 @@
  * the callback refuses, queries, those who leave or lie between their hello
  * and their verdict, and what happens when memory or the system fails.
  */
-#include "connect/guest.h"
+#include "connect/pending.h"
 
 #include <errno.h>
 #include <string.h>
@@ -75,12 +75,12 @@ static uint32_t verdict(wpipe__handle socket)
 }
 
 /* The only guest, who has not said hello. */
-static struct wpipe__guest *silent_guest(struct host *host)
+static struct wpipe__pending *silent_guest(struct host *host)
 {
     struct wpipe__list *node = wpipe__list_first(&host->acceptor.silent);
 
     assert_non_null(node);
-    return wpipe__container_of(node, struct wpipe__guest, node);
+    return wpipe__container_of(node, struct wpipe__pending, node);
 }
 
 static void expect_refused(const struct host *host, int reason, int error)
@@ -190,7 +190,7 @@ static void query_is_answered_and_takes_no_seat(void **state)
     wpipe__acceptor_turn(&host.acceptor, 1);
     expect_facts(link);
     assert_int_equal(host.admitted + host.refused, 0);
-    assert_int_equal(wpipe__seats_taken(host.acceptor.seats), 0);
+    assert_int_equal(wpipe__slots_taken(host.acceptor.slots), 0);
     hang_up(link);
     host_close(&host);
 }
@@ -281,14 +281,14 @@ static void guest_that_fits_not_is_refused(void **state)
             g.flags = 0;
         }
         socket = wait_in_lobby(&host, &options, &g);
-        wpipe__acceptor_seat(&host.acceptor, 1);
+        wpipe__acceptor_admit(&host.acceptor, 1);
         if (kind == VERSION)
             expect_refused(&host, WPIPE_REASON_PROTOCOL, WPIPE_EVERSION);
         else if (kind == DIRECTION)
             expect_refused(&host, WPIPE_REASON_PROTOCOL, WPIPE_ESTATE);
         else
             expect_refused(&host, WPIPE_REASON_DENIED, WPIPE_EREFUSED);
-        assert_int_equal(wpipe__seats_taken(host.acceptor.seats), 0);
+        assert_int_equal(wpipe__slots_taken(host.acceptor.slots), 0);
         wpipe__os_close(socket);
         host_close(&host);
     }
@@ -307,14 +307,14 @@ static void guest_that_leaves_before_its_verdict_goes(void **state)
         if (lies)
             say(socket, "this is no frame, whatever it is", 32);
         assert_int_equal(shutdown(socket, SHUT_RDWR), 0);
-        wpipe__acceptor_seat(&host.acceptor, 1);
+        wpipe__acceptor_admit(&host.acceptor, 1);
         if (lies) {
             expect_refused(&host, WPIPE_REASON_PROTOCOL, WPIPE_EPROTO);
         } else {
             assert_int_equal(host.admitted + host.refused, 0);
             assert_int_equal(wpipe__acceptor_waiting(&host.acceptor), 0);
         }
-        assert_int_equal(wpipe__seats_taken(host.acceptor.seats), 0);
+        assert_int_equal(wpipe__slots_taken(host.acceptor.slots), 0);
         wpipe__os_close(socket);
         host_close(&host);
     }
@@ -377,7 +377,7 @@ static void guest_whose_seat_finds_no_memory_is_refused(void **state)
 
     (void)state;
     wpipe__memory_fail_at(-1);
-    wpipe__acceptor_seat(&host.acceptor, 1);
+    wpipe__acceptor_admit(&host.acceptor, 1);
     wpipe__memory_fail_at(0);
     expect_refused(&host, WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
     assert_int_equal(verdict(socket), WPIPE__VERDICT_REFUSED);
@@ -396,7 +396,7 @@ static int come_unwatched(int fd, void *argument)
     wpipe__acceptor_turn(&host.acceptor, 1);
     assert_int_equal(host.refused, 1);
     assert_int_equal(host.why.reason, WPIPE_REASON_MEMORY);
-    assert_int_equal(host.acceptor.guests_polled, 0);
+    assert_int_equal(host.acceptor.pending_polled, 0);
     wpipe__os_close(socket);
     host_close(&host);
     return 0;

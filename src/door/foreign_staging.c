@@ -3,7 +3,7 @@
  * Making and removing the directory of our own beside a foreign door, where
  * others may have put something in its place.
  */
-#include "door/foreign_workshop.h"
+#include "door/foreign_staging.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static int sweep_file(const char *name, void *user)
 }
 
 /* Others may write in the directory, so it is a name that nobody can guess. */
-static void set_name(struct wpipe__workshop *w, uint64_t number)
+static void set_name(struct wpipe__staging *w, uint64_t number)
 {
     (void)snprintf(w->name, sizeof(w->name), ".windpipe-%016llx",
                    (unsigned long long)number);
@@ -49,12 +49,12 @@ static void set_name(struct wpipe__workshop *w, uint64_t number)
 
 /*
  * Take away what a killed server has left: its lock tells the name. If anything
- * else is in it, it is no workshop, but some directory of ours that was moved
- * there.
+ * else is in it, it is no staging directory, but some directory of ours that
+ * was moved there.
  */
 static void sweep_left(const struct wpipe__foreign_door *d)
 {
-    struct wpipe__workshop left = { .directory = WPIPE__NO_HANDLE };
+    struct wpipe__staging left = { .directory = WPIPE__NO_HANDLE };
     struct wpipe__file own = { .name = wpipe__foreign_file(d->path) };
     struct wpipe__file_facts facts;
     uint64_t number = wpipe__os_lock_noted(d->lock);
@@ -76,8 +76,7 @@ static void sweep_left(const struct wpipe__foreign_door *d)
 }
 
 /* 0; WPIPE_EINUSE: somebody has that name. */
-static int make(const struct wpipe__foreign_door *d,
-                struct wpipe__workshop *ret)
+static int make(const struct wpipe__foreign_door *d, struct wpipe__staging *ret)
 {
     struct wpipe__file_facts facts;
     int r = wpipe__os_directory_make(d->directory, ret->name, &ret->directory,
@@ -92,8 +91,8 @@ static int make(const struct wpipe__foreign_door *d,
     return WPIPE_EINUSE;
 }
 
-int wpipe__workshop_open(const struct wpipe__foreign_door *d,
-                         struct wpipe__workshop *ret)
+int wpipe__staging_open(const struct wpipe__foreign_door *d,
+                        struct wpipe__staging *ret)
 {
     uint64_t number = 0;
     int r = WPIPE_EINUSE;
@@ -113,8 +112,8 @@ int wpipe__workshop_open(const struct wpipe__foreign_door *d,
 }
 
 /* Without listing it, which takes a descriptor that we may not get. */
-void wpipe__workshop_close(const struct wpipe__foreign_door *d,
-                           struct wpipe__workshop *w)
+void wpipe__staging_close(const struct wpipe__foreign_door *d,
+                          struct wpipe__staging *w)
 {
     struct wpipe__file own = { w->directory, wpipe__foreign_file(d->path) };
 

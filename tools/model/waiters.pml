@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The room of one link: several threads wait for different things, one of them
+ * The waiters of one link: several threads wait for different things, one of them
  * polls the socket for all. The peer moves, dies or closes at any moment; any
  * thread or signal handler wakes at any moment; deadlines pass at any moment
  * or never.
  *
  * Kinds of waiters: 0 for data, 1 for room, 2 for a drain. Each makes WAITS
- * waits, and leaves the room between them.
+ * waits, and leaves between them.
  *
  * Memory is sequentially consistent here; arm.pml has the fences.
  *
