@@ -40,7 +40,10 @@ extern "C" {
  * numbers never change and there are never more than 24.
  */
 enum wpipe_error {
-    WPIPE_EINVAL = -1,         /* an argument or option is out of range */
+    WPIPE_OK = 0,              /* no error */
+    WPIPE_EINVAL = -1,         /* an argument or option is out of range, or
+                                  options.framing cannot carry the message
+                                  (wpipe_framing_problem tells why) */
     WPIPE_ENAME = -2,          /* the pipe name is not allowed */
     WPIPE_ENOMEM = -3,         /* out of memory */
     WPIPE_ELIMIT = -4,         /* out of descriptors or another system limit */
@@ -85,7 +88,8 @@ enum wpipe_class {
  */
 WPIPE_API const char *wpipe_strerror(int error);
 
-/* The name of `error`, such as "WPIPE_EBUSY"; "unknown" for other numbers. */
+/* The name of `error`, such as "WPIPE_EBUSY"; "WPIPE_OK" for 0 and more;
+ * "unknown" for other numbers. */
 WPIPE_API const char *wpipe_error_name(int error);
 
 /* The class of `error`, one of WPIPE_CLASS_*. */
@@ -153,10 +157,24 @@ enum wpipe_framing {
     WPIPE_FRAMING_LE32 = 1,     /* four-byte little-endian length */
     WPIPE_FRAMING_BE32 = 2,     /* four-byte big-endian length: H.Pipes,
                                    named-pipe-wrapper, StreamJsonRpc */
-    WPIPE_FRAMING_LINES = 3,    /* text lines; a CR before the LF is dropped */
+    WPIPE_FRAMING_LINES = 3,    /* text lines; a CR before the LF is dropped,
+                                   and so is a UTF-8 byte order mark before the
+                                   first line. A message that ends in a newline
+                                   is one line, too; one with a newline inside
+                                   is WPIPE_EINVAL */
     WPIPE_FRAMING_HEADERS = 4,  /* Content-Length: as in LSP */
     WPIPE_FRAMING_TYPE_LE32 = 5 /* type byte, little-endian length */
 };
+
+/*
+ * Why a message of `size` bytes cannot be sent in `framing` (WPIPE_FRAMING_*).
+ * Calls that send return WPIPE_EINVAL for it.
+ *
+ * Returns NULL if it can be sent, else a sentence such as "the line has a
+ * newline inside": a static string. Does not block; any thread.
+ */
+WPIPE_API const char *wpipe_framing_problem(int framing, const void *data,
+                                            size_t size);
 
 /*
  * options.foreign: the foreign socket of a pipe. It is a plain unix socket at
