@@ -22,6 +22,7 @@
  * Memory: event data stays valid until the next wait on the same object.
  *     Sends copy. You close what you open; close(NULL) is allowed.
  * Fork: a child may only close what its parent opened.
+ * Timeouts: as in stream.h.
  */
 #ifndef WINDPIPE_H
 #define WINDPIPE_H

@@ -22,6 +22,30 @@
 #define WPIPE_API
 #endif
 
+/*
+ * A struct that begins with its size (wpipe_options, wpipe_handlers, wpipe_peer
+ * and so on): all zero but for that, in C and in C++.
+ *
+ *     wpipe_options options = WPIPE_INIT(wpipe_options);
+ *     options.type = WPIPE_MESSAGE;
+ *
+ * In C this is { .size = sizeof(type) }, to which more fields can be added.
+ */
+#ifdef __cplusplus
+template <typename T> inline T wpipe__init()
+{
+    T object = T();
+    object.size = sizeof(T);
+    return object;
+}
+#define WPIPE_INIT(type) wpipe__init<type>()
+#else
+#define WPIPE_INIT(type)     \
+    {                        \
+        .size = sizeof(type) \
+    }
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -29,7 +53,8 @@ extern "C" {
 /* The version of this header; wpipe_version() tells the library's. */
 #define WPIPE_VERSION "0.1.0"
 
-/* A timeout that never ends. Timeouts are milliseconds; 0 does not wait. */
+/* A timeout that never ends. Timeouts are milliseconds; 0 does not wait; any
+ * other negative number is WPIPE_EINVAL. */
 #define WPIPE_FOREVER (-1)
 
 /* The longest pipe name, in bytes, without the optional \\.\pipe\ prefix. */
@@ -243,7 +268,8 @@ enum wpipe_flags {
 
 /*
  * Options of a listener, stream, server or client. Zero everywhere means the
- * default; set `size` to sizeof(wpipe_options). An object ignores the fields
+ * default; set `size` to sizeof(wpipe_options), or begin with
+ * WPIPE_INIT(wpipe_options). An object ignores the fields
  * that it does not use. A larger `size` than the library knows is refused with
  * WPIPE_EINVAL unless the unknown rest is zero.
  */

@@ -146,7 +146,8 @@ int wpipe_client_shutdown(wpipe_client *client, int timeout_ms,
     wpipe_lost lost = { .size = sizeof(lost) };
     int r;
 
-    if (client == NULL || wpipe__lost_check(ret_lost) < 0)
+    if (client == NULL || wpipe__lost_check(ret_lost) < 0 ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     if (client->loop.generation != wpipe__os_generation())
         return WPIPE_ESTATE;
@@ -255,7 +256,8 @@ int wpipe_client_send_wait(wpipe_client *client, const void *data, size_t size,
     struct sleeper s = { .c = client, .rest = { .timer = { timeout_ms, 0 } } };
     int r;
 
-    if (client == NULL || (data == NULL && size > 0))
+    if (client == NULL || (data == NULL && size > 0) ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__loop_use(&client->loop);
     if (r < 0)
@@ -332,7 +334,7 @@ int wpipe_client_drain(wpipe_client *client, int timeout_ms)
     struct sleeper s = { .c = client, .rest = { .timer = { timeout_ms, 0 } } };
     int r;
 
-    if (client == NULL)
+    if (client == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__loop_use(&client->loop);
     if (r < 0)

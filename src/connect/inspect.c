@@ -152,7 +152,7 @@ int wpipe_inspect(const char *name, wpipe_pipe_facts *ret_pipe,
     wpipe_options o;
     int r;
 
-    if (name == NULL || ret_pipe == NULL ||
+    if (name == NULL || ret_pipe == NULL || !wpipe__is_timeout(timeout_ms) ||
         !is_size(ret_pipe->size, sizeof(pipe)) ||
         (max_links > 0 &&
          (ret_links == NULL || !is_size(ret_links->size, sizeof(*ret_links)))))
@@ -194,7 +194,7 @@ int wpipe_wait_for(const char *name, int timeout_ms)
     int watching = 0;
     int r;
 
-    if (name == NULL)
+    if (name == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__name_parse(name, parsed, NULL);
     if (r < 0)

@@ -276,7 +276,7 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
     int late = 0;
     int r;
 
-    if (listener == NULL || ret == NULL)
+    if (listener == NULL || ret == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     if (listener->generation != wpipe__os_generation())
         return WPIPE_ESTATE;

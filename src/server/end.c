@@ -49,7 +49,7 @@ int wpipe_server_drain(wpipe_server *server, wpipe_id who, int timeout_ms)
     unsigned i;
     int r = 0;
 
-    if (server == NULL)
+    if (server == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     if (who != WPIPE_ALL)
         return drain_one(server, who, &rest);
@@ -121,7 +121,8 @@ int wpipe_server_shutdown(wpipe_server *server, int timeout_ms,
     wpipe_lost lost = { .size = sizeof(lost) };
     int r;
 
-    if (server == NULL || wpipe__lost_check(ret_lost) < 0)
+    if (server == NULL || wpipe__lost_check(ret_lost) < 0 ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     if (server->shards[0].loop.generation != wpipe__os_generation() ||
         wpipe__server_own_thread(server))

@@ -392,7 +392,7 @@ int wpipe__shard_next(struct wpipe__shard *shard, wpipe_event *ret_event,
 int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
                       int timeout_ms)
 {
-    if (server == NULL || ret_event == NULL)
+    if (server == NULL || ret_event == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     return wpipe__shard_next(&server->shards[0], ret_event, timeout_ms, 0);
 }

@@ -64,7 +64,8 @@ int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
     struct wpipe__shard *shard;
     int r;
 
-    if (server == NULL || (data == NULL && size > 0))
+    if (server == NULL || (data == NULL && size > 0) ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__server_lock(server, to, &shard);
     if (r < 0)

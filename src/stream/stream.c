@@ -94,7 +94,7 @@ static int stream_drained(void *user)
 int wpipe_drain(wpipe_stream *stream, int timeout_ms)
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
-    int r = wpipe__stream_check(stream, WPIPE_OUT);
+    int r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
 
     if (r < 0)
         return r;

@@ -43,6 +43,24 @@ build_project() {
     "$cmake" --build "$dir/build"
 }
 
+# C++ sets up every struct without a warning, with each compiler there is.
+expect_plain_cplusplus() {
+    local cxx flags
+    read -ra flags < <(pkg-config --cflags windpipe)
+    for cxx in g++ clang++; do
+        if ! command -v "$cxx" >/dev/null; then
+            echo "skipped: $cxx is not installed"
+            continue
+        fi
+        "$cxx" -std=c++17 -Wall -Wextra -pedantic -Werror -o "$dir/$cxx" \
+            "$here/init.cpp" "${flags[@]}" "$lib/libwindpipe.a" -pthread
+        "$dir/$cxx"
+    done
+    "$cc" -std=c99 -Wall -Wextra -pedantic -Werror -o "$dir/init" \
+        -x c "$here/init.cpp" -x none "${flags[@]}" "$lib/libwindpipe.a" -pthread
+    "$dir/init"
+}
+
 # The library's own version, asked of the program that was built with it.
 expect() {
     local want=$1 program got
@@ -86,6 +104,7 @@ pkg-config)
     "$cc" -std=c99 -o "$dir/with_static" "$here/main.c" "${flags[@]}" \
         "$lib/libwindpipe.a" "${private[@]}"
     expect "$version" "$dir/with_shared" "$dir/with_static"
+    expect_plain_cplusplus
     ;;
 *)
     echo "run.sh: unknown way: $way" >&2
