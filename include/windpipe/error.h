@@ -257,6 +257,34 @@ enum wpipe_flags {
     WPIPE_WAIT_SIGNALS = 64
 };
 
+/* entry.kind of options.log: what happened. */
+enum wpipe_log_kind {
+    WPIPE_LOG_CONNECTED = 1,    /* a connection was made */
+    WPIPE_LOG_MOVED = 2,        /* our writes go through shared memory now */
+    WPIPE_LOG_GROWN = 3,        /* bytes: of our ring in shared memory, now */
+    WPIPE_LOG_DISCONNECTED = 4, /* a connection is over; reason, error */
+    WPIPE_LOG_DROPPED = 5,      /* count, bytes: messages that this peer will
+                                   not get; reason. Its connection ended, or
+                                   a broadcast skipped it */
+    WPIPE_LOG_REFUSED = 6       /* count: peers that were refused; reason,
+                                   error */
+};
+
+/* One entry of options.log. What its kind does not name is 0. */
+typedef struct wpipe_log_entry {
+    size_t size;         /* of what the library filled in */
+    int kind;            /* WPIPE_LOG_* */
+    int reason;          /* WPIPE_REASON_*, see windpipe.h */
+    int error;           /* the WPIPE_E* behind the reason, or 0 */
+    uint64_t connection; /* as event.from; 0 of a stream, and for REFUSED */
+    uint64_t count;      /* UINT64_MAX: nobody can tell */
+    uint64_t bytes;      /* the same */
+    uint64_t missed;     /* entries before this one that there was no memory
+                            for */
+    wpipe_peer peer;     /* who is at the other end: uid, gid and pid; names
+                            are not looked up. Not for REFUSED */
+} wpipe_log_entry;
+
 /* options.spin_us: no spinning at all. */
 #define WPIPE_SPIN_OFF (-1)
 
@@ -325,7 +353,16 @@ typedef struct wpipe_options {
                        that it has begun. Time in which we do not read does
                        not count. 0 = 30000 ms, WPIPE_FOREVER, or
                        milliseconds */
-    uint64_t reserved[6]; /* zero */
+    /*
+     * Called when something happens to a connection (WPIPE_LOG_*), never for
+     * each message. Runs on a thread that is in a call on the object, or on one
+     * of wpipe_server_start, with no lock of the library held: one call at a
+     * time for each object, in order. It may call the library, but not wait on
+     * or close that object. It should be short: the caller waits for it.
+     */
+    void (*log)(const wpipe_log_entry *entry, void *log_user);
+    void *log_user;
+    uint64_t reserved[4]; /* zero */
 } wpipe_options;
 
 #ifdef __cplusplus

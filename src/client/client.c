@@ -90,6 +90,9 @@ int wpipe_client_open(wpipe_client **ret, const char *name,
                                wpipe__os_error_text());
         goto fail;
     }
+    r = wpipe__log_open(&o, &c->loop.log);
+    if (r < 0)
+        goto fail;
     c->loop.budget.freed = memory_freed;
     if (o.flags & WPIPE_CONNECT_LATER)
         connect_later(c);
@@ -183,6 +186,7 @@ void wpipe_client_close(wpipe_client *client)
     wpipe__received_done(&client->answer);
     wpipe__received_done(&client->scratch);
     wpipe__loop_done(&client->loop);
+    wpipe__log_close(client->loop.log);
     wpipe__budget_done(&client->loop.budget);
     wpipe__free(client);
 }

@@ -123,6 +123,9 @@ static void fill_link(const struct wpipe__link_fact *fact, size_t size,
     link.bytes_in = fact->bytes_in;
     link.bytes_out = fact->bytes_out;
     link.queued = fact->queued;
+    link.age_us = fact->age_us;
+    link.idle_us = fact->idle_us;
+    link.dropped = fact->dropped;
     memcpy(ret, &link, size);
 }
 

@@ -89,12 +89,18 @@ static struct wpipe__conn *next_client(void *user, size_t *cursor)
     return wpipe__table_next(&shard->clients, cursor);
 }
 
-/* The name is given back first: a new server may begin while we linger. */
+/* The name is given back first: a new server may begin while we linger. Nobody
+ * asks for events any more; what was refused is for the log. */
 static void give_name_back(struct wpipe_server *s)
 {
+    struct wpipe__refusal why;
+    uint64_t count;
+
     wpipe__loop_lock(&s->shards[0].loop);
     if (!s->shut)
         wpipe__acceptor_close(&s->acceptor);
+    while (wpipe__refusals_next(&s->refusals, UINT64_MAX, &why, &count))
+        wpipe__log_refused(s->log, why.reason, why.error, count);
     s->shut = 1;
     wpipe__loop_unlock(&s->shards[0].loop);
 }

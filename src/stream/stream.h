@@ -14,6 +14,7 @@
 #include "base/base.h"
 #include "base/sequence.h"
 #include "link/link.h"
+#include "link/log.h"
 
 struct wpipe_stream {
     struct wpipe__link *link;

@@ -209,8 +209,8 @@ static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
 }
 
 /* With the pieces in `parcel`, and the kind of message. */
-static int64_t write_parcel(struct wpipe_stream *stream,
-                            struct wpipe__parcel *parcel, int timeout_ms)
+static int64_t try_parcel(struct wpipe_stream *stream,
+                          struct wpipe__parcel *parcel, int timeout_ms)
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
     size_t size = 0;
@@ -249,6 +249,15 @@ static int64_t write_parcel(struct wpipe_stream *stream,
         wpipe__stream_add(&stream->messages_out, 1);
         wpipe__stream_add(&stream->bytes_out, (uint64_t)r);
     }
+    return r;
+}
+
+static int64_t write_parcel(struct wpipe_stream *stream,
+                            struct wpipe__parcel *parcel, int timeout_ms)
+{
+    int64_t r = try_parcel(stream, parcel, timeout_ms);
+
+    wpipe__log_tell(stream->link->log); /* it may have moved, or grown */
     return r;
 }
 

@@ -105,6 +105,7 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
         return 0;
     }
     r = commit_parts(stream, size, more);
+    wpipe__log_tell(stream->link->log);
     if (r < 0)
         return r;
     stream->parts = more && (stream->parts || size > 0);
