@@ -9,6 +9,9 @@
 #define WPIPE_OS_PROBE_H
 
 #ifdef WPIPE__HAVE_SDT
+#ifdef __clang__ /* of the macros in there */
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
 #include <sys/sdt.h>
 #define WPIPE__PROBE(name, a, b, c) \
     DTRACE_PROBE3(windpipe, name, (int64_t)(a), (int64_t)(b), (int64_t)(c))
