@@ -8,11 +8,10 @@
  */
 #include "native/native.h"
 
-#include <string.h>
-
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/copy.h"
 
 #define REFILL_ROUNDS 16
 
@@ -325,7 +324,7 @@ void wpipe__native_take(struct wpipe__link *link,
         take_framed(n, record, bytes, whole);
         return;
     }
-    wpipe__ring_take(&n->in, record, bytes, whole);
+    wpipe__ring_take(&n->in, bytes, whole);
     if (whole)
         moved(n);
     else
@@ -344,10 +343,9 @@ int64_t wpipe__native_fetch(struct wpipe__link *link, void *to, size_t size)
     length = wpipe__ring_plain(&n->in, n->theirs, &data);
     if (length == 0 || length > size || length > link->terms.max_in)
         return -1;
-    memcpy(to, data, length);
+    wpipe__copy(to, data, length);
     n->consumed += length;
-    n->in.tail += wpipe__record_space(0, length);
-    n->in.known = 0;
+    wpipe__ring_take(&n->in, length, 1);
     moved(n);
     return length;
 }

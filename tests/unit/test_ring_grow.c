@@ -110,8 +110,9 @@ static void ring_grows_out_of_the_reserve(void **state)
 
     (void)state;
     assert_int_equal(put(&p, WPIPE__RECORD_MORE, data, 1000), 1);
-    assert_int_equal(put(&p, 0, data, SIZE - 1008 - 8 - WPIPE__RING_RESERVE),
-                     1);
+    assert_int_equal(put(&p, WPIPE__RECORD_MORE, data, 2000), 1);
+    assert_int_equal(
+        put(&p, 0, data, SIZE - 1008 - 2008 - 8 - WPIPE__RING_RESERVE), 1);
     wpipe__ring_mark(&p.out, WPIPE__RECORD_ABORT);
     assert_int_equal(put(&p, 0, data, 0), 0);
     grow(&p, large);
