@@ -198,6 +198,16 @@ static int64_t take_gap(uint32_t *flags, uint32_t size, uint64_t position)
     return wpipe__record_gap(position, *flags);
 }
 
+/* The same for a record that has no other flags; -1 when it has. */
+static __attribute__((noinline)) int64_t gap_alone(uint32_t flags,
+                                                   uint32_t size,
+                                                   uint64_t position)
+{
+    int64_t gap = take_gap(&flags, size, position);
+
+    return flags ? -1 : gap;
+}
+
 /* A record for the ring itself, or one that a sender may make? `left` is what
  * the ring has behind its beginning. */
 static int is_sane(const struct wpipe__ring_in *in,
@@ -333,17 +343,17 @@ int wpipe__ring_follow(struct wpipe__ring_in *in, const uint8_t *bytes,
 
 uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
                            const struct wpipe__control *theirs,
-                           const uint8_t **ret_data)
+                           const uint8_t **ret_data, uint64_t *ret_space)
 {
     const uint8_t *at = in->bytes + (in->tail & (in->size - 1));
-    int64_t gap = 0;
     uint64_t space;
     uint64_t word;
-    uint32_t flags;
     uint32_t size;
+    int64_t gap = 0;
 
     if (in->known) {
         *ret_data = in->first.data;
+        *ret_space = in->first_space;
         return in->taken || in->first.flags ? 0 : in->first.size;
     }
     if (in->tail == in->head &&
@@ -351,16 +361,15 @@ uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
         return 0;
     word = load_once(at);
     size = (uint32_t)word;
-    flags = (uint32_t)(word >> 32);
-    if (flags) {
-        gap = take_gap(&flags, size, in->tail);
-        if (flags || gap < 0)
+    if (word >> 32) {
+        gap = gap_alone((uint32_t)(word >> 32), size, in->tail);
+        if (gap < 0)
             return 0;
     }
     space = wpipe__record_space(0, size) + (uint64_t)gap;
     if (space > in->head - in->tail || space > to_the_end(in->size, in->tail))
         return 0;
-    in->first_space = space;
+    *ret_space = space;
     *ret_data = at + WPIPE__RECORD_HEADER + gap;
     return size;
 }

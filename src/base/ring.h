@@ -110,7 +110,7 @@ struct wpipe__ring_in {
      * the peer's memory and are loaded once. */
     int known;
     struct wpipe__record first;
-    uint64_t first_space; /* what it takes; also set by ring_plain */
+    uint64_t first_space; /* what it takes */
 
     uint64_t limit; /* size of the ring that it may grow to; as size: it does
                        not grow (any more) */
@@ -181,11 +181,12 @@ int wpipe__ring_look(struct wpipe__ring_in *in,
                      const struct wpipe__control *theirs,
                      struct wpipe__record *ret_record);
 
-/* The size of the first unread record, and its payload, when it is whole and
- * has no flags: the common case, made short. 0 otherwise; ring_look says. */
+/* The size of the first unread record, its payload and its space, when it is
+ * whole and has no flags: the common case, made short. 0 otherwise; ring_look
+ * says. */
 uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
                            const struct wpipe__control *theirs,
-                           const uint8_t **ret_data);
+                           const uint8_t **ret_data, uint64_t *ret_space);
 
 /*
  * The record at *position (start with in->tail), moving *position behind it.
@@ -209,8 +210,16 @@ static inline uint32_t wpipe__ring_next_flags(const struct wpipe__ring_in *in)
     return ((const volatile uint32_t *)(const volatile void *)at)[1];
 }
 
-/* Take `bytes` of the first record, which ring_look or ring_plain gave; with
- * `whole` the record ends. */
+/* Take the record that ring_plain gave. */
+static inline void wpipe__ring_take_plain(struct wpipe__ring_in *in,
+                                          uint64_t space)
+{
+    in->tail += space;
+    in->known = 0;
+}
+
+/* Take `bytes` of the first record, which ring_look gave; with `whole` the
+ * record ends. */
 static inline void wpipe__ring_take(struct wpipe__ring_in *in, uint32_t bytes,
                                     int whole)
 {

@@ -252,7 +252,7 @@ int wpipe__native_put_whole(struct wpipe__link *link, const void *data,
     struct wpipe__native *n = wpipe__native(link);
 
     if (!wpipe__out_shared(n) || size > n->most || size > link->terms.max_out ||
-        n->in_message || wpipe__native_end(n, 1) < 0 ||
+        n->in_message || !wpipe__native_goes_on(n) ||
         !wpipe__ring_put_plain(&n->out, n->theirs, data, (uint32_t)size))
         return 0;
     n->sent += size;

@@ -386,8 +386,8 @@ static int fetched(void *user)
 /* May the next read be a fetch? */
 static int is_plain(const struct wpipe_stream *s, const void *buf, size_t size)
 {
-    return s->reads_messages && !s->order.begun && !s->opened && buf != NULL &&
-           size > 0 && s->link->transport->fetch != NULL &&
+    return s->reads_messages && (s->order.begun | s->opened) == 0 &&
+           buf != NULL && size > 0 && s->link->transport->fetch != NULL &&
            s->poller == WPIPE__NO_HANDLE;
 }
 

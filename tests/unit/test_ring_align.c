@@ -90,6 +90,7 @@ static void ring_short_forms_align_likewise(void **state)
 {
     uint8_t data[3000];
     const uint8_t *there = NULL;
+    uint64_t space;
     uint64_t head;
     struct pair p;
 
@@ -104,8 +105,9 @@ static void ring_short_forms_align_likewise(void **state)
         if (wpipe__ring_put_plain(&p.out, &p.reader, data, sizeof data)) {
             assert_int_equal(p.out.head, head);
             wpipe__ring_publish(&p.out, &p.writer);
-            assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &there),
-                             sizeof data);
+            assert_int_equal(
+                wpipe__ring_plain(&p.in, &p.writer, &there, &space),
+                sizeof data);
             assert_int_equal((there - p.ring) % 64, 0);
             expect(&p, 0, data, sizeof data);
             assert_int_equal(p.in.tail, head);
@@ -217,21 +219,22 @@ static void ring_of_mixed_sizes_keeps_all(void **state)
 
 /* ---- a hostile writer ---------------------------------------------------- */
 
-/* What the reader says of a header at `position`, `space` bytes in front of
+/* What the reader says of a header at `position`, `in_front` bytes before
  * head. */
 static int look_at(uint64_t position, uint32_t flags, uint32_t size,
-                   uint64_t space)
+                   uint64_t in_front)
 {
     uint64_t word = (uint64_t)flags << 32 | size;
     const uint8_t *data = NULL;
+    uint64_t space;
     struct wpipe__record r;
     struct pair p;
     int result;
 
     big_at(&p, position);
     memcpy(p.ring + (position & (BIG - 1)), &word, 8);
-    atomic_store(&p.writer.head, position + space);
-    if (wpipe__ring_plain(&p.in, &p.writer, &data) > 0)
+    atomic_store(&p.writer.head, position + in_front);
+    if (wpipe__ring_plain(&p.in, &p.writer, &data, &space) > 0)
         assert_true(data + size <= p.ring + BIG);
     result = look(&p, &r);
     if (result == 1 && size > 0) {
