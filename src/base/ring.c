@@ -198,16 +198,6 @@ static int64_t take_gap(uint32_t *flags, uint32_t size, uint64_t position)
     return wpipe__record_gap(position, *flags);
 }
 
-/* The same for a record that has no other flags; -1 when it has. */
-static __attribute__((noinline)) int64_t gap_alone(uint32_t flags,
-                                                   uint32_t size,
-                                                   uint64_t position)
-{
-    int64_t gap = take_gap(&flags, size, position);
-
-    return flags ? -1 : gap;
-}
-
 /* A record for the ring itself, or one that a sender may make? `left` is what
  * the ring has behind its beginning. */
 static int is_sane(const struct wpipe__ring_in *in,
@@ -341,6 +331,30 @@ int wpipe__ring_follow(struct wpipe__ring_in *in, const uint8_t *bytes,
     return 0;
 }
 
+/* Is so much of the first record in front of head and the ring's end? */
+static int is_there(const struct wpipe__ring_in *in, uint64_t space)
+{
+    return space <= in->head - in->tail &&
+           space <= to_the_end(in->size, in->tail);
+}
+
+/* As ring_plain, for a header with flags. */
+static __attribute__((noinline)) uint32_t plain_aligned(
+    const struct wpipe__ring_in *in, uint64_t word, const uint8_t **ret_data,
+    uint64_t *ret_space)
+{
+    uint32_t flags = (uint32_t)(word >> 32);
+    int64_t gap = take_gap(&flags, (uint32_t)word, in->tail);
+    uint64_t space = wpipe__record_space(0, (uint32_t)word) + (uint64_t)gap;
+
+    if (flags || gap < 0 || !is_there(in, space))
+        return 0;
+    *ret_space = space;
+    *ret_data =
+        in->bytes + (in->tail & (in->size - 1)) + WPIPE__RECORD_HEADER + gap;
+    return (uint32_t)word;
+}
+
 uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
                            const struct wpipe__control *theirs,
                            const uint8_t **ret_data, uint64_t *ret_space)
@@ -348,8 +362,6 @@ uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
     const uint8_t *at = in->bytes + (in->tail & (in->size - 1));
     uint64_t space;
     uint64_t word;
-    uint32_t size;
-    int64_t gap = 0;
 
     if (in->known) {
         *ret_data = in->first.data;
@@ -360,16 +372,13 @@ uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
         (wpipe__ring_refresh(in, theirs) < 0 || in->tail == in->head))
         return 0;
     word = load_once(at);
-    size = (uint32_t)word;
-    if (word >> 32) {
-        gap = gap_alone((uint32_t)(word >> 32), size, in->tail);
-        if (gap < 0)
-            return 0;
-    }
-    space = wpipe__record_space(0, size) + (uint64_t)gap;
-    if (space > in->head - in->tail || space > to_the_end(in->size, in->tail))
+    if (word >> 32)
+        return plain_aligned(in, word, ret_data, ret_space);
+    /* `data` does not depend on the word: its lines are fetched meanwhile */
+    space = wpipe__record_space(0, (uint32_t)word);
+    if (!is_there(in, space))
         return 0;
     *ret_space = space;
-    *ret_data = at + WPIPE__RECORD_HEADER + gap;
-    return size;
+    *ret_data = at + WPIPE__RECORD_HEADER;
+    return (uint32_t)word;
 }
