@@ -97,7 +97,8 @@ WPIPE_API const char *wpipe_version(void);
 /* Who is at the other end. The kernel recorded it when the two connected. */
 typedef struct wpipe_peer {
     size_t size;      /* set to sizeof(wpipe_peer) by the caller */
-    uint32_t uid;     /* user id */
+    uint32_t uid;     /* user id; UINT32_MAX: it has none in our user
+                         namespace, and may be anybody */
     uint32_t gid;     /* group id */
     int64_t pid;      /* process id: a hint, pids are used again */
     char program[64]; /* name of its executable; untrusted; "" if unknown, or
@@ -197,7 +198,9 @@ enum wpipe_flags {
                                  a call and the commit of a part do: only the
                                  answer tells whether the pipe has messages */
     WPIPE_TRUST_PEER = 4,     /* share memory with another user, too, and let
-                             read_begin show it without a copy */
+                             read_begin show it without a copy; and take a
+                             user without a number in our user namespace for
+                             our own */
     WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
     WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first
@@ -253,8 +256,10 @@ typedef struct wpipe_options {
                                0 = 16 MiB */
     uint64_t queue_limit;  /* bytes queued for one client; 0 = 1 MiB */
     uint64_t memory_limit; /* server: bytes of queued and half-received
-                               messages of all clients; client: of messages
-                               kept for wait; 0 = 256 MiB */
+                               messages of all clients, and as many again
+                               that were received and wait for their turn;
+                               client: of messages kept for wait;
+                               0 = 256 MiB */
     int handshake_ms;      /* time that a peer has to complete the handshake,
                                or to connect to its second pipe; 0 = 5000 */
     int connect_ms;        /* client_open: how long to wait for the server;

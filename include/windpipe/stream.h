@@ -298,10 +298,12 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  *     connection is on its socket: write several parts with more = 1), and
  *     those of wpipe_write.
  * commit: returns the bytes committed. Errors: WPIPE_ESTATE (nothing begun),
- *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. With
- *     more = 1 and WPIPE_CONNECT_EARLY it may have to wait for the server's
- *     answer, which tells what kind of pipe this is: as long as begin was
- *     allowed to. WPIPE_ETIMEDOUT keeps the reservation; try again.
+ *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. It may have
+ *     to wait as long as begin was allowed to: for the peer to read, if the
+ *     connection moved to shared memory meanwhile; and with more = 1 and
+ *     WPIPE_CONNECT_EARLY for the server's answer, which tells what kind of
+ *     pipe this is. WPIPE_ETIMEDOUT keeps the reservation: try again with the
+ *     same size, or abort.
  * abort: releases the reservation. If parts of the message were already
  *     committed with more = 1, the whole message is withdrawn.
  * On a connection that is still on its socket the memory is a private copy.

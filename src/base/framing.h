@@ -71,6 +71,12 @@ int wpipe__decoder_feed(struct wpipe__decoder *d, const uint8_t *bytes,
  * no messages. */
 int wpipe__decoder_is_half(const struct wpipe__decoder *d);
 
+/* Payload bytes of the message begun that are known to be still to come. */
+static inline uint64_t wpipe__decoder_left(const struct wpipe__decoder *d)
+{
+    return d->in_message && d->framing != WPIPE_FRAMING_LINES ? d->left : 0;
+}
+
 /* The stream ended: 0 between messages, WPIPE_EPROTO inside one. Lines: a last
  * line without its newline is a message: 1 with its last chunk, which is empty
  * or a CR that was held back (then WPIPE_EMSGSIZE is possible too). */

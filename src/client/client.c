@@ -346,6 +346,7 @@ int wpipe_client_drain(wpipe_client *client, int timeout_ms)
 
 int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer)
 {
+    struct wpipe__link_peer peer;
     struct wpipe__conn *conn;
     int r;
 
@@ -355,8 +356,11 @@ int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer)
     if (r < 0)
         return r;
     conn = connection(client);
-    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__link_peer(conn->link, ret_peer);
+    r = conn == NULL ? WPIPE_ENOTCONN
+                     : wpipe__link_hold_peer(conn->link, ret_peer, &peer);
     wpipe__loop_unlock(&client->loop);
+    if (r == 0)
+        wpipe__link_name_peer(&peer, ret_peer);
     return r;
 }
 

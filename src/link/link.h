@@ -125,6 +125,9 @@ struct wpipe__transport {
     /* Any thread. 1 the peer has read all that was written; 0; < 0. */
     int (*drained)(struct wpipe__link *link);
 
+    /* The loop's thread, may be NULL. Bytes that came and are not read. */
+    size_t (*holds)(struct wpipe__link *link);
+
     /* Any thread. Payload bytes that put took and the peer has not read yet,
      * as far as can be told. */
     uint64_t (*unread)(struct wpipe__link *link);
@@ -183,6 +186,7 @@ struct wpipe__link {
     uint32_t generation;  /* wpipe__os_generation when it was made */
     int polled; /* a poller calls pump whenever the socket is readable, so a
                    look need not ask a socket that was found empty */
+    uint32_t receive_most; /* polled: so much at a time; 0: as it likes */
     _Atomic int undecided; /* only the verdict tells whether it is a byte pipe:
                               until then no record may have flags */
     int half; /* bytes came that are no whole record, or part of one, yet */
@@ -204,6 +208,17 @@ void wpipe__link_done(struct wpipe__link *link);
 /* Any thread. Fill in who is at the other end, as far as ret->size goes; looks
  * names up. 0, WPIPE_EINVAL. */
 int wpipe__link_peer(struct wpipe__link *link, wpipe_peer *ret);
+
+/* The same in two steps, for who holds a lock: names come from files, which may
+ * take their time. Hold reads none; name needs the link no more, and is due
+ * after each hold that returned 0. */
+struct wpipe__link_peer {
+    wpipe_peer peer;
+    struct wpipe__held_peer held;
+};
+int wpipe__link_hold_peer(struct wpipe__link *link, const wpipe_peer *ret,
+                          struct wpipe__link_peer *ret_peer);
+void wpipe__link_name_peer(struct wpipe__link_peer *peer, wpipe_peer *ret);
 
 /* Can it carry this message: 0; WPIPE_EINVAL. */
 static inline int wpipe__link_carries(struct wpipe__link *link,

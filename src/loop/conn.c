@@ -152,6 +152,35 @@ void wpipe__conn_count_pending(struct wpipe__conn *conn,
     conn->pending = pending;
 }
 
+/* In steps: what is read at once, as in a conversation, is not counted. */
+#define RECEIVED_STEP 4096u
+/* Of one whose user has enough unread; the kernel keeps the rest. */
+#define RECEIVE_LITTLE 256u
+
+static void set_received(struct wpipe__conn *conn, struct wpipe__budget *budget,
+                         uint64_t received)
+{
+    if (received == conn->received)
+        return;
+    wpipe__budget_received(budget, conn->account,
+                           (int64_t)(received - conn->received));
+    conn->received = received;
+}
+
+void wpipe__conn_count_received(struct wpipe__conn *conn,
+                                struct wpipe__budget *budget)
+{
+    struct wpipe__link *link = conn->link;
+    size_t holds;
+
+    if (conn->account == NULL || link->transport->holds == NULL)
+        return;
+    holds = link->transport->holds(link);
+    set_received(conn, budget, holds - holds % RECEIVED_STEP);
+    link->receive_most =
+        wpipe__budget_is_behind(budget, conn->account) ? RECEIVE_LITTLE : 0;
+}
+
 static uint64_t held_by_user(const struct wpipe__conn *conn)
 {
     return conn->account == NULL ? conn->held
@@ -167,6 +196,17 @@ int wpipe__conn_is_greater(const struct wpipe__conn *conn,
     return user != other_user && conn->uid != other->uid
                ? user > other_user
                : conn->held > other->held;
+}
+
+int wpipe__conn_is_fuller(const struct wpipe__conn *conn,
+                          const struct wpipe__conn *other)
+{
+    uint64_t user = atomic_load(&conn->account->received);
+    uint64_t other_user = atomic_load(&other->account->received);
+
+    return user != other_user && conn->account != other->account
+               ? user > other_user
+               : conn->received > other->received;
 }
 
 void wpipe__conn_drop_half(struct wpipe__conn *conn,
@@ -275,6 +315,8 @@ static void clear(struct wpipe__conn *conn, struct wpipe__budget *budget)
     wpipe__outbox_done(&conn->outbox, &share);
     wpipe__share_give(&share, conn->pending);
     conn->pending = 0;
+    if (conn->received > 0)
+        set_received(conn, budget, 0);
     if (conn->account != NULL)
         wpipe__budget_leave(budget, conn->account);
     conn->account = NULL;

@@ -45,10 +45,12 @@ struct wpipe__loop_owner {
     /* The connection is over; DISCONNECTED will be told. Locked; any
      * thread. */
     void (*ended)(struct wpipe__loop *loop, struct wpipe__conn *conn);
-    /* Of those of this loop that hold something of the budget, the greatest one
-     * of the user who holds most; may be NULL: there is one connection. Locked.
-     */
-    struct wpipe__conn *(*greatest)(struct wpipe__loop *loop);
+    /* Of those of this loop that have joined, of this user's if `of` is not
+     * NULL, the greatest one. May be NULL: there is one connection. Locked. */
+    struct wpipe__conn *(*greatest)(
+        struct wpipe__loop *loop, const struct wpipe__account *of,
+        int (*is_greater)(const struct wpipe__conn *conn,
+                          const struct wpipe__conn *other));
 };
 
 struct wpipe__loop {
@@ -60,8 +62,11 @@ struct wpipe__loop {
     uint32_t generation;
     uint32_t spin_ns; /* 0: never stay awake */
     struct wpipe__spin_record spin;
-    struct wpipe__list active;
-    unsigned active_count;
+    struct wpipe__list turns; /* users who have active connections (turn.c) */
+    unsigned turn_count;
+    unsigned active_count;        /* connections */
+    unsigned number;              /* among the loops with one budget */
+    struct wpipe__user_turn turn; /* of connections that have not joined */
     struct wpipe__list notices;
     struct wpipe__list drains;  /* threads in wpipe__loop_drain */
     struct wpipe__list wanting; /* connections that wait for the budget */
@@ -119,6 +124,9 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn);
 void wpipe__loop_activate(struct wpipe__loop *loop, struct wpipe__conn *conn);
 /* Its socket is readable. */
 void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn);
+/* More was received and not read than the limit allows, and this connection may
+ * be why: end those with most of it until it is not so. */
+void wpipe__loop_shed(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* Tell WPIPE__TELL_* about it. */
 void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,

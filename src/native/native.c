@@ -49,6 +49,13 @@ static int native_dropped(struct wpipe__link *link)
            WPIPE__STATE_DROPPED;
 }
 
+static size_t native_holds(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    return wpipe__queue_holds(&n->queue) + wpipe__buffer_size(&n->partial);
+}
+
 static unsigned native_interest(struct wpipe__link *link)
 {
     (void)link;
@@ -189,6 +196,7 @@ static const struct wpipe__transport native_transport = {
     .unread = native_unread,
     .gone = native_gone,
     .dropped = native_dropped,
+    .holds = native_holds,
     .interest = native_interest,
     .pump = native_pump,
     .arm = native_arm,

@@ -54,16 +54,28 @@ static int is_short(int64_t sent)
 int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
                            int count)
 {
+    wpipe_piece rest[1 + BODY_PIECES];
+    int64_t total = 0;
     int64_t sent;
-    int i;
+    int tries = 0;
 
-    for (i = 0;; i++) {
-        sent = wpipe__os_send_whole(n->link.socket, pieces, count,
-                                    WPIPE__NO_HANDLE);
-        if (!is_short(sent) || i == SHORT_TRIES)
+    assert(count <= 1 + BODY_PIECES);
+    memcpy(rest, pieces, (size_t)count * sizeof(*rest));
+    while (count > 0) {
+        sent =
+            wpipe__os_send_whole(n->link.socket, rest, count, WPIPE__NO_HANDLE);
+        if (sent == WPIPE_EAGAIN && total > 0)
+            break; /* a frame is torn */
+        if (sent < 0 && (!is_short(sent) || tries++ == SHORT_TRIES))
             return sent;
-        (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(SHORT_MS));
+        if (sent < 0) {
+            (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(SHORT_MS));
+            continue;
+        }
+        total += sent;
+        count = wpipe__os_drop_front(rest, count, (size_t)sent);
     }
+    return total;
 }
 
 int wpipe__native_refusal(int64_t sent)

@@ -56,8 +56,10 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
         return;
     }
     conn = wpipe__table_find(&shard->clients, tag & ~WPIPE__LANE_MASK);
-    if (conn != NULL)
-        wpipe__loop_pump(loop, conn);
+    if (conn == NULL)
+        return;
+    wpipe__loop_pump(loop, conn);
+    wpipe__loop_shed(loop, conn);
 }
 
 static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -73,7 +75,10 @@ static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
         wpipe__loop_nudge(&s->shards[0].loop);
 }
 
-static struct wpipe__conn *greatest_holder(struct wpipe__loop *loop)
+static struct wpipe__conn *greatest(
+    struct wpipe__loop *loop, const struct wpipe__account *of,
+    int (*is_greater)(const struct wpipe__conn *conn,
+                      const struct wpipe__conn *other))
 {
     struct wpipe__shard *shard = shard_of(loop);
     struct wpipe__conn *best = NULL;
@@ -81,8 +86,8 @@ static struct wpipe__conn *greatest_holder(struct wpipe__loop *loop)
     size_t cursor = 0;
 
     while ((conn = wpipe__table_next(&shard->clients, &cursor)) != NULL)
-        if (conn->held > 0 &&
-            (best == NULL || wpipe__conn_is_greater(conn, best)))
+        if (conn->account != NULL && (of == NULL || conn->account == of) &&
+            (best == NULL || is_greater(conn, best)))
             best = conn;
     return best;
 }
@@ -102,7 +107,7 @@ void wpipe__server_freed(struct wpipe__budget *budget)
 const struct wpipe__loop_owner wpipe__server_loop_owner = {
     .ready = on_ready,
     .ended = on_ended,
-    .greatest = greatest_holder,
+    .greatest = greatest,
 };
 
 /* ---- the acceptor's owner ----------------------------------------------- */

@@ -44,6 +44,8 @@ static int open_shards(struct wpipe_server *s)
                              &s->options);
         shard->loop.budget.freed = wpipe__server_freed;
         shard->loop.budget.open = s->options.access != WPIPE_ACCESS_USER;
+        shard->loop.budget.loops = s->shard_count;
+        shard->loop.number = i;
         shard->loop.shared_budget = &s->shards[0].loop.budget;
     }
     if (r < 0)
@@ -161,6 +163,7 @@ size_t wpipe__server_connected(const struct wpipe_server *s)
 
 int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
 {
+    struct wpipe__link_peer peer;
     struct wpipe__shard *shard;
     struct wpipe__conn *conn;
     int r;
@@ -171,8 +174,11 @@ int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
     if (r < 0)
         return r;
     conn = wpipe__shard_client(shard, who);
-    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__link_peer(conn->link, ret_peer);
+    r = conn == NULL ? WPIPE_ENOTCONN
+                     : wpipe__link_hold_peer(conn->link, ret_peer, &peer);
     wpipe__loop_unlock(&shard->loop);
+    if (r == 0)
+        wpipe__link_name_peer(&peer, ret_peer);
     return r;
 }
 

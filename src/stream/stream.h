@@ -53,6 +53,7 @@ struct wpipe_stream {
     int reserved;        /* write_begin without commit */
     struct wpipe__record reservation;
     struct wpipe__timer begin_timer; /* of its write_begin */
+    int committing; /* its commit ran out of time: it may be half sent */
     _Atomic uint64_t messages_out;
     _Atomic uint64_t bytes_out;
 };

@@ -72,6 +72,36 @@ static void guest_done(struct guest *g)
     wpipe_server_close(g->server);
 }
 
+/* ---- what cannot be sent ------------------------------------------------- */
+
+/* A framing in which a message has at least one byte: an empty one is refused
+ * at once, also when others wait before it, and spoils nothing. */
+static void empty_message_behind_a_queue_is_refused(void **state)
+{
+    static uint8_t big[BIG];
+    wpipe_options o = options_of(WPIPE_FRAMING_TYPE_LE32);
+    wpipe_event e;
+    struct guest g;
+    uint8_t byte;
+
+    (void)state;
+    o.queue_limit = 4 * BIG;
+    guest_open(&g, &o);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(wpipe_server_send(g.server, g.id, big, BIG), 0);
+    assert_int_equal(wpipe_server_send(g.server, g.id, "", 0), WPIPE_EINVAL);
+    assert_int_equal(wpipe_server_send(g.server, g.id, "tlast", 5), 0);
+    for (int left = 2 * (BIG + 4) + 9; left > 0;) {
+        ssize_t n = recv(g.fd, big, BIG, MSG_DONTWAIT);
+
+        assert_int_not_equal(n, 0);
+        left -= n > 0 ? (int)n : 0;
+        (void)wpipe_server_wait(g.server, &e, 0);
+    }
+    assert_int_equal(recv(g.fd, &byte, 1, MSG_DONTWAIT), -1);
+    guest_done(&g);
+}
+
 /* ---- close --------------------------------------------------------------- */
 
 static void *close_server(void *argument)
@@ -485,6 +515,7 @@ static void call_refused_at_once(void **state)
 }
 
 static const struct support_case cases[] = {
+    TEST(empty_message_behind_a_queue_is_refused),
     TEST(pending_bytes_count),
     TEST(beginning_of_kept_message_counts),
     TEST(close_hands_over_what_was_announced),
