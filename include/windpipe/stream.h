@@ -293,9 +293,11 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  * the next begin or write continues the same message.
  *
  * begin: returns 0 and the memory in *ret_data, `size` bytes, ours until
- *     commit or abort. Errors: WPIPE_EMSGSIZE (over a quarter of the ring, or
- *     over 10 KiB while the connection is on its socket: write several parts
- *     with more = 1), and those of wpipe_write.
+ *     commit or abort. Its address is a multiple of 8, and of 64 when `size`
+ *     is 2048 or more, so that a copy into it is fast. Errors:
+ *     WPIPE_EMSGSIZE (over a quarter of the ring, or over 10 KiB while the
+ *     connection is on its socket: write several parts with more = 1), and
+ *     those of wpipe_write.
  * commit: returns the bytes committed. Errors: WPIPE_ESTATE (nothing begun),
  *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. It may have
  *     to wait as long as begin was allowed to: for the peer to read, if the

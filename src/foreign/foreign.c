@@ -18,6 +18,7 @@
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/copy.h"
 #include "base/memory.h"
 #include "base/ring.h"
 
@@ -70,7 +71,7 @@ static int add_record(struct wpipe__foreign *f, uint32_t flags, uint64_t total,
         wpipe__store_u64(words, total);
         memcpy(both, words, 8);
         if (size > 0)
-            memcpy(both + 8, data, size);
+            wpipe__copy(both + 8, data, size);
         r = wpipe__queue_add(&f->queue, flags, both, 8 + size);
         wpipe__free(both);
     } else {
@@ -116,7 +117,7 @@ static int put_in_place(struct place *place, const struct wpipe__chunk *c)
     if (place == NULL || place->got >= 0 || !c->first || !c->last ||
         c->size == 0 || c->size > place->size)
         return 0;
-    memcpy(place->to, c->data, c->size);
+    wpipe__copy(place->to, c->data, c->size);
     place->got = (int64_t)c->size;
     return 1;
 }
@@ -359,10 +360,10 @@ static int foreign_reserve(struct wpipe__link *link,
 
     if (r <= 0)
         return r;
-    f->scratch = wpipe__alloc((size_t)record->size + 1);
+    f->scratch = wpipe__alloc((size_t)record->size + WPIPE__RECORD_LINE);
     if (f->scratch == NULL)
         return WPIPE_ENOMEM;
-    *ret_data = f->scratch;
+    *ret_data = wpipe__record_line(f->scratch);
     return 1;
 }
 
@@ -379,7 +380,7 @@ static int foreign_commit(struct wpipe__link *link,
                           const struct wpipe__record *record)
 {
     struct wpipe__foreign *f = wpipe__foreign(link);
-    wpipe_piece piece = { f->scratch, record->size };
+    wpipe_piece piece = { wpipe__record_line(f->scratch), record->size };
     struct wpipe__parcel parcel = { .pieces = &piece, .count = 1 };
     int r;
 

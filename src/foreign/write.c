@@ -5,9 +5,8 @@
  */
 #include "foreign/foreign.h"
 
-#include <string.h>
-
 #include "base/base.h"
+#include "base/copy.h"
 #include "base/memory.h"
 
 #define PIECES_MAX 16 /* that are sent as they lie */
@@ -281,7 +280,8 @@ static void *gather(const struct wpipe__parcel *p)
             wpipe__min_size(p->pieces[i].size - from, p->record.size - at);
 
         if (size > 0)
-            memcpy(whole + at, (const uint8_t *)p->pieces[i].data + from, size);
+            wpipe__copy(whole + at, (const uint8_t *)p->pieces[i].data + from,
+                        size);
         skip -= from;
         at += size;
     }

@@ -78,18 +78,14 @@ static void bell_unlocked(struct wpipe__native *n)
     wpipe__mutex_unlock(&n->link.lock);
 }
 
-/* Does the peer sleep for one of `mask`, and has nobody rung for that sleep?
- * Then it is the caller who does. `rung` only grows: a thread that was held up
- * after its look must not ring for an old sleep. */
-static int owes_bell(struct wpipe__native *n, unsigned mask)
+/* Has nobody rung for the sleep that the peer wants this for? `rung` only
+ * grows: a thread that was held up after its look must not ring for an old
+ * sleep. */
+static __attribute__((noinline)) int is_first(struct wpipe__native *n,
+                                              uint64_t want)
 {
-    uint64_t want =
-        atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
-    uint64_t rung;
+    uint64_t rung = atomic_load_explicit(&n->rung, memory_order_relaxed);
 
-    if (!(want & mask))
-        return 0;
-    rung = atomic_load_explicit(&n->rung, memory_order_relaxed);
     do
         if (want >> 8 <= rung)
             return 0;
@@ -99,10 +95,18 @@ static int owes_bell(struct wpipe__native *n, unsigned mask)
     return 1;
 }
 
-static void ring_unfenced(struct wpipe__native *n, unsigned mask)
+/* Does the peer sleep for one of `mask`, and has nobody rung for that sleep?
+ * Then it is the caller who does. */
+static inline int owes_bell(struct wpipe__native *n, unsigned mask)
 {
-    if (!owes_bell(n, mask))
-        return;
+    uint64_t want =
+        atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
+
+    return (want & mask) && is_first(n, want);
+}
+
+static __attribute__((noinline)) void ring_owed(struct wpipe__native *n)
+{
     if (wpipe__all_shared(n)) {
         bell_unlocked(n);
         return;
@@ -111,6 +115,12 @@ static void ring_unfenced(struct wpipe__native *n, unsigned mask)
     wpipe__mutex_lock(&n->link.lock);
     bell_locked(n);
     wpipe__mutex_unlock(&n->link.lock);
+}
+
+static inline void ring_unfenced(struct wpipe__native *n, unsigned mask)
+{
+    if (owes_bell(n, mask))
+        ring_owed(n);
 }
 
 void wpipe__native_ring_asleep(struct wpipe__native *n)

@@ -131,6 +131,16 @@ void wpipe__native_break(struct wpipe__native *n, int error);
 /* Why nothing more comes (writer: goes), or 0. */
 int wpipe__native_end(struct wpipe__native *n, int writer);
 
+/* The same question, short: 1 when the answer is 0. */
+static inline int wpipe__native_goes_on(struct wpipe__native *n)
+{
+    /* bitwise, as all are asked in any case */
+    return ((uint32_t)atomic_load_explicit(&n->over, memory_order_acquire) |
+            atomic_load_explicit(&n->theirs->state, memory_order_acquire) |
+            (uint32_t)atomic_load_explicit(&n->hung_up,
+                                           memory_order_acquire)) == 0;
+}
+
 /* ---- pump.c: all with link.lock held ---- */
 
 /* Send these bytes; when the system is short of memory, again for a moment.

@@ -4,11 +4,10 @@
  */
 #include "stream/stream.h"
 
-#include <string.h>
-
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/copy.h"
 #include "base/ring.h"
 
 #define PIECES_MAX 1024
@@ -223,7 +222,7 @@ static void target_put(struct target *t, const uint8_t *from, size_t size)
         size_t part = wpipe__min_size(p->size - t->offset, size);
 
         if (part > 0) /* an empty piece has no address */
-            memcpy((uint8_t *)p->data + t->offset, from, part);
+            wpipe__copy((uint8_t *)p->data + t->offset, from, part);
         from += part;
         size -= part;
         t->offset += part;
@@ -387,8 +386,8 @@ static int fetched(void *user)
 /* May the next read be a fetch? */
 static int is_plain(const struct wpipe_stream *s, const void *buf, size_t size)
 {
-    return s->reads_messages && !s->order.begun && !s->opened && buf != NULL &&
-           size > 0 && s->link->transport->fetch != NULL &&
+    return s->reads_messages && (s->order.begun | s->opened) == 0 &&
+           buf != NULL && size > 0 && s->link->transport->fetch != NULL &&
            s->poller == WPIPE__NO_HANDLE;
 }
 
@@ -459,7 +458,7 @@ static void peek_record(struct wpipe_stream *s, struct peeking *p,
     if (p->in_first || !by_message) {
         part = wpipe__min_size(r->size, p->room - p->copied);
         if (part > 0)
-            memcpy(p->to + p->copied, r->data, part);
+            wpipe__copy(p->to + p->copied, r->data, part);
         p->copied += part;
     }
     if (p->in_first) {

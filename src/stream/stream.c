@@ -48,22 +48,6 @@ void wpipe__stream_on_close(struct wpipe_stream *stream,
     stream->closed_user = user;
 }
 
-int wpipe__stream_check(const struct wpipe_stream *stream, int direction)
-{
-    int over;
-
-    if (stream == NULL)
-        return WPIPE_EINVAL;
-    if (stream->link->generation != wpipe__os_generation())
-        return WPIPE_ESTATE;
-    over = atomic_load_explicit(&stream->over, memory_order_relaxed);
-    if (over)
-        return over;
-    if (direction == 0 || stream->link->terms.direction == WPIPE_DUPLEX)
-        return 0;
-    return stream->link->terms.direction == direction ? 0 : WPIPE_ESTATE;
-}
-
 int wpipe_stream_message_complete(const wpipe_stream *stream)
 {
     return stream == NULL || stream->complete;

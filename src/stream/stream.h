@@ -88,7 +88,23 @@ static inline void wpipe__stream_add(_Atomic uint64_t *counter, uint64_t n)
 /* 0 when the call may go on: not NULL, not of a parent process, direction
  * right (WPIPE_IN for reading, WPIPE_OUT for writing, 0 either), not
  * ended by us. */
-int wpipe__stream_check(const struct wpipe_stream *stream, int direction);
+static inline int wpipe__stream_check(const struct wpipe_stream *stream,
+                                      int direction)
+{
+    int over;
+
+    if (stream == NULL)
+        return WPIPE_EINVAL;
+    if (stream->link->generation != wpipe__os_generation())
+        return WPIPE_ESTATE;
+    over = atomic_load_explicit(&stream->over, memory_order_relaxed);
+    if (over)
+        return over;
+    /* one of them reads and the other one writes */
+    return stream->link->terms.direction + direction == WPIPE_IN + WPIPE_OUT
+               ? WPIPE_ESTATE
+               : 0;
+}
 
 /* The same of a call that may wait for so long. */
 static inline int wpipe__stream_check_wait(const struct wpipe_stream *stream,

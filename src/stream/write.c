@@ -299,7 +299,7 @@ int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
         return r;
     link = stream->link;
     if (link->transport->put_whole == NULL || buf == NULL || size == 0 ||
-        stream->finished || stream->reserved || stream->parts ||
+        (stream->finished | stream->reserved | stream->parts) != 0 ||
         !link->transport->put_whole(link, buf, size))
         return write_piece(stream, buf, size, timeout_ms);
     wpipe__stream_add(&stream->messages_out, 1);

@@ -4,10 +4,9 @@
  */
 #include "stream/stream.h"
 
-#include <string.h>
-
 #include <windpipe/error.h>
 
+#include "base/copy.h"
 #include "base/memory.h"
 #include "base/ring.h"
 
@@ -157,7 +156,7 @@ int wpipe_read_begin(wpipe_stream *stream, const void **ret_data,
 
         if (copy == NULL)
             return WPIPE_ENOMEM;
-        memcpy(copy, record.data, record.size);
+        wpipe__copy(copy, record.data, record.size);
         stream->copy = copy;
         *ret_data = copy;
     } else {
