@@ -13,6 +13,7 @@ install(TARGETS windpipe_shared windpipe_static
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(FILES "${PROJECT_SOURCE_DIR}/include/windpipe.h"
+  "${PROJECT_SOURCE_DIR}/include/windpipe.hpp"
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(FILES ${windpipe_headers}
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/windpipe")
