@@ -243,6 +243,12 @@ const struct bench_case bench_cases[] = {
     { .name = "crowd-100", CROWD(100), UNJUDGED },
     { .name = "crowd-1k", CROWD(1000), UNJUDGED },
     { .name = "crowd-10k", CROWD(10000), .targets = { SHOWN(SOCKET) } },
+    { .name = "copy",
+      .run = copy_run,
+      .ours = PEER_WINDPIPE,
+      .slice.bytes = 65536,
+      .slice.placement = PLACE_NONE,
+      .targets = { { .judge = JUDGE_GAIN, .limit = 0.8 } } },
     { .name = "kill", .run = kill_run, .ours = PEER_WINDPIPE },
     { .name = "restart", .run = restart_run, .ours = PEER_WINDPIPE },
 };

@@ -79,6 +79,10 @@ void loaded_run(const struct bench *bench, const struct bench_case *self,
 void crowd_run(const struct bench *bench, const struct bench_case *self,
                struct outcome *outcome);
 
+/* copy.c: the copy of payload beside memcpy, by offset. */
+void copy_run(const struct bench *bench, const struct bench_case *self,
+              struct outcome *outcome);
+
 /* death.c: killed peers, and a server that comes back. */
 void kill_run(const struct bench *bench, const struct bench_case *self,
               struct outcome *outcome);

@@ -388,7 +388,7 @@ int main(int argc, char **argv)
     struct choice choice = { .load = LOADS };
     struct load before, after;
     struct bench bench;
-    char scratch[128];
+    char scratch[128], machine[160];
     int r = options_parse(&choice, argc, argv);
 
     if (r != 0)
@@ -402,6 +402,8 @@ int main(int argc, char **argv)
     interrupt_catch();
     if (bench_open(&bench, &choice, scratch, sizeof(scratch)) < 0)
         return 2;
+    machine_describe(machine, sizeof(machine));
+    printf("%s\n", machine);
     load_sample(&before);
     r = cases_run(&choice, &bench);
     load_sample(&after);

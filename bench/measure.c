@@ -13,6 +13,9 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
 
 static uint64_t spec_ns(const struct timespec *spec)
 {
@@ -73,6 +76,42 @@ void places_find(struct places *places)
             places->second = cpu;
         places->count++;
     }
+}
+
+/* What /proc/cpuinfo has behind `key` for the first processor. */
+static void cpu_fact(const char *key, char *value, size_t size)
+{
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[256];
+
+    snprintf(value, size, "?");
+    while (file && fgets(line, sizeof(line), file)) {
+        char *colon = strchr(line, ':');
+        size_t length = strlen(key);
+
+        if (!colon || strncmp(line, key, length) != 0 ||
+            (line[length] != '\t' && line[length] != ':'))
+            continue;
+        colon[strcspn(colon, "\n")] = '\0';
+        snprintf(value, size, "%s", colon[1] == ' ' ? colon + 2 : colon + 1);
+        break;
+    }
+    if (file)
+        fclose(file);
+}
+
+void machine_describe(char *text, size_t size)
+{
+    char name[80], family[16], model[16], libc[32] = "no glibc";
+
+#ifdef __GLIBC__
+    snprintf(libc, sizeof(libc), "glibc %s", gnu_get_libc_version());
+#endif
+    cpu_fact("model name", name, sizeof(name));
+    cpu_fact("cpu family", family, sizeof(family));
+    cpu_fact("model", model, sizeof(model));
+    snprintf(text, size, "%s (family %s, model %s), %s", name, family, model,
+             libc);
 }
 
 int pin_to(int cpu)

@@ -60,6 +60,9 @@ void work(uint32_t us);
 
 void places_find(struct places *places);
 
+/* The processor's model and the version of libc, which copies depend on. */
+void machine_describe(char *text, size_t size);
+
 /* Stay on one processor; -1 is anywhere. Returns 0 or -1. */
 int pin_to(int cpu);
 

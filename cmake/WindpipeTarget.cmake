@@ -43,6 +43,25 @@ function(windpipe_target target)
   endif()
 endfunction()
 
+# The same for a target in C++ of one standard.
+function(windpipe_cpp_target target standard)
+  set_target_properties(${target} PROPERTIES
+    CXX_STANDARD ${standard}
+    CXX_STANDARD_REQUIRED ON
+    CXX_EXTENSIONS OFF)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef)
+  if(WINDPIPE_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(WINDPIPE_SANITIZE)
+    target_compile_options(${target} PRIVATE
+      "-fsanitize=${WINDPIPE_SANITIZE}" -fno-omit-frame-pointer
+      -fno-sanitize-recover=all)
+  endif()
+  windpipe_link_options(${target})
+endfunction()
+
 # Link options of one linked target (executable or shared library).
 function(windpipe_link_options target)
   if(WINDPIPE_SANITIZE)

@@ -10,6 +10,7 @@
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/copy.h"
 #include "base/memory.h"
 
 enum {
@@ -47,7 +48,7 @@ static int grow(struct wpipe__buffer *buffer, size_t needed)
     if (data == NULL)
         return WPIPE_ENOMEM;
     if (size > 0)
-        memcpy(data, buffer->data + buffer->begin, size);
+        wpipe__copy(data, buffer->data + buffer->begin, size);
     wpipe__free(buffer->data);
     *buffer = (struct wpipe__buffer){ data, 0, size, capacity };
     return 0;
@@ -110,7 +111,7 @@ int wpipe__buffer_append(struct wpipe__buffer *buffer, const void *data,
     r = wpipe__buffer_reserve(buffer, n);
     if (r < 0)
         return r;
-    memcpy(wpipe__buffer_space(buffer), data, n);
+    wpipe__copy(wpipe__buffer_space(buffer), data, n);
     wpipe__buffer_grew(buffer, n);
     return 0;
 }

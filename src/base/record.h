@@ -20,15 +20,21 @@ enum {
     WPIPE__RECORD_PAD = 0x40,       /* ring only: skip to the ring's start */
     WPIPE__RECORD_REVOCABLE = 0x80, /* reserved in version 1 */
     WPIPE__RECORD_REVOKED = 0x100,  /* reserved in version 1 */
-    WPIPE__RECORD_GROWN = 0x200     /* ring only: go on in the larger one */
+    WPIPE__RECORD_GROWN = 0x200,    /* ring only: go on in the larger one */
+    WPIPE__RECORD_ALIGNED = 0x400   /* ring only: where the payload lies */
 };
 
-/* What version 1 accepts from a peer, PAD and GROWN aside. */
+/* What version 1 accepts from a peer, what is for rings only aside. */
 #define WPIPE__RECORD_KNOWN                                             \
     (WPIPE__RECORD_MORE | WPIPE__RECORD_TOTAL | WPIPE__RECORD_REQUEST | \
      WPIPE__RECORD_REPLY | WPIPE__RECORD_ABORT | WPIPE__RECORD_FIN)
 
 #define WPIPE__RECORD_HEADER 8u
+
+/* A payload that is ALIGNED begins at a multiple of this, a cache line. */
+#define WPIPE__RECORD_LINE 64u
+/* Our own payloads are, from this size on. */
+#define WPIPE__RECORD_LARGE 2048u
 
 /* One record, taken apart. `data` may lie in memory that the peer can change:
  * copy it once, judge the copy. */
@@ -50,7 +56,23 @@ static inline uint32_t wpipe__record_extra(uint32_t flags)
     return extra;
 }
 
-/* Bytes that a record takes in a ring. */
+/* Bytes between the words of an ALIGNED record and its payload. */
+static inline uint32_t wpipe__record_gap(uint64_t position, uint32_t flags)
+{
+    uint64_t payload =
+        position + WPIPE__RECORD_HEADER + wpipe__record_extra(flags);
+
+    return (uint32_t)(0u - payload) & (WPIPE__RECORD_LINE - 1u);
+}
+
+/* The first multiple of WPIPE__RECORD_LINE in a block that has as many bytes
+ * more than are used of it. */
+static inline uint8_t *wpipe__record_line(uint8_t *block)
+{
+    return block + (0u - (uintptr_t)block) % WPIPE__RECORD_LINE;
+}
+
+/* Bytes that a record takes in a ring, without a gap. */
 static inline uint64_t wpipe__record_space(uint32_t flags, uint32_t size)
 {
     uint64_t n =

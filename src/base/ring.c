@@ -9,6 +9,8 @@
 
 #include <windpipe/error.h>
 
+#include "base/copy.h"
+
 /* One load of memory that the peer may change while we look. */
 static uint64_t load_once(const uint8_t *at)
 {
@@ -32,13 +34,39 @@ static uint64_t to_the_end(uint64_t size, uint64_t position)
     return size - (position & (size - 1));
 }
 
-/* Where the record would start: behind a PAD if it does not fit in front of
- * the ring's end. */
-static uint64_t pad_before(const struct wpipe__ring_out *out, uint64_t space)
-{
-    uint64_t left = to_the_end(out->size, out->head);
+/* How a record of ours would lie from `head` on. */
+struct place {
+    uint64_t pad; /* in front of it, when it does not fit before the end */
+    uint64_t gap; /* between its words and its payload */
+    uint64_t space;
+};
 
-    return left < space ? left : 0;
+/* A large payload is aligned. */
+static uint64_t gap_at(uint64_t position, const struct wpipe__record *record)
+{
+    return record->size >= WPIPE__RECORD_LARGE
+               ? wpipe__record_gap(position, record->flags)
+               : 0;
+}
+
+static struct place find_place(const struct wpipe__ring_out *out,
+                               const struct wpipe__record *record)
+{
+    uint64_t least = wpipe__record_space(record->flags, record->size);
+    uint64_t left = to_the_end(out->size, out->head);
+    struct place p = { 0, gap_at(out->head, record), 0 };
+
+    if (least + p.gap > left) {
+        p.pad = left;
+        p.gap = gap_at(0, record);
+    }
+    p.space = least + p.gap;
+    return p;
+}
+
+static uint32_t flag_of(uint64_t gap)
+{
+    return gap ? WPIPE__RECORD_ALIGNED : 0;
 }
 
 /* Look at the peer's position again; 0, or WPIPE_EPROTO. */
@@ -61,9 +89,8 @@ uint8_t *wpipe__ring_reserve(struct wpipe__ring_out *out,
                              const struct wpipe__control *theirs,
                              const struct wpipe__record *record, int *ret_error)
 {
-    uint64_t space = wpipe__record_space(record->flags, record->size);
-    uint64_t pad = pad_before(out, space);
-    uint64_t need = space + pad + WPIPE__RING_RESERVE;
+    struct place p = find_place(out, record);
+    uint64_t need = p.pad + p.space + WPIPE__RING_RESERVE;
 
     *ret_error = 0;
     if (out->head - out->tail + need > out->size) {
@@ -71,19 +98,22 @@ uint8_t *wpipe__ring_reserve(struct wpipe__ring_out *out,
         if (*ret_error < 0 || out->head - out->tail + need > out->size)
             return NULL;
     }
-    out->pad = pad;
-    return out->bytes + ((out->head + pad) & (out->size - 1)) +
-           WPIPE__RECORD_HEADER + wpipe__record_extra(record->flags);
+    out->pad = p.pad;
+    out->gap = p.gap;
+    return out->bytes + ((out->head + p.pad) & (out->size - 1)) +
+           WPIPE__RECORD_HEADER + wpipe__record_extra(record->flags) + p.gap;
 }
 
 void wpipe__ring_commit(struct wpipe__ring_out *out,
                         const struct wpipe__record *record)
 {
-    uint64_t space = wpipe__record_space(record->flags, record->size);
+    /* without a payload there is nothing to align */
+    uint64_t gap = record->size > 0 ? out->gap : 0;
     uint64_t pad = out->pad;
     uint8_t *at;
 
     out->pad = 0;
+    out->gap = 0;
     if (pad) {
         store_word(out->bytes + (out->head & (out->size - 1)),
                    header_word(WPIPE__RECORD_PAD,
@@ -91,7 +121,7 @@ void wpipe__ring_commit(struct wpipe__ring_out *out,
         out->head += pad;
     }
     at = out->bytes + (out->head & (out->size - 1));
-    store_word(at, header_word(record->flags, record->size));
+    store_word(at, header_word(record->flags | flag_of(gap), record->size));
     at += WPIPE__RECORD_HEADER;
     if (record->flags & WPIPE__RECORD_TOTAL) {
         store_word(at, record->total);
@@ -99,15 +129,16 @@ void wpipe__ring_commit(struct wpipe__ring_out *out,
     }
     if (record->flags & (WPIPE__RECORD_REQUEST | WPIPE__RECORD_REPLY))
         store_word(at, record->request);
-    out->head += space;
+    out->head += wpipe__record_space(record->flags, record->size) + gap;
 }
 
 int wpipe__ring_put_plain(struct wpipe__ring_out *out,
                           const struct wpipe__control *theirs, const void *data,
                           uint32_t size)
 {
-    uint64_t space = wpipe__record_space(0, size);
     uint64_t at = out->head & (out->size - 1);
+    uint64_t gap = size < WPIPE__RECORD_LARGE ? 0 : wpipe__record_gap(at, 0);
+    uint64_t space = wpipe__record_space(0, size) + gap;
 
     if (space > out->size - at) /* a PAD goes in front */
         return 0;
@@ -115,8 +146,8 @@ int wpipe__ring_put_plain(struct wpipe__ring_out *out,
         (refresh_tail(out, theirs) < 0 ||
          out->head - out->tail + space + WPIPE__RING_RESERVE > out->size))
         return 0;
-    store_word(out->bytes + at, header_word(0, size));
-    memcpy(out->bytes + at + WPIPE__RECORD_HEADER, data, size);
+    store_word(out->bytes + at, header_word(flag_of(gap), size));
+    wpipe__copy(out->bytes + at + WPIPE__RECORD_HEADER + gap, data, size);
     out->head += space;
     return 1;
 }
@@ -131,9 +162,9 @@ void wpipe__ring_mark(struct wpipe__ring_out *out, uint32_t flag)
 int wpipe__ring_fits(const struct wpipe__ring_out *out,
                      const struct wpipe__record *record)
 {
-    uint64_t space = wpipe__record_space(record->flags, record->size);
+    struct place p = find_place(out, record);
 
-    return space + pad_before(out, space) + WPIPE__RING_RESERVE <= out->size;
+    return p.pad + p.space + WPIPE__RING_RESERVE <= out->size;
 }
 
 int wpipe__ring_refresh(struct wpipe__ring_in *in,
@@ -153,6 +184,18 @@ int wpipe__ring_refresh(struct wpipe__ring_in *in,
 static int is_next(const struct wpipe__ring_in *in, uint64_t position)
 {
     return in->next != NULL && position - in->next_at <= INT64_MAX;
+}
+
+/* The gap of a record with these flags of a header, which lose what is about
+ * that alone. -1: no such record is aligned. */
+static int64_t take_gap(uint32_t *flags, uint32_t size, uint64_t position)
+{
+    if (!(*flags & WPIPE__RECORD_ALIGNED))
+        return 0;
+    *flags &= ~(uint32_t)WPIPE__RECORD_ALIGNED;
+    if (size == 0 || (*flags & WPIPE__RECORD_PAD))
+        return -1;
+    return wpipe__record_gap(position, *flags);
 }
 
 /* A record for the ring itself, or one that a sender may make? `left` is what
@@ -180,17 +223,19 @@ static int parse(const struct wpipe__ring_in *in, uint64_t position,
     uint64_t left = to_the_end(size, position);
     struct wpipe__record r = { 0 };
     uint64_t word;
+    int64_t gap;
 
     if (in->known && position == in->tail) {
         *ret_record = in->first;
-        *ret_space = wpipe__record_space(in->first.flags, in->first.size);
+        *ret_space = in->first_space;
         return 0;
     }
     word = load_once(at);
     r.size = (uint32_t)word;
     r.flags = (uint32_t)(word >> 32);
-    *ret_space = wpipe__record_space(r.flags, r.size);
-    if (*ret_space > left || *ret_space > in->head - position ||
+    gap = take_gap(&r.flags, r.size, position);
+    *ret_space = wpipe__record_space(r.flags, r.size) + (uint64_t)gap;
+    if (gap < 0 || *ret_space > left || *ret_space > in->head - position ||
         !is_sane(in, &r, position, left))
         return WPIPE_EPROTO;
     at += WPIPE__RECORD_HEADER;
@@ -202,16 +247,16 @@ static int parse(const struct wpipe__ring_in *in, uint64_t position,
         r.request = load_once(at);
         at += 8;
     }
-    r.data = at;
+    r.data = at + gap;
     *ret_record = r;
     return 0;
 }
 
-int wpipe__ring_scan(struct wpipe__ring_in *in,
-                     const struct wpipe__control *theirs, uint64_t *position,
-                     struct wpipe__record *ret_record)
+/* As ring_scan; *ret_space is what the record takes. */
+static int scan(struct wpipe__ring_in *in, const struct wpipe__control *theirs,
+                uint64_t *position, struct wpipe__record *ret_record,
+                uint64_t *ret_space)
 {
-    uint64_t space;
     int r;
 
     do {
@@ -222,16 +267,25 @@ int wpipe__ring_scan(struct wpipe__ring_in *in,
             if (*position == in->head)
                 return 0;
         }
-        r = parse(in, *position, ret_record, &space);
+        r = parse(in, *position, ret_record, ret_space);
         if (r < 0)
             return r;
         if (ret_record->flags == WPIPE__RECORD_GROWN && in->next == NULL) {
-            in->next_at = *position + space;
+            in->next_at = *position + *ret_space;
             return WPIPE__RING_GREW;
         }
-        *position += space;
+        *position += *ret_space;
     } while (ret_record->flags & (WPIPE__RECORD_PAD | WPIPE__RECORD_GROWN));
     return 1;
+}
+
+int wpipe__ring_scan(struct wpipe__ring_in *in,
+                     const struct wpipe__control *theirs, uint64_t *position,
+                     struct wpipe__record *ret_record)
+{
+    uint64_t space;
+
+    return scan(in, theirs, position, ret_record, &space);
 }
 
 /* Know the first unread record: as look. */
@@ -239,12 +293,12 @@ static int find_first(struct wpipe__ring_in *in,
                       const struct wpipe__control *theirs)
 {
     uint64_t next = in->tail;
-    int r = wpipe__ring_scan(in, theirs, &next, &in->first);
+    int r = scan(in, theirs, &next, &in->first, &in->first_space);
 
     if (r != 1)
         return r;
     /* a PAD in front is read and done with */
-    in->tail = next - wpipe__record_space(in->first.flags, in->first.size);
+    in->tail = next - in->first_space;
     if (is_next(in, in->tail)) {
         in->bytes = in->next;
         in->size = in->limit;
@@ -277,9 +331,33 @@ int wpipe__ring_follow(struct wpipe__ring_in *in, const uint8_t *bytes,
     return 0;
 }
 
+/* Is so much of the first record in front of head and the ring's end? */
+static int is_there(const struct wpipe__ring_in *in, uint64_t space)
+{
+    return space <= in->head - in->tail &&
+           space <= to_the_end(in->size, in->tail);
+}
+
+/* As ring_plain, for a header with flags. */
+static __attribute__((noinline)) uint32_t plain_aligned(
+    const struct wpipe__ring_in *in, uint64_t word, const uint8_t **ret_data,
+    uint64_t *ret_space)
+{
+    uint32_t flags = (uint32_t)(word >> 32);
+    int64_t gap = take_gap(&flags, (uint32_t)word, in->tail);
+    uint64_t space = wpipe__record_space(0, (uint32_t)word) + (uint64_t)gap;
+
+    if (flags || gap < 0 || !is_there(in, space))
+        return 0;
+    *ret_space = space;
+    *ret_data =
+        in->bytes + (in->tail & (in->size - 1)) + WPIPE__RECORD_HEADER + gap;
+    return (uint32_t)word;
+}
+
 uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
                            const struct wpipe__control *theirs,
-                           const uint8_t **ret_data)
+                           const uint8_t **ret_data, uint64_t *ret_space)
 {
     const uint8_t *at = in->bytes + (in->tail & (in->size - 1));
     uint64_t space;
@@ -287,29 +365,20 @@ uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
 
     if (in->known) {
         *ret_data = in->first.data;
+        *ret_space = in->first_space;
         return in->taken || in->first.flags ? 0 : in->first.size;
     }
     if (in->tail == in->head &&
         (wpipe__ring_refresh(in, theirs) < 0 || in->tail == in->head))
         return 0;
     word = load_once(at);
+    if (word >> 32)
+        return plain_aligned(in, word, ret_data, ret_space);
+    /* `data` does not depend on the word: its lines are fetched meanwhile */
     space = wpipe__record_space(0, (uint32_t)word);
-    if (word >> 32 || space > in->head - in->tail ||
-        space > to_the_end(in->size, in->tail))
+    if (!is_there(in, space))
         return 0;
+    *ret_space = space;
     *ret_data = at + WPIPE__RECORD_HEADER;
     return (uint32_t)word;
-}
-
-void wpipe__ring_take(struct wpipe__ring_in *in,
-                      const struct wpipe__record *record, uint32_t bytes,
-                      int whole)
-{
-    if (!whole) {
-        in->taken += bytes;
-        return;
-    }
-    in->tail += wpipe__record_space(record->flags, record->size + in->taken);
-    in->taken = 0;
-    in->known = 0;
 }

@@ -92,6 +92,7 @@ struct wpipe__ring_out {
     uint64_t head;  /* the next record goes here */
     uint64_t tail;  /* what lies before may be overwritten */
     uint64_t pad;   /* PAD bytes before what is reserved */
+    uint64_t gap;   /* bytes between its words and its payload */
     uint64_t start; /* first position in the ring: what is older went another
                        way, and may be unread yet */
     uint64_t seen;  /* the peer's position as last seen and checked */
@@ -109,6 +110,7 @@ struct wpipe__ring_in {
      * the peer's memory and are loaded once. */
     int known;
     struct wpipe__record first;
+    uint64_t first_space; /* what it takes */
 
     uint64_t limit; /* size of the ring that it may grow to; as size: it does
                        not grow (any more) */
@@ -118,10 +120,11 @@ struct wpipe__ring_in {
 };
 
 /*
- * Make room for one record. Returns where its payload goes, NULL when there
- * is no room now. *ret_error is WPIPE_EPROTO when the peer's words are not
- * possible, else 0. Nothing is visible before wpipe__ring_commit, and
- * nothing changed. `size` is at most wpipe__ring_fragment().
+ * Make room for one record. Returns where its payload goes, at a multiple of
+ * WPIPE__RECORD_LINE if it is large; NULL when there is no room now.
+ * *ret_error is WPIPE_EPROTO when the peer's words are not possible, else 0.
+ * Nothing is visible before wpipe__ring_commit, and nothing changed. `size` is
+ * at most wpipe__ring_fragment().
  */
 uint8_t *wpipe__ring_reserve(struct wpipe__ring_out *out,
                              const struct wpipe__control *theirs,
@@ -178,11 +181,12 @@ int wpipe__ring_look(struct wpipe__ring_in *in,
                      const struct wpipe__control *theirs,
                      struct wpipe__record *ret_record);
 
-/* The size of the first unread record, and its payload, when it is whole and
- * has no flags: the common case, made short. 0 otherwise; ring_look says. */
+/* The size of the first unread record, its payload and its space, when it is
+ * whole and has no flags: the common case, made short. 0 otherwise; ring_look
+ * says. */
 uint32_t wpipe__ring_plain(struct wpipe__ring_in *in,
                            const struct wpipe__control *theirs,
-                           const uint8_t **ret_data);
+                           const uint8_t **ret_data, uint64_t *ret_space);
 
 /*
  * The record at *position (start with in->tail), moving *position behind it.
@@ -206,10 +210,26 @@ static inline uint32_t wpipe__ring_next_flags(const struct wpipe__ring_in *in)
     return ((const volatile uint32_t *)(const volatile void *)at)[1];
 }
 
+/* Take the record that ring_plain gave. */
+static inline void wpipe__ring_take_plain(struct wpipe__ring_in *in,
+                                          uint64_t space)
+{
+    in->tail += space;
+    in->known = 0;
+}
+
 /* Take `bytes` of the first record, which ring_look gave; with `whole` the
  * record ends. */
-void wpipe__ring_take(struct wpipe__ring_in *in,
-                      const struct wpipe__record *record, uint32_t bytes,
-                      int whole);
+static inline void wpipe__ring_take(struct wpipe__ring_in *in, uint32_t bytes,
+                                    int whole)
+{
+    if (!whole) {
+        in->taken += bytes;
+        return;
+    }
+    in->tail += in->first_space;
+    in->taken = 0;
+    in->known = 0;
+}
 
 #endif

@@ -9,6 +9,7 @@
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/copy.h"
 #include "base/memory.h"
 
 /* A message that is kept, or what is left of it. */
@@ -125,7 +126,7 @@ static int keep(struct wpipe__outbox *outbox, const struct wpipe__share *share,
     item->skipped = j->done;
     item->kind = j->kind;
     if (left > 0)
-        memcpy(item->data, j->data, left);
+        wpipe__copy(item->data, j->data, left);
     if (outbox->last == NULL)
         outbox->first = item;
     else

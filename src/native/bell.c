@@ -16,11 +16,15 @@
 
 int wpipe__native_end(struct wpipe__native *n, int writer)
 {
-    int over = atomic_load_explicit(&n->over, memory_order_acquire);
+    /* Before the state: who closes says so first and hangs up then. Pairs with
+     * the stores of `hung_up`. */
+    int hung_up = atomic_load_explicit(&n->hung_up, memory_order_acquire);
+    int over = atomic_load_explicit(&n->over, memory_order_relaxed);
     uint32_t state;
 
     if (over)
         return over;
+    /* pairs with the release store in native_leave: its last words are seen */
     state = atomic_load_explicit(&n->theirs->state, memory_order_acquire);
     if (state == WPIPE__STATE_DISCONNECTED)
         return WPIPE_EDISCONNECTED;
@@ -33,9 +37,7 @@ int wpipe__native_end(struct wpipe__native *n, int writer)
         atomic_compare_exchange_strong(&n->over, &over, WPIPE_EPROTO);
         return WPIPE_EPROTO;
     }
-    if (atomic_load_explicit(&n->hung_up, memory_order_acquire))
-        return WPIPE_EDIED;
-    return 0;
+    return hung_up ? WPIPE_EDIED : 0;
 }
 
 /* 0; < 0: it was refused for good, and the link has to end, since nobody else
@@ -76,18 +78,14 @@ static void bell_unlocked(struct wpipe__native *n)
     wpipe__mutex_unlock(&n->link.lock);
 }
 
-/* Does the peer sleep for one of `mask`, and has nobody rung for that sleep?
- * Then it is the caller who does. `rung` only grows: a thread that was held up
- * after its look must not ring for an old sleep. */
-static int owes_bell(struct wpipe__native *n, unsigned mask)
+/* Has nobody rung for the sleep that the peer wants this for? `rung` only
+ * grows: a thread that was held up after its look must not ring for an old
+ * sleep. */
+static __attribute__((noinline)) int is_first(struct wpipe__native *n,
+                                              uint64_t want)
 {
-    uint64_t want =
-        atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
-    uint64_t rung;
+    uint64_t rung = atomic_load_explicit(&n->rung, memory_order_relaxed);
 
-    if (!(want & mask))
-        return 0;
-    rung = atomic_load_explicit(&n->rung, memory_order_relaxed);
     do
         if (want >> 8 <= rung)
             return 0;
@@ -97,10 +95,18 @@ static int owes_bell(struct wpipe__native *n, unsigned mask)
     return 1;
 }
 
-static void ring_unfenced(struct wpipe__native *n, unsigned mask)
+/* Does the peer sleep for one of `mask`, and has nobody rung for that sleep?
+ * Then it is the caller who does. */
+static inline int owes_bell(struct wpipe__native *n, unsigned mask)
 {
-    if (!owes_bell(n, mask))
-        return;
+    uint64_t want =
+        atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
+
+    return (want & mask) && is_first(n, want);
+}
+
+static __attribute__((noinline)) void ring_owed(struct wpipe__native *n)
+{
     if (wpipe__all_shared(n)) {
         bell_unlocked(n);
         return;
@@ -109,6 +115,12 @@ static void ring_unfenced(struct wpipe__native *n, unsigned mask)
     wpipe__mutex_lock(&n->link.lock);
     bell_locked(n);
     wpipe__mutex_unlock(&n->link.lock);
+}
+
+static inline void ring_unfenced(struct wpipe__native *n, unsigned mask)
+{
+    if (owes_bell(n, mask))
+        ring_owed(n);
 }
 
 void wpipe__native_ring_asleep(struct wpipe__native *n)
@@ -157,7 +169,7 @@ void wpipe__native_ring_reader(struct wpipe__native *n)
         n->run = 0;
         if (n->fenceless) {
             n->fenceless = 0;
-            atomic_store_explicit(&n->mine->fenceless, 0, memory_order_release);
+            atomic_store_explicit(&n->mine->fenceless, 0, memory_order_relaxed);
         }
     }
     if (n->fenceless) {

@@ -109,8 +109,8 @@ static inline struct wpipe__native *wpipe__native(struct wpipe__link *link)
 
 static inline int wpipe__in_shared(struct wpipe__native *n)
 {
-    /* pairs with the release store in enter_ring: reader only */
-    return atomic_load_explicit(&n->in_shared, memory_order_acquire);
+    /* stored by the reader; others need the word alone */
+    return atomic_load_explicit(&n->in_shared, memory_order_relaxed);
 }
 
 static inline int wpipe__out_shared(struct wpipe__native *n)
@@ -130,6 +130,16 @@ void wpipe__native_break(struct wpipe__native *n, int error);
 
 /* Why nothing more comes (writer: goes), or 0. */
 int wpipe__native_end(struct wpipe__native *n, int writer);
+
+/* The same question, short: 1 when the answer is 0. */
+static inline int wpipe__native_goes_on(struct wpipe__native *n)
+{
+    /* bitwise, as all are asked in any case */
+    return ((uint32_t)atomic_load_explicit(&n->over, memory_order_acquire) |
+            atomic_load_explicit(&n->theirs->state, memory_order_acquire) |
+            (uint32_t)atomic_load_explicit(&n->hung_up,
+                                           memory_order_acquire)) == 0;
+}
 
 /* ---- pump.c: all with link.lock held ---- */
 

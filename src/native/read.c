@@ -8,11 +8,10 @@
  */
 #include "native/native.h"
 
-#include <string.h>
-
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/copy.h"
 
 #define REFILL_ROUNDS 16
 
@@ -85,14 +84,20 @@ static int refill(struct wpipe__native *n, size_t have)
 
 /* ---- the first record ---------------------------------------------------- */
 
-/* Publish how far we have read, and wake a writer that waits for it. */
+/* Publish how far we have read. */
+static void publish(struct wpipe__native *n)
+{
+    struct wpipe__control *mine = n->mine;
+
+    atomic_store_explicit(&mine->consumed, n->consumed, memory_order_relaxed);
+    /* pairs with the acquire load in refresh_tail: it may overwrite now */
+    atomic_store_explicit(&mine->tail, n->in.tail, memory_order_release);
+}
+
+/* It is published: wake a writer that waits for it. */
 static void tell(struct wpipe__native *n)
 {
     n->told = n->in.tail;
-    atomic_store_explicit(&n->mine->consumed, n->consumed,
-                          memory_order_relaxed);
-    /* pairs with the acquire load in refresh_tail: it may overwrite now */
-    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
     wpipe__native_ring_writer(n);
 }
 
@@ -114,8 +119,10 @@ static int look_shared(struct wpipe__native *n, struct wpipe__record *ret)
     if (r == 1)
         return 1;
     if (r == 0) {
-        if (n->told != n->in.tail)
-            tell(n); /* a PAD was skipped */
+        if (n->told != n->in.tail) { /* a PAD was skipped */
+            publish(n);
+            tell(n);
+        }
         end = wpipe__native_end(n, 0);
         if (end == 0)
             return 0;
@@ -292,7 +299,7 @@ static void take_framed(struct wpipe__native *n,
     wpipe__mutex_lock(&n->link.lock);
     atomic_store_explicit(&n->mine->consumed, n->consumed,
                           memory_order_relaxed);
-    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
+    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* as in wpipe__native_ring */
     want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
     if (want & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))
@@ -306,9 +313,7 @@ static void take_framed(struct wpipe__native *n,
 static void moved(struct wpipe__native *n)
 {
     n->streak++;
-    atomic_store_explicit(&n->mine->consumed, n->consumed,
-                          memory_order_relaxed);
-    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
+    publish(n);
     if (n->in.tail == n->in.head || n->in.tail - n->told >= n->in.size / 8 ||
         (wpipe__ring_next_flags(&n->in) & MAY_BE_NOTHING))
         tell(n);
@@ -325,7 +330,7 @@ void wpipe__native_take(struct wpipe__link *link,
         take_framed(n, record, bytes, whole);
         return;
     }
-    wpipe__ring_take(&n->in, record, bytes, whole);
+    wpipe__ring_take(&n->in, bytes, whole);
     if (whole)
         moved(n);
     else
@@ -337,17 +342,17 @@ int64_t wpipe__native_fetch(struct wpipe__link *link, void *to, size_t size)
 {
     struct wpipe__native *n = wpipe__native(link);
     const uint8_t *data;
+    uint64_t space;
     uint32_t length;
 
     if (!wpipe__in_shared(n) || n->finished || voided(n))
         return -1;
-    length = wpipe__ring_plain(&n->in, n->theirs, &data);
+    length = wpipe__ring_plain(&n->in, n->theirs, &data, &space);
     if (length == 0 || length > size || length > link->terms.max_in)
         return -1;
-    memcpy(to, data, length);
+    wpipe__copy(to, data, length);
     n->consumed += length;
-    n->in.tail += wpipe__record_space(0, length);
-    n->in.known = 0;
+    wpipe__ring_take_plain(&n->in, space);
     moved(n);
     return length;
 }

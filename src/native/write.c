@@ -5,11 +5,10 @@
  */
 #include "native/native.h"
 
-#include <string.h>
-
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/copy.h"
 #include "base/memory.h"
 
 #define RECORDS_UNCHECKED 512
@@ -43,7 +42,7 @@ static void gather(uint8_t *to, const struct wpipe__parcel *p)
     if (left == 0)
         return;
     if (p->count == 1) {
-        memcpy(to, (const uint8_t *)p->pieces[0].data + skip, left);
+        wpipe__copy(to, (const uint8_t *)p->pieces[0].data + skip, left);
         return;
     }
     for (i = 0; i < p->count && left > 0; i++) {
@@ -55,7 +54,7 @@ static void gather(uint8_t *to, const struct wpipe__parcel *p)
             continue;
         }
         part = wpipe__min_size(size - skip, left);
-        memcpy(to, (const uint8_t *)p->pieces[i].data + skip, part);
+        wpipe__copy(to, (const uint8_t *)p->pieces[i].data + skip, part);
         to += part;
         left -= part;
         skip = 0;
@@ -71,7 +70,7 @@ static int framed_room(struct wpipe__native *n, uint64_t charge)
 
     for (i = 0; i < 2; i++) {
         uint64_t tail =
-            atomic_load_explicit(&n->theirs->tail, memory_order_acquire);
+            atomic_load_explicit(&n->theirs->tail, memory_order_relaxed);
         int end = wpipe__native_end(n, 1);
 
         if (end < 0)
@@ -253,7 +252,7 @@ int wpipe__native_put_whole(struct wpipe__link *link, const void *data,
     struct wpipe__native *n = wpipe__native(link);
 
     if (!wpipe__out_shared(n) || size > n->most || size > link->terms.max_out ||
-        n->in_message || wpipe__native_end(n, 1) < 0 ||
+        n->in_message || !wpipe__native_goes_on(n) ||
         !wpipe__ring_put_plain(&n->out, n->theirs, data, (uint32_t)size))
         return 0;
     n->sent += size;
@@ -312,10 +311,10 @@ int wpipe__native_reserve(struct wpipe__link *link,
         return r;
     if (wpipe__out_shared(n))
         return reserve_in_ring(n, record, ret_data);
-    n->scratch = wpipe__alloc(record->size + 1);
+    n->scratch = wpipe__alloc((size_t)record->size + WPIPE__RECORD_LINE);
     if (n->scratch == NULL)
         return WPIPE_ENOMEM;
-    *ret_data = n->scratch;
+    *ret_data = wpipe__record_line(n->scratch);
     return 1;
 }
 
@@ -323,7 +322,7 @@ int wpipe__native_reserve(struct wpipe__link *link,
 static int commit_scratch(struct wpipe__native *n,
                           const struct wpipe__record *record)
 {
-    wpipe_piece piece = { n->scratch, record->size };
+    wpipe_piece piece = { wpipe__record_line(n->scratch), record->size };
     struct wpipe__parcel parcel = { .pieces = &piece, .count = 1 };
     int r;
 
@@ -433,7 +432,7 @@ int wpipe__native_drained(struct wpipe__link *link)
     if (!wpipe__out_shared(n))
         (void)wpipe__native_pump(n);
     end = wpipe__native_end(n, 1); /* before the tail: the last word counts */
-    r = (int64_t)(atomic_load_explicit(&n->theirs->tail, memory_order_acquire) -
+    r = (int64_t)(atomic_load_explicit(&n->theirs->tail, memory_order_relaxed) -
                   atomic_load_explicit(&n->solid, memory_order_relaxed)) >= 0;
     wpipe__mutex_unlock(&n->link.lock);
     return r && end != WPIPE_EDISCONNECTED ? 1 : end;

@@ -4,11 +4,10 @@
  */
 #include "stream/stream.h"
 
-#include <string.h>
-
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/copy.h"
 #include "base/ring.h"
 
 #define PIECES_MAX 1024
@@ -223,7 +222,7 @@ static void target_put(struct target *t, const uint8_t *from, size_t size)
         size_t part = wpipe__min_size(p->size - t->offset, size);
 
         if (part > 0) /* an empty piece has no address */
-            memcpy((uint8_t *)p->data + t->offset, from, part);
+            wpipe__copy((uint8_t *)p->data + t->offset, from, part);
         from += part;
         size -= part;
         t->offset += part;
@@ -346,7 +345,7 @@ int64_t wpipe_readv(wpipe_stream *stream, const wpipe_piece *pieces, int count,
                     int timeout_ms)
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
-    int64_t r = wpipe__stream_check(stream, WPIPE_IN);
+    int64_t r = wpipe__stream_check_wait(stream, WPIPE_IN, timeout_ms);
 
     return r < 0 ? r : read_pieces(stream, pieces, count, &timer);
 }
@@ -387,8 +386,8 @@ static int fetched(void *user)
 /* May the next read be a fetch? */
 static int is_plain(const struct wpipe_stream *s, const void *buf, size_t size)
 {
-    return s->reads_messages && !s->order.begun && !s->opened && buf != NULL &&
-           size > 0 && s->link->transport->fetch != NULL &&
+    return s->reads_messages && (s->order.begun | s->opened) == 0 &&
+           buf != NULL && size > 0 && s->link->transport->fetch != NULL &&
            s->poller == WPIPE__NO_HANDLE;
 }
 
@@ -414,7 +413,7 @@ static __attribute__((noinline)) int64_t read_or_wait(struct wpipe_stream *s,
 
 int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size, int timeout_ms)
 {
-    int64_t r = wpipe__stream_check(stream, WPIPE_IN);
+    int64_t r = wpipe__stream_check_wait(stream, WPIPE_IN, timeout_ms);
 
     if (r < 0)
         return r;
@@ -459,7 +458,7 @@ static void peek_record(struct wpipe_stream *s, struct peeking *p,
     if (p->in_first || !by_message) {
         part = wpipe__min_size(r->size, p->room - p->copied);
         if (part > 0)
-            memcpy(p->to + p->copied, r->data, part);
+            wpipe__copy(p->to + p->copied, r->data, part);
         p->copied += part;
     }
     if (p->in_first) {

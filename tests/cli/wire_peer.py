@@ -19,7 +19,7 @@ SWITCH, MOVED, STAY, FACTS = range(8, 12)
 BELL = 0xbe
 MAGIC = int.from_bytes(b"WINDPIPE", "little")
 MORE, TOTAL, REQUEST, REPLY, ABORT, FIN, PAD = (1 << i for i in range(7))
-GROWN = 1 << 9
+GROWN, ALIGNED = 1 << 9, 1 << 10
 CLOSED, DISCONNECTED, DROPPED = 1, 2, 3
 WANT_DATA, WANT_ROOM, WANT_DRAINED = 1, 2, 4
 GREETING = struct.Struct("<HHIIHHIIQQ")
@@ -31,6 +31,11 @@ SEALS = 0x01 | 0x02 | 0x04 | 0x10  # seal, shrink, grow, future write
 
 def up8(n):
     return (n + 7) & ~7
+
+
+def gap(position, flags, extra):
+    """Bytes between a record's words and its payload."""
+    return -(position + 8 + extra) % 64 if flags & ALIGNED else 0
 
 
 def charge(body):
@@ -51,7 +56,7 @@ class Refused(Exception):
 
 class Peer:
     def __init__(self, door, shared=True, kind=0, reads=2, ring=65536,
-                 first=65536):
+                 first=65536, aligns=False):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(10)
         self.socket.connect(door)
@@ -67,6 +72,7 @@ class Peer:
         self.to = self.source = None  # (segment, ring size) now in use
         self.grown = None  # the same, of a later SWITCH, and its position
         self.first = first
+        self.aligns = aligns  # every payload, not only the large ones
         self.start = 0
         self.moved = self.state = self.facts = None
         self.ring_in = self.ring_out = 0
@@ -260,15 +266,21 @@ class Peer:
         return True
 
     def put_shared(self, flags, size, body):
-        space = up8(8 + len(body))
+        extra = len(body) - size
+        if self.aligns and size:
+            flags |= ALIGNED
+
+        def space(position):
+            return up8(8 + len(body)) + gap(position, flags, extra)
 
         def pad():
             left = self.to[1] - (self.head & (self.to[1] - 1))
-            return left if left < space else 0
+            return left if left < space(self.head) else 0
 
         def fits():
             unread = self.head - max(self.theirs(TAIL), self.start)
-            return unread + space + pad() + 16 <= self.to[1]
+            need = pad() + space(self.head + pad())
+            return unread + need + 16 <= self.to[1]
 
         if not fits() and self.to[1] < self.ring_out:
             self.grow()
@@ -280,9 +292,11 @@ class Peer:
                              rest - 8, PAD)
             self.head += rest
         at = 4096 + (self.head & (ring - 1))
-        segment[at + 8:at + 8 + len(body)] = body
+        segment[at + 8:at + 8 + extra] = body[:extra]
+        payload = at + 8 + extra + gap(self.head, flags, extra)
+        segment[payload:payload + size] = body[extra:]
         struct.pack_into("<II", segment, at, size, flags)
-        self.head += space
+        self.head += space(self.head)
         self.put(HEAD, self.head)
         self.ring_for(WANT_DATA)
 
@@ -322,10 +336,16 @@ class Peer:
             at = 4096 + (self.tail & (ring - 1))
             size, flags = struct.unpack_from("<II", segment, at)
             extra = extra_of(flags)
+            skipped = gap(self.tail, flags, extra)
             at += 8
             words = segment[at:at + extra]
-            payload = segment[at + extra:at + extra + size]
-            self.tail += up8(8 + extra + size)
+            at += extra + skipped
+            payload = segment[at:at + size]
+            assert size or not flags & ALIGNED
+            if size >= 2048 and not flags & PAD:
+                assert at % 64 == 0, "windpipe aligns large payloads"
+            self.tail += up8(8 + extra + size) + skipped
+            flags &= ~ALIGNED
             if flags == GROWN:
                 self.until(lambda: self.grown)
                 assert size == 0 and self.grown[2] == self.tail
@@ -418,6 +438,18 @@ def sends_ahead_of_the_reader(door):
     peer.close()
 
 
+def aligns_what_it_sends(door):
+    for first in (4096, 65536):
+        peer = Peer(door, first=first, aligns=True)
+        echo(peer, [5000] * 20)
+        echo(peer, list(range(0, 400, 13)) * 20)
+        echo(peer, [2047, 2048, 2049, 16000, 200000, 1 << 20, 0, 3])
+        peer.send(b"what?", 7)
+        assert peer.receive() == (b"what?", 7)
+        assert peer.shared()
+        peer.close()
+
+
 def gets_replies_to_calls(door):
     peer = Peer(door)
     for call in range(1, 60):
@@ -492,8 +524,8 @@ def ends_alone_when_it_breaks_the_rules(door):
 
 def main(door):
     tries = (moves_to_shared_memory, grows_a_small_ring, stays_on_its_socket,
-             sends_ahead_of_the_reader, gets_replies_to_calls,
-             drops_what_it_accepted, asks_for_facts,
+             sends_ahead_of_the_reader, aligns_what_it_sends,
+             gets_replies_to_calls, drops_what_it_accepted, asks_for_facts,
              is_refused_what_does_not_fit, ends_alone_when_it_breaks_the_rules)
     for one in tries:
         one(door)

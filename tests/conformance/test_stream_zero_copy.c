@@ -65,6 +65,34 @@ static void commit_of_fewer_bytes_sends_those(void **state)
     ends_close(&ends);
 }
 
+/* In a ring and on a socket, wherever the record begins. */
+static void reservation_of_2048_is_aligned_to_a_line(void **state)
+{
+    struct ends ends;
+    size_t most;
+
+    ends_open(&ends, *state, WPIPE_MESSAGE);
+    most = ends_ring(&ends) / 4;
+    for (unsigned i = 0; i < 60; i++) {
+        size_t size = 2048 + i * 8;
+        uint8_t *data;
+
+        if (size > most)
+            break;
+        data = begin(ends.a, size);
+        assert_int_equal((uintptr_t)data % 64, 0);
+        ends_fill(data, size, i);
+        assert_int_equal(wpipe_write_commit(ends.a, size, 0), size);
+        data = begin(ends.a, 9);
+        assert_int_equal((uintptr_t)data % 8, 0);
+        ends_fill(data, 9, i);
+        assert_int_equal(wpipe_write_commit(ends.a, 9, 0), 9);
+        ends_read_pattern(ends.b, size, i);
+        ends_read_pattern(ends.b, 9, i);
+    }
+    ends_close(&ends);
+}
+
 static void commit_of_more_than_reserved_refused(void **state)
 {
     struct ends ends;
@@ -483,6 +511,7 @@ static void read_begin_of_bytes(void **state)
 static const struct ends_case cases[] = {
     EACH_SEEN(begin_commit_sends_message),
     EACH(commit_of_fewer_bytes_sends_those),
+    EACH(reservation_of_2048_is_aligned_to_a_line),
     EACH(commit_of_more_than_reserved_refused),
     EACH(one_reservation_at_a_time),
     EACH(abort_sends_nothing),

@@ -186,6 +186,7 @@ static void record_that_nobody_sends_is_eproto(void **state)
         WPIPE__RECORD_PAD,
         WPIPE__RECORD_REVOCABLE,
         WPIPE__RECORD_REVOKED,
+        WPIPE__RECORD_ALIGNED,
         0x8000,
         WPIPE__RECORD_FIN | WPIPE__RECORD_MORE,
         WPIPE__RECORD_ABORT,

@@ -110,12 +110,14 @@ static void record_in_ring_that_is_none_is_eproto(void **state)
         (uint64_t)WPIPE__RECORD_PAD << 32,  /* PAD in the middle */
         (uint64_t)WPIPE__RECORD_MORE << 32, /* MORE and empty */
         (uint64_t)WPIPE__RECORD_FIN << 32 | 8,
+        (uint64_t)WPIPE__RECORD_ALIGNED << 32,     /* and empty */
+        (uint64_t)WPIPE__RECORD_ALIGNED << 32 | 8, /* its gap is beyond head */
         (uint64_t)0x8000 << 32 | 8,
         UINT64_MAX,
     };
 
     (void)state;
-    for (size_t i = 0; i < 14; i++) {
+    for (size_t i = 0; i < 2 * sizeof words / sizeof *words; i++) {
         struct raw_peer raw;
 
         raw_open_shared(&raw, i % 2);

@@ -80,13 +80,13 @@ static void step_read(struct state *s, struct input *input, unsigned what)
         break;
     case 1:
         if (s->looked)
-            wpipe__ring_take(&s->in, &s->record, s->record.size, 1);
+            wpipe__ring_take(&s->in, s->record.size, 1);
         s->looked = 0;
         break;
     case 2:
         part = take(input, 2);
         if (s->looked && part <= s->record.size)
-            wpipe__ring_take(&s->in, &s->record, (uint32_t)part, 0);
+            wpipe__ring_take(&s->in, (uint32_t)part, 0);
         s->looked = 0;
         break;
     case 3:
@@ -124,7 +124,7 @@ static void step_write(struct state *s, struct input *input, unsigned what)
     uint8_t *to;
     int error;
 
-    r.size = (uint32_t)take(input, 2) % (wpipe__ring_fragment(SIZE) + 1);
+    r.size = (uint32_t)take(input, 2) % (wpipe__ring_fragment(LARGE) + 1);
     if ((r.flags & WPIPE__RECORD_MORE) && r.size == 0)
         r.size = 1;
     to = wpipe__ring_reserve(&s->out, &s->theirs, &r, &error);
@@ -132,14 +132,15 @@ static void step_write(struct state *s, struct input *input, unsigned what)
     require(error == 0 || to == NULL);
     if (!to)
         return;
-    require(to >= s->out_bytes && to + r.size <= s->out_bytes + SIZE);
+    require(to >= s->out_bytes && to + r.size <= s->out_bytes + LARGE);
+    require(r.size < WPIPE__RECORD_LARGE || (to - s->out_bytes) % 64 == 0);
     memset(to, 0xa5, r.size);
     if (what & 4)
         r.size = r.size > 1 ? r.size / 2 : r.size;
     wpipe__ring_commit(&s->out, &r);
     wpipe__ring_publish(&s->out, &s->mine);
     require(s->out.head > before);
-    require(s->out.head - s->out.tail <= SIZE - WPIPE__RING_RESERVE);
+    require(s->out.head - s->out.tail <= LARGE - WPIPE__RING_RESERVE);
 }
 
 /* The peer changes a word or a piece of its ring. */
@@ -160,7 +161,7 @@ static void step_lie(struct state *s, struct input *input, unsigned what)
         break;
     case 3:
         atomic_store(&s->theirs.tail,
-                     s->out.tail + (value & 0xff8) % (SIZE + 8));
+                     s->out.tail + (value & 0x7ff8) % (LARGE + 8));
         break;
     case 4:
         atomic_store(&s->theirs.tail, s->out.head);
@@ -199,7 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&s, 0, sizeof s);
     s.in_bytes = calloc(1, SIZE);
     s.in_grown = calloc(1, LARGE);
-    s.out_bytes = calloc(1, SIZE);
+    s.out_bytes = calloc(1, LARGE);
     require(s.in_bytes != NULL && s.in_grown != NULL && s.out_bytes != NULL);
     if (program > input.left)
         program = input.left;
@@ -208,7 +209,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input.left = program;
     s.in.bytes = s.in_bytes;
     s.out.bytes = s.out_bytes;
-    s.in.size = s.out.size = SIZE;
+    s.in.size = SIZE;
+    s.out.size = LARGE;
     s.in.limit = program & 4 ? LARGE : SIZE;
     s.in.head = s.in.tail = s.out.head = s.out.tail = s.out.start = s.out.seen =
         start;

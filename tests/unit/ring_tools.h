@@ -80,7 +80,7 @@ static inline int look(struct pair *p, struct wpipe__record *ret)
 
 static inline void take(struct pair *p, const struct wpipe__record *r)
 {
-    wpipe__ring_take(&p->in, r, r->size, 1);
+    wpipe__ring_take(&p->in, r->size, 1);
     atomic_store(&p->reader.tail, p->in.tail);
 }
 

@@ -17,6 +17,7 @@ static int put_plain_agrees(uint64_t position, uint64_t unread, uint32_t size)
 {
     uint8_t data[SIZE];
     const uint8_t *there;
+    uint64_t space;
     struct pair p;
     int done;
 
@@ -31,7 +32,7 @@ static int put_plain_agrees(uint64_t position, uint64_t unread, uint32_t size)
         return 0;
     }
     wpipe__ring_publish(&p.out, &p.writer);
-    assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &there), size);
+    assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &there, &space), size);
     assert_memory_equal(there, data, size);
     expect(&p, 0, data, size);
     expect_nothing(&p);
@@ -92,24 +93,25 @@ static void ring_short_look_wants_one_plain_record(void **state)
                                       WPIPE__RECORD_REVOCABLE,
                                       0x80000000u };
     const uint8_t *data = NULL;
+    uint64_t space;
     struct wpipe__record r;
     struct pair p;
 
     (void)state;
     pair_at(&p, 0);
-    assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data), 0);
+    assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data, &space), 0);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         pair_done(&p);
         pair_at(&p, 0);
         assert_int_equal(put(&p, flags[i], "12345678", 8), 1);
-        assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data), 0);
+        assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data, &space), 0);
     }
     pair_done(&p);
     pair_at(&p, 0);
     assert_int_equal(put(&p, 0, "12345678", 8), 1);
     assert_int_equal(look(&p, &r), 1);
-    wpipe__ring_take(&p.in, &r, 3, 0); /* a part of it was read */
-    assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data), 0);
+    wpipe__ring_take(&p.in, 3, 0); /* a part of it was read */
+    assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data, &space), 0);
     pair_done(&p);
 }
 
@@ -117,6 +119,7 @@ static void ring_short_look_wants_one_plain_record(void **state)
 static void ring_short_look_never_leads_outside(void **state)
 {
     const uint8_t *data;
+    uint64_t space;
     struct pair p;
 
     (void)state;
@@ -127,7 +130,8 @@ static void ring_short_look_never_leads_outside(void **state)
             pair_at(&p, at);
             atomic_store(&p.writer.head, at + there);
             memcpy(p.ring + at, &size, 4);
-            assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data), 0);
+            assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data, &space),
+                             0);
             pair_done(&p);
         }
     }
@@ -137,13 +141,13 @@ static void ring_short_look_never_leads_outside(void **state)
         pair_at(&p, at);
         atomic_store(&p.writer.head, at + SIZE);
         memcpy(p.ring + at, &size, 4);
-        assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data), 0);
+        assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data, &space), 0);
         pair_done(&p);
     }
     for (uint64_t head = 1; head < 8; head++) {
         pair_at(&p, 0);
         atomic_store(&p.writer.head, head); /* misaligned */
-        assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data), 0);
+        assert_int_equal(wpipe__ring_plain(&p.in, &p.writer, &data, &space), 0);
         pair_done(&p);
     }
 }
