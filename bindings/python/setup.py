@@ -21,7 +21,7 @@ setup(
     ext_modules=[
         Extension(
             "windpipe._windpipe",
-            ["src/_windpipe.c"] + sources,
+            sorted(glob.glob("src/*.c")) + sources,
             include_dirs=[os.path.join(library, "include"),
                           os.path.join(library, "src")],
             define_macros=[("_GNU_SOURCE", "1")],
