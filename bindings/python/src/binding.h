@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * windpipe for Python, the compiled part: the objects and calls of <windpipe.h> as types of a
+ * windpipe for Python, the compiled part: the objects and calls of <windpipe.h>
+ * as types of a
  * compiled module, on CPython's stable ABI (3.9 and later). What is nicer to
  * write in Python is in windpipe/__init__.py.
  *

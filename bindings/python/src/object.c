@@ -5,7 +5,7 @@
 PyObject *raise_error, *make_event, *stream_type;
 unsigned long main_thread;
 
-/* ---- errors ---------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------- */
 
 PyObject *fail(int64_t code, const char *text)
 {
@@ -20,7 +20,7 @@ PyObject *fail(int64_t code, const char *text)
     return NULL;
 }
 
-/* ---- objects --------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------- */
 
 void wake(enum kind kind, void *handle)
 {
@@ -109,7 +109,7 @@ void free_object(PyObject *self, enum kind kind)
     Py_DECREF(type);
 }
 
-/* ---- arguments ------------------------------------------------------------- */
+/* ---- arguments ----------------------------------------------------------- */
 
 int to_ms(PyObject *seconds, int *ret)
 {
@@ -219,7 +219,7 @@ int to_options(PyObject *keywords, wpipe_options *ret, char text[TEXT])
     return 0;
 }
 
-/* ---- waiting --------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------- */
 
 void begin_wait(struct waiting *w, PyObject *self, int timeout_ms)
 {
@@ -249,7 +249,7 @@ int wait_again(struct waiting *w, int64_t r)
     return 1;
 }
 
-/* ---- values ---------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------- */
 
 PyObject *to_event(const wpipe_event *e)
 {
