@@ -13,6 +13,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$scratch"' EXIT
 
 # wait_line FILE TEXT: until the file has it
 wait_line() {
+    # shellcheck disable=SC2016 # the inner shell expands
     timeout 20 bash -c 'tail -n +1 -F "$1" 2>/dev/null | grep -qm1 -F "$2"' \
         - "$1" "$2"
 }
