@@ -12,7 +12,9 @@
 #include <time.h>
 
 #include "bench.h"
+#include "json.h"
 #include "output.h"
+#include "text.h"
 
 enum {
     ROUNDS = 5,
@@ -141,7 +143,7 @@ static const char *describe(char *buf, size_t room, const struct test *test,
         snprintf(buf, room, "%.2f us", seconds * 1e6);
     else if (test->size > 1024)
         snprintf(buf, room, "%s/s",
-                 output_size(size, sizeof(size), (double)test->size / seconds));
+                 text_size(size, sizeof(size), (double)test->size / seconds));
     else
         snprintf(buf, room, "%.2f M/s", 1e-6 / seconds);
     return buf;

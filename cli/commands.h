@@ -16,6 +16,7 @@ int call_run(const struct options *options);    /* send.c */
 int ls_run(const struct options *options);      /* look.c */
 int info_run(const struct options *options);    /* look.c */
 int wait_run(const struct options *options);    /* look.c */
+int top_run(const struct options *options);     /* top.c */
 int relay_run(const struct options *options);   /* relay.c */
 int bench_run(const struct options *options);   /* bench.c */
 
@@ -26,7 +27,7 @@ int bench_run(const struct options *options);   /* bench.c */
 int serve_plain(const struct options *options);    /* serve.c */
 int serve_commands(const struct options *options); /* sessions.c */
 
-/* Say that the server is there, in words or in JSON. In serve.c. */
+/* Say that the server is there, in words or in JSON. In announce.c. */
 void serve_announce(const struct options *options, const char *name);
 
 #endif

@@ -78,6 +78,8 @@ int ending_start(const struct options *options)
     static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction before;
     pthread_t thread;
+    sigset_t all;
+    int r;
 
     current = options;
     sigemptyset(&taken);
@@ -87,8 +89,14 @@ int ending_start(const struct options *options)
             before.sa_handler != SIG_IGN)
             sigaddset(&taken, numbers[i]);
     }
-    if (pthread_sigmask(SIG_BLOCK, &taken, &original_mask) != 0 ||
-        pthread_create(&thread, NULL, take_signals, NULL) != 0)
+    /* all others (a window that changes) are for the main thread */
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_BLOCK, &all, &original_mask) != 0)
+        return -1;
+    r = pthread_create(&thread, NULL, take_signals, NULL);
+    pthread_sigmask(SIG_SETMASK, &original_mask, NULL);
+    pthread_sigmask(SIG_BLOCK, &taken, NULL);
+    if (r != 0)
         return -1;
     pthread_detach(thread);
     return 0;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "text.h"
 
 enum {
     CHUNK = 256 * 1024
@@ -297,7 +298,7 @@ void endpoint_say_peer(const struct endpoint *e)
 
     if (e->options->verbose && wpipe_stream_peer(e->stream, &peer) == 0)
         say(e->options, "connected to %s: %s", e->label,
-            output_peer(text, sizeof(text), &peer));
+            text_peer(text, sizeof(text), &peer));
 }
 
 int endpoint_say(const struct endpoint *e, int error)

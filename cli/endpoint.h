@@ -25,6 +25,7 @@ struct endpoint {
     atomic_int out;
     int bell;           /* an eventfd: endpoint_wake */
     pid_t child;        /* of exec:, 0 when there is none */
+    bool group;         /* and it leads a process group */
     bool borrowed;      /* in and out are not ours to close */
     bool shows;         /* print messages as options say */
     bool complained;    /* the last error was said already */
@@ -78,8 +79,8 @@ void endpoint_wake(struct endpoint *e);
 
 /*
  * Close everything and wait for the command, if it is one, for as long as -q
- * says. Then, or at once when e->stop is set or `hurry`, it gets SIGTERM, and
- * SIGKILL at last.
+ * says, or else --linger; half a second when a signal came, e->stop is set or
+ * `hurry`. Then it gets SIGHUP and SIGTERM, and SIGKILL at last.
  */
 void endpoint_close(struct endpoint *e, bool hurry);
 

@@ -9,19 +9,22 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ending.h"
 
 extern char **environ;
 
 enum {
-    PATIENCE_MS = 2000,
+    PATIENCE_MS = 2000, /* between SIGTERM and SIGKILL */
+    HURRY_MS = 500,     /* before SIGTERM, when a signal ends us */
+    LOOK_MS = 100,      /* between two looks whether a signal came */
     PEER_VALUES = 3
 };
 
@@ -54,37 +57,46 @@ static char **make_environment(const wpipe_peer *peer,
     return list;
 }
 
-static int spawn(pid_t *ret, const char *command, int in, int out,
-                 char **environment)
+/*
+ * In the child: become the command. It is not to outlive us, even if we are
+ * killed: then the shell gets SIGTERM (what it has started sees the end of
+ * its input alone).
+ */
+static void become(const struct endpoint *e, const char *command, int in,
+                   int out, char **environment, pid_t parent)
 {
     char shell[] = "sh", option[] = "-c";
     char *arguments[] = { shell, option, (char *)(uintptr_t)command, NULL };
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t defaults;
-    int r;
 
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    r = posix_spawn_file_actions_init(&actions);
-    if (r != 0)
-        return -r;
-    r = posix_spawnattr_init(&attributes);
-    if (r != 0) {
-        posix_spawn_file_actions_destroy(&actions);
-        return -r;
+    if (e->group)
+        setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(127); /* killed already */
+    dup2(in, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, ending_original_mask(), NULL);
+    execve("/bin/sh", arguments, environment);
+    _exit(127);
+}
+
+/* Returns 0 or -errno. */
+static int spawn(struct endpoint *e, const char *command, int in, int out,
+                 char **environment)
+{
+    const pid_t parent = getpid();
+
+    e->child = fork();
+    if (e->child == 0)
+        become(e, command, in, out, environment, parent);
+    if (e->child < 0) {
+        e->child = 0;
+        return -errno;
     }
-    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    posix_spawnattr_setflags(&attributes,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attributes, ending_original_mask());
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    r = posix_spawn(ret, "/bin/sh", &actions, &attributes, arguments,
-                    environment);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    return -r;
+    if (e->group)
+        setpgid(e->child, e->child); /* whoever of us two is first */
+    return 0;
 }
 
 int endpoint_exec(struct endpoint *e, const char *command,
@@ -101,11 +113,12 @@ int endpoint_exec(struct endpoint *e, const char *command,
         r = -errno;
         goto done;
     }
-    r = spawn(&e->child, command, to[0], from[1], environment);
-    if (r < 0) {
-        e->child = 0;
+    /* what a server starts ends with all that it has started; at a terminal
+     * commands stay in its foreground */
+    e->group = e->options->command->bit == BIT_SERVE;
+    r = spawn(e, command, to[0], from[1], environment);
+    if (r < 0)
         goto done;
-    }
     e->in = from[0];
     e->out = to[1];
     fcntl(e->in, F_SETFL, O_NONBLOCK);
@@ -123,39 +136,73 @@ done:
 }
 
 /* Wait for the child. Returns true when it ended within the time. */
-static bool ended_within(struct endpoint *e, int pidfd, int timeout_ms)
+static bool ended_within(int pidfd, int64_t ms)
 {
-    struct pollfd set[2] = { { .fd = pidfd, .events = POLLIN },
-                             { .fd = e->bell, .events = POLLIN } };
-    uint64_t rung;
+    struct pollfd set = { .fd = pidfd, .events = POLLIN };
 
-    while (poll(set, 2, timeout_ms) < 0 && errno == EINTR)
+    while (poll(&set, 1, ms > 0 ? (int)ms : 0) < 0 && errno == EINTR)
         continue;
-    if (set[1].revents != 0 && read(e->bell, &rung, sizeof(rung)) < 0)
-        return false;
-    return set[0].revents != 0;
+    return set.revents != 0;
+}
+
+/*
+ * Its input has ended. It has as long as -q says, else --linger; when a signal
+ * ends us, or we `hurry`, only until it has read what it was given. Returns
+ * true when it ended.
+ */
+static bool ends_by_itself(const struct endpoint *e, int pidfd, bool hurry)
+{
+    const int ms =
+        e->options->quit_ms >= 0 ? e->options->quit_ms : e->options->linger_ms;
+    int64_t left = ms, until = clock_ms() + ms;
+    bool ended = false, hurries = false;
+
+    while (!ended && left > 0) {
+        hurry = hurry || ending_signal() != 0 || atomic_load(e->stop);
+        if (hurry && !hurries && left > HURRY_MS)
+            until = clock_ms() + HURRY_MS;
+        hurries = hurry;
+        ended = ended_within(pidfd, left < LOOK_MS ? left : LOOK_MS);
+        left = until - clock_ms();
+    }
+    return ended;
+}
+
+/* Ask it to end, and those that it has started if it has a group; a stopped
+ * one, too. */
+static void ask_to_end(pid_t target)
+{
+    kill(target, SIGHUP);
+    kill(target, SIGTERM);
+    kill(target, SIGCONT);
+}
+
+/* The shell has ended and is reaped; what it had started gets as much time. */
+static void end_group(pid_t group)
+{
+    for (int t = 0; t < PATIENCE_MS && kill(-group, 0) == 0; t += LOOK_MS / 5)
+        poll(NULL, 0, LOOK_MS / 5);
+    kill(-group, SIGKILL);
 }
 
 static void reap(struct endpoint *e, bool hurry)
 {
-    static const int order[] = { SIGTERM, SIGKILL };
     const int pidfd = (int)syscall(SYS_pidfd_open, e->child, 0);
-    const int patience = e->options->quit_ms;
-    bool ended = pidfd < 0;
+    const pid_t target = e->group ? -e->child : e->child;
+    const bool ended =
+        pidfd < 0 || ends_by_itself(e, pidfd, hurry) || ended_within(pidfd, 0);
 
-    while (!ended && !hurry && !atomic_load(e->stop)) {
-        ended = ended_within(e, pidfd, patience);
-        hurry = patience >= 0;
-    }
-    for (int i = 0; i < 2 && !ended; i++) {
-        kill(e->child, order[i]);
-        for (int t = 0; t < PATIENCE_MS && !ended; t += 100)
-            ended = ended_within(e, pidfd, 100);
+    if (!ended) {
+        ask_to_end(target);
+        if (!ended_within(pidfd, PATIENCE_MS))
+            kill(target, SIGKILL);
     }
     if (pidfd >= 0)
         close(pidfd);
     while (waitpid(e->child, NULL, 0) < 0 && errno == EINTR)
         continue;
+    if (!ended && e->group)
+        end_group(e->child);
     e->child = 0;
 }
 

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "output.h"
 #include "socket.h"
 
 /* A server that is there has this long to answer when there is no -w. */
@@ -27,11 +26,65 @@ static const char *after(const char *text, const char *prefix)
     return strncmp(text, prefix, length) == 0 ? text + length : NULL;
 }
 
+/*
+ * The name behind "PREFIX:" or "PREFIX+FRAMING:", or NULL. The framing, which
+ * may be missing, is *ret_length bytes at *ret_framing.
+ */
+static const char *after_foreign(const char *text, const char *prefix,
+                                 const char **ret_framing, size_t *ret_length)
+{
+    const char *rest = after(text, prefix);
+
+    *ret_framing = NULL;
+    *ret_length = 0;
+    if (rest == NULL || (*rest != ':' && *rest != '+'))
+        return NULL;
+    if (*rest == '+') {
+        *ret_framing = rest + 1;
+        *ret_length = strcspn(rest + 1, ":");
+        rest += 1 + *ret_length;
+    }
+    return *rest == ':' ? rest + 1 : NULL;
+}
+
+/* The name behind "foreign-listen:", with or without a framing, or NULL. */
+static const char *after_foreign_listen(const char *text)
+{
+    const char *framing;
+    size_t length;
+
+    return after_foreign(text, "foreign-listen", &framing, &length);
+}
+
 bool gate_is(const char *text)
 {
     return after(text, "listen:") != NULL ||
            after(text, "unix-listen:") != NULL ||
-           after(text, "tcp-listen:") != NULL;
+           after(text, "tcp-listen:") != NULL ||
+           after_foreign_listen(text) != NULL;
+}
+
+int gate_options(struct options *ret, const struct options *options,
+                 const char *text)
+{
+    const char *framing;
+    size_t length;
+
+    *ret = *options;
+    if (after_foreign(text, "foreign", &framing, &length) == NULL &&
+        after_foreign(text, "foreign-listen", &framing, &length) == NULL)
+        return STATUS_DONE;
+    ret->foreign = WPIPE_FOREIGN_ONLY;
+    ret->second = WPIPE_SECOND_PIPE_NONE;
+    if (framing == NULL)
+        return STATUS_DONE;
+    ret->framing = options_framing(framing, length);
+    if (ret->framing < 0)
+        return say_usage(options,
+                         "'%.*s' in %s is not a framing: raw, le32, "
+                         "be32, lines, headers, type-le32",
+                         (int)length, framing, text);
+    return STATUS_DONE;
 }
 
 /* One name that is looked for. */
@@ -148,14 +201,15 @@ int gate_open(struct gate *g, const struct options *options, const char *text)
         say(options, "%s: %s", text, strerror(errno));
         return STATUS_FAILED;
     }
-    if ((rest = after(text, "listen:")) != NULL) {
+    if ((rest = after(text, "listen:")) != NULL ||
+        (rest = after_foreign_listen(text)) != NULL) {
         status = open_listener(g, rest);
     } else if ((rest = after(text, "unix-listen:")) != NULL) {
-        status = socket_listen_unix(&g->socket, options, rest);
+        status = socket_listen(&g->socket, options, SOCKET_UNIX, rest);
         g->path = status == STATUS_DONE ? rest : NULL;
     } else {
         rest = after(text, "tcp-listen:");
-        status = socket_listen_tcp(&g->socket, options, rest);
+        status = socket_listen(&g->socket, options, SOCKET_TCP, rest);
     }
     if (status == STATUS_DONE)
         say_verbose(options, "%s: listening", text);
@@ -257,8 +311,9 @@ static int dial_pipe(struct endpoint *ret, const char *name)
 int gate_dial(struct endpoint *ret, const struct options *options,
               const char *text)
 {
-    const char *rest;
+    const char *rest, *framing;
     int r = endpoint_init(ret, options), fd = -1;
+    size_t length;
 
     if (r < 0)
         return say_error(options, text, r);
@@ -271,12 +326,13 @@ int gate_dial(struct endpoint *ret, const struct options *options,
     }
     if ((rest = after(text, "exec:")) != NULL)
         return dial_command(ret, rest);
-    if ((rest = after(text, "pipe:")) != NULL)
+    if ((rest = after(text, "pipe:")) != NULL ||
+        (rest = after_foreign(text, "foreign", &framing, &length)) != NULL)
         return dial_pipe(ret, rest);
     if ((rest = after(text, "unix:")) != NULL)
-        r = socket_connect_unix(&fd, options, rest);
+        r = socket_connect(&fd, options, SOCKET_UNIX, rest);
     else if ((rest = after(text, "tcp:")) != NULL)
-        r = socket_connect_tcp(&fd, options, rest);
+        r = socket_connect(&fd, options, SOCKET_TCP, rest);
     else
         return dial_pipe(ret, text);
     ret->in = fd;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the text of an endpoint to the endpoint. What listens (listen:,
- * unix-listen:, tcp-listen:) is a gate that lets one peer in after another;
- * everything else is opened in one go.
+ * foreign-listen:, unix-listen:, tcp-listen:) is a gate that lets one peer in
+ * after another; everything else is opened in one go.
  */
 #ifndef WINDPIPE_CLI_GATE_H
 #define WINDPIPE_CLI_GATE_H
@@ -12,7 +12,7 @@
 struct gate {
     const struct options *options;
     const char *text;         /* as given */
-    wpipe_listener *listener; /* listen: */
+    wpipe_listener *listener; /* listen:, foreign-listen: */
     int socket;               /* unix-listen:, tcp-listen:; else -1 */
     const char *path;         /* of unix-listen:, to be removed; else NULL */
     int bell;                 /* an eventfd: gate_wake */
@@ -20,6 +20,14 @@ struct gate {
 
 /* Does this endpoint listen? */
 bool gate_is(const char *text);
+
+/*
+ * The options of one end: those of the command line, and the socket and the
+ * framing that its text has (foreign+lines:NAME). Returns an exit code; what
+ * is wrong was said.
+ */
+int gate_options(struct options *ret, const struct options *options,
+                 const char *text);
 
 /* Take the name, path or port. Returns an exit code; it was said. */
 int gate_open(struct gate *g, const struct options *options, const char *text);

@@ -3,10 +3,11 @@
  * JSON, one object a line. Every object says "v":1 first: a later version
  * that changes what a member means will say 2.
  */
-#include "output.h"
+#include "json.h"
 
 #include <string.h>
 
+#include "text.h"
 #include "unicode.h"
 
 void json_begin(FILE *out)
@@ -93,6 +94,6 @@ void json_peer(FILE *out, const wpipe_peer *peer)
     fprintf(out, ",\"pid\":%lld", (long long)peer->pid);
     json_number(out, "uid", peer->uid);
     json_number(out, "gid", peer->gid);
-    json_text(out, "user", output_user(user, sizeof(user), peer));
+    json_text(out, "user", text_user(user, sizeof(user), peer));
     json_text(out, "program", peer->program);
 }

@@ -10,95 +10,18 @@
 #include <string.h>
 
 #include "gate.h"
+#include "json.h"
 #include "output.h"
+#include "survey.h"
+#include "text.h"
 
 enum {
-    ANSWER_MS = 2000,
-    FIRST_LINKS = 64
-};
-
-/* The names, copied: the list is only lent. */
-struct names {
-    char **names;
-    char **places;
-    size_t count, room;
-    bool failed;
+    ANSWER_MS = 2000
 };
 
 static int patience(const struct options *options)
 {
     return options->wait_ms >= 0 ? options->wait_ms : ANSWER_MS;
-}
-
-static bool grow(struct names *list)
-{
-    const size_t room = list->room == 0 ? 32 : list->room * 2;
-    char **names = realloc(list->names, room * sizeof(*names));
-    char **places;
-
-    if (names == NULL)
-        return false;
-    list->names = names;
-    places = realloc(list->places, room * sizeof(*places));
-    if (places == NULL)
-        return false;
-    list->places = places;
-    list->room = room;
-    return true;
-}
-
-static int add_name(const char *name, const char *where, void *user)
-{
-    struct names *list = user;
-
-    if (list->count == list->room && !grow(list)) {
-        list->failed = true;
-        return 1;
-    }
-    list->names[list->count] = strdup(name);
-    list->places[list->count] = strdup(where);
-    list->failed =
-        list->names[list->count] == NULL || list->places[list->count] == NULL;
-    list->count++;
-    return list->failed;
-}
-
-static void names_free(struct names *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        free(list->names[i]);
-        free(list->places[i]);
-    }
-    free(list->names);
-    free(list->places);
-}
-
-/* Insertion sort over both arrays; lists of pipes are short. */
-static void names_sort(struct names *list)
-{
-    char *name, *place;
-    size_t j;
-
-    for (size_t i = 1; i < list->count; i++) {
-        name = list->names[i];
-        place = list->places[i];
-        for (j = i; j > 0 && strcmp(list->names[j - 1], name) > 0; j--) {
-            list->names[j] = list->names[j - 1];
-            list->places[j] = list->places[j - 1];
-        }
-        list->names[j] = name;
-        list->places[j] = place;
-    }
-}
-
-static const char *state_of(int r)
-{
-    return r >= 0                 ? "open"
-           : r == WPIPE_ENOTFOUND ? "dead"
-           : r == WPIPE_EACCES    ? "private"
-           : r == WPIPE_EREFUSED  ? "private"
-           : r == WPIPE_ETIMEDOUT ? "silent"
-                                  : "broken";
 }
 
 static void json_pipe(const char *name, const char *where, int r,
@@ -107,11 +30,11 @@ static void json_pipe(const char *name, const char *where, int r,
     json_text(stdout, "name", name);
     if (where != NULL)
         json_text(stdout, "where", where);
-    json_text(stdout, "state", state_of(r));
+    json_text(stdout, "state", survey_state(r));
     if (r < 0)
         return;
-    json_text(stdout, "type", output_type(facts->type));
-    json_text(stdout, "access", output_access(facts->access));
+    json_text(stdout, "type", text_type(facts->type));
+    json_text(stdout, "access", text_access(facts->access));
     json_number(stdout, "clients", facts->clients);
     json_number(stdout, "max_clients", facts->max_clients);
     json_number(stdout, "total_clients", facts->total_clients);
@@ -127,71 +50,88 @@ static void print_row(const struct options *options, const char *name,
     const int pad = strlen(name) < 24 ? (int)(24 - strlen(name)) : 1;
 
     if (r >= 0) {
-        output_user(user, sizeof(user), &facts->owner);
+        text_user(user, sizeof(user), &facts->owner);
         snprintf(process, sizeof(process), "%lld %s",
                  (long long)facts->owner.pid, facts->owner.program);
         snprintf(clients, sizeof(clients), "%lu",
                  (unsigned long)facts->clients);
     }
-    output_escaped(stdout, name, strlen(name), false);
+    text_escaped(stdout, name, strlen(name), false);
     printf("%*s%-8s %7s  %-10s ", pad, "",
-           r >= 0 ? output_type(facts->type) : state_of(r), clients, user);
-    output_escaped(stdout, process, strlen(process), false);
+           r >= 0 ? text_type(facts->type) : survey_state(r), clients, user);
+    text_escaped(stdout, process, strlen(process), false);
     if (options->all) {
         fputs("  ", stdout);
-        output_escaped(stdout, where, strlen(where), false);
+        text_escaped(stdout, where, strlen(where), false);
     }
     putchar('\n');
 }
 
-/* A foreign door: what is known without its server's notice. */
+/* Whether somebody listens at a foreign socket. */
+static const char *foreign_state(const wpipe_foreign_facts *facts)
+{
+    return facts->listening > 0    ? "foreign"
+           : facts->listening == 0 ? "dead"
+                                   : "unknown";
+}
+
+static wpipe_peer foreign_owner(const wpipe_foreign_facts *facts)
+{
+    wpipe_peer owner = { .size = sizeof(owner),
+                         .uid = facts->uid,
+                         .pid = facts->pid };
+
+    memcpy(owner.program, facts->program, sizeof(owner.program));
+    return owner;
+}
+
+static void json_foreign(const char *name, const wpipe_foreign_facts *facts)
+{
+    const wpipe_peer owner = foreign_owner(facts);
+
+    json_begin(stdout);
+    json_text(stdout, "name", name);
+    json_text(stdout, "where", facts->path);
+    json_text(stdout, "state", foreign_state(facts));
+    json_peer(stdout, &owner);
+    json_end(stdout);
+}
+
+/* A foreign socket: what is known without its server's notice. */
 static int print_foreign(const char *name, const wpipe_foreign_facts *facts,
                          void *user)
 {
     const struct options *options = user;
-    const char *state = facts->listening == 0 ? "dead" : "foreign";
-    wpipe_peer owner = { .size = sizeof(owner),
-                         .uid = facts->uid,
-                         .pid = facts->pid };
-    char process[100] = "-";
+    const wpipe_peer owner = foreign_owner(facts);
+    char process[100] = "-", text[64];
 
-    memcpy(owner.program, facts->program, sizeof(owner.program));
     if (options->json) {
-        json_begin(stdout);
-        json_text(stdout, "name", name);
-        json_text(stdout, "where", facts->path);
-        json_text(stdout, "state", state);
-        json_peer(stdout, &owner);
-        json_end(stdout);
+        json_foreign(name, facts);
         return 0;
     }
     if (facts->pid != 0)
         snprintf(process, sizeof(process), "%lld %s", (long long)facts->pid,
                  facts->program);
-    printf("%-23s %-8s %7s  %-10lu ", name, state, "-",
-           (unsigned long)facts->uid);
-    output_escaped(stdout, process, strlen(process), false);
+    printf("%-23s %-8s %7s  %-10s ", name, foreign_state(facts), "-",
+           text_user(text, sizeof(text), &owner));
+    text_escaped(stdout, process, strlen(process), false);
     fputs("  ", stdout);
-    output_escaped(stdout, facts->path, strlen(facts->path), false);
+    text_escaped(stdout, facts->path, strlen(facts->path), false);
     putchar('\n');
     return 0;
 }
 
-static void print_all(const struct options *options, const struct names *list)
+static void print_pipes(const struct options *options, const struct survey *s)
 {
-    wpipe_pipe_facts facts;
+    const struct survey_pipe *p;
     bool header = options->json;
-    int r;
 
-    for (size_t i = 0; i < list->count; i++) {
-        facts = (wpipe_pipe_facts){ .size = sizeof(facts),
-                                    .owner = { .size = sizeof(wpipe_peer) } };
-        r = wpipe_inspect(list->names[i], &facts, NULL, 0, patience(options));
-        if (r == WPIPE_ENOTFOUND && !options->all)
+    for (p = s->pipes; p < s->pipes + s->count; p++) {
+        if (p->answer == WPIPE_ENOTFOUND && !options->all)
             continue;
         if (options->json) {
             json_begin(stdout);
-            json_pipe(list->names[i], list->places[i], r, &facts);
+            json_pipe(p->name, p->place, p->answer, &p->facts);
             json_end(stdout);
             continue;
         }
@@ -199,76 +139,84 @@ static void print_all(const struct options *options, const struct names *list)
             printf("%-24s%-8s %7s  %-10s %s%s\n", "NAME", "TYPE", "CLIENTS",
                    "USER", "PROCESS", options->all ? "  PLACE" : "");
         header = true;
-        print_row(options, list->names[i], list->places[i], r, &facts);
+        print_row(options, p->name, p->place, p->answer, &p->facts);
     }
     if (!header)
         say_verbose(options, "no pipes");
 }
 
-static void print_names(const struct options *options, const struct names *list)
+static void print_names(const struct options *options, const struct survey *s)
 {
-    for (size_t i = 0; i < list->count; i++) {
+    const struct survey_pipe *p;
+
+    for (p = s->pipes; p < s->pipes + s->count; p++) {
         if (options->json) {
             json_begin(stdout);
-            json_text(stdout, "name", list->names[i]);
-            json_text(stdout, "where", list->places[i]);
+            json_text(stdout, "name", p->name);
+            json_text(stdout, "where", p->place);
             json_end(stdout);
         } else {
-            output_escaped(stdout, list->names[i], strlen(list->names[i]),
-                           false);
+            text_escaped(stdout, p->name, strlen(p->name), false);
             putchar('\n');
         }
     }
 }
 
-int ls_run(const struct options *options)
+static int print_removed(const char *name, const char *where, void *user)
 {
-    struct names list = { .names = NULL };
-    int r = wpipe_list(add_name, &list);
+    const struct options *options = user;
 
-    if (r >= 0 && list.failed)
-        r = WPIPE_ENOMEM;
-    if (r < 0) {
-        names_free(&list);
-        return gate_say_error(options, "cannot list", "ls", r);
+    if (options->json) {
+        json_begin(stdout);
+        json_text(stdout, "event", "removed");
+        json_text(stdout, "name", name);
+        json_text(stdout, "where", where);
+        json_end(stdout);
+        return 0;
     }
-    names_sort(&list);
-    if (options->names)
-        print_names(options, &list);
-    else
-        print_all(options, &list);
-    if (options->all)
-        r = wpipe_list_foreign(print_foreign, (void *)(uintptr_t)options);
-    names_free(&list);
+    fputs("removed ", stdout);
+    text_escaped(stdout, name, strlen(name), false);
+    fputs(" from ", stdout);
+    text_escaped(stdout, where, strlen(where), false);
+    putchar('\n');
+    return 0;
+}
+
+static int prune(const struct options *options)
+{
+    const int r = wpipe_prune(print_removed, (void *)(uintptr_t)options);
+
     if (r < 0)
-        return say_error(options, "cannot list foreign sockets", r);
+        return gate_say_error(options, "cannot prune", "ls", r);
+    if (r == 0)
+        say_verbose(options, "no killed server left anything");
     return output_flush(options);
 }
 
-/* Ask for all connections, with more room while there are more of them. */
-static int inspect(const struct options *options, wpipe_pipe_facts *facts,
-                   wpipe_link_facts **ret_links)
+int ls_run(const struct options *options)
 {
-    size_t room = FIRST_LINKS;
-    wpipe_link_facts *links;
+    struct survey s;
     int r;
 
-    for (;;) {
-        links = calloc(room, sizeof(*links));
-        if (links == NULL)
-            return WPIPE_ENOMEM;
-        links[0].size = sizeof(*links);
-        *facts = (wpipe_pipe_facts){ .size = sizeof(*facts),
-                                     .owner = { .size = sizeof(wpipe_peer) } };
-        r = wpipe_inspect(options->operands[0], facts, links, room,
-                          patience(options));
-        if (r < 0 || (size_t)r < room || room > UINT32_MAX / 4) {
-            *ret_links = links;
-            return r;
-        }
-        free(links);
-        room *= 4;
+    if (options->prune)
+        return prune(options);
+    r = survey_names(&s);
+    if (r < 0) {
+        survey_done(&s);
+        return gate_say_error(options, "cannot list", "ls", r);
     }
+    if (options->names) {
+        print_names(options, &s);
+    } else {
+        survey_ask(&s, false, patience(options));
+        print_pipes(options, &s);
+    }
+    survey_done(&s);
+    if (options->all)
+        r = wpipe_list_foreign(print_foreign, (void *)(uintptr_t)options);
+    if (r < 0)
+        return say_error(options, "cannot list foreign sockets", r);
+    return output_flush(options);
 }
 
 static const char *link_way(const wpipe_link_facts *link)
@@ -310,16 +258,16 @@ static void print_link(const wpipe_link_facts *link)
     char text[200], in[24], out[24], queued[24];
 
     fputs("client:   ", stdout);
-    output_peer(text, sizeof(text), &link->peer);
-    output_escaped(stdout, text, strlen(text), false);
+    text_peer(text, sizeof(text), &link->peer);
+    text_escaped(stdout, text, strlen(text), false);
     printf(
         "\n    by %s; in %llu messages, %s; out %llu messages, %s; "
         "%s queued\n    for %.1f s, quiet for %.1f s, %llu messages dropped\n",
         link_way(link), (unsigned long long)link->messages_in,
-        output_size(in, sizeof(in), (double)link->bytes_in),
+        text_size(in, sizeof(in), (double)link->bytes_in),
         (unsigned long long)link->messages_out,
-        output_size(out, sizeof(out), (double)link->bytes_out),
-        output_size(queued, sizeof(queued), (double)link->queued),
+        text_size(out, sizeof(out), (double)link->bytes_out),
+        text_size(queued, sizeof(queued), (double)link->queued),
         (double)link->age_us / 1e6, (double)link->idle_us / 1e6,
         (unsigned long long)link->dropped);
 }
@@ -331,19 +279,76 @@ static void print_info(const struct options *options,
     char text[200];
 
     fputs("name:     ", stdout);
-    output_escaped(stdout, options->operands[0], strlen(options->operands[0]),
-                   false);
-    printf("\ntype:     %s\naccess:   %s\n", output_type(facts->type),
-           output_access(facts->access));
+    text_escaped(stdout, options->operands[0], strlen(options->operands[0]),
+                 false);
+    printf("\ntype:     %s\naccess:   %s\n", text_type(facts->type),
+           text_access(facts->access));
     fputs("server:   ", stdout);
-    output_peer(text, sizeof(text), &facts->owner);
-    output_escaped(stdout, text, strlen(text), false);
+    text_peer(text, sizeof(text), &facts->owner);
+    text_escaped(stdout, text, strlen(text), false);
     printf(
         "\nclients:  %lu now, %llu so far, %llu refused, at most %lu\n",
         (unsigned long)facts->clients, (unsigned long long)facts->total_clients,
         (unsigned long long)facts->refused, (unsigned long)facts->max_clients);
     for (int i = 0; i < count; i++)
         print_link(&links[i]);
+}
+
+static void print_foreign_info(const struct options *options,
+                               const wpipe_foreign_facts *facts)
+{
+    const char *name = options->operands[0];
+    const wpipe_peer owner = foreign_owner(facts);
+    char text[200];
+
+    if (options->json) {
+        json_foreign(name, facts);
+        return;
+    }
+    fputs("name:     ", stdout);
+    text_escaped(stdout, name, strlen(name), false);
+    fputs("\ntype:     foreign socket (a server that is not windpipe, or "
+          "serve --foreign)\npath:     ",
+          stdout);
+    text_escaped(stdout, facts->path, strlen(facts->path), false);
+    fputs("\nserver:   ", stdout);
+    if (facts->listening < 0)
+        fputs("unknown whether one listens; ", stdout);
+    text_peer(text, sizeof(text), &owner);
+    text_escaped(stdout, text, strlen(text), false);
+    putchar('\n');
+}
+
+/* No windpipe server has the name, or it is a path. Returns 0, or the error:
+ * `error` where that tells as much. */
+static int inspect_foreign(const struct options *options, int error)
+{
+    wpipe_foreign_facts facts = { .size = sizeof(facts) };
+    char path[WPIPE_FOREIGN_PATH_SIZE];
+    const char *name = options->operands[0];
+    int r;
+
+    if (error != WPIPE_ENOTFOUND && (error != WPIPE_ENAME || name[0] != '/'))
+        return error;
+    r = wpipe_inspect_foreign(name, &facts, path, sizeof(path));
+    if (r == 0 && facts.listening == 0)
+        r = WPIPE_ENOTFOUND;
+    if (r < 0)
+        return error == WPIPE_ENOTFOUND ? error : r;
+    print_foreign_info(options, &facts);
+    return 0;
+}
+
+/* With -w the server may come meanwhile; its answer has the same time again. */
+static int inspect(const struct options *options, wpipe_pipe_facts *ret,
+                   wpipe_link_facts **ret_links)
+{
+    const char *name = options->operands[0];
+    int r = 0;
+
+    if (options->wait_ms > 0)
+        r = wpipe_wait_for(name, options->wait_ms);
+    return r < 0 ? r : survey_inspect(name, ret, ret_links, patience(options));
 }
 
 int info_run(const struct options *options)
@@ -354,6 +359,9 @@ int info_run(const struct options *options)
 
     if (r < 0) {
         free(links);
+        r = inspect_foreign(options, r);
+        if (r == 0)
+            return output_flush(options);
         return gate_say_error(options, options->operands[0],
                               options->operands[0], r);
     }

@@ -10,8 +10,22 @@
 
 #include "commands.h"
 #include "ending.h"
+#include "json.h"
 #include "options.h"
 #include "output.h"
+#include "text.h"
+
+static int version_run(const struct options *options)
+{
+    if (options->json) {
+        json_begin(stdout);
+        json_text(stdout, "version", wpipe_version());
+        json_end(stdout);
+    } else {
+        printf("windpipe %s\n", wpipe_version());
+    }
+    return output_flush(options);
+}
 
 static const struct command commands[] = {
     { "serve", BIT_SERVE, serve_run, "NAME", 1, 1,
@@ -51,11 +65,18 @@ static const struct command commands[] = {
       "Return when the pipe has a server.",
       "  windpipe wait demo && windpipe send demo hello\n"
       "  windpipe wait -w 10 demo\n" },
+    { "top", BIT_TOP, top_run, "", 0, 0,
+      "Watch your pipes: clients, traffic, queues.\n\n"
+      "A table that is new each second; q ends it. With --json lines.",
+      "  windpipe top\n"
+      "  windpipe top --json --count 1\n" },
     { "relay", BIT_RELAY, relay_run, "A B", 2, 2,
       "Join two endpoints.\n\n"
       "Each is one of\n"
       "  NAME, pipe:NAME         a pipe, as client\n"
       "  listen:NAME             a pipe, as server\n"
+      "  foreign[+FRAMING]:NAME  a foreign socket, as client\n"
+      "  foreign-listen[+FRAMING]:NAME\n"
       "  -                       stdin and stdout\n"
       "  exec:COMMAND            a command, run by sh\n"
       "  unix:PATH               a unix socket\n"
@@ -63,6 +84,7 @@ static const struct command commands[] = {
       "  tcp:HOST:PORT           a port on this machine\n"
       "  tcp-listen:[HOST:]PORT",
       "  windpipe relay --hex listen:tap demo\n"
+      "  windpipe relay listen:demo foreign+lines:other\n"
       "  windpipe relay -k unix-listen:/tmp/demo.sock demo\n"
       "  windpipe relay -k --byte tcp-listen:8080 demo\n" },
     { "bench", BIT_BENCH, bench_run, "", 0, 0,
@@ -70,6 +92,8 @@ static const struct command commands[] = {
       "A plain AF_UNIX stream is measured beside it.",
       "  windpipe bench\n"
       "  windpipe bench --seconds 2 --json\n" },
+    { "version", BIT_VERSION, version_run, "", 0, 0, "Show the version.",
+      "  windpipe version\n" },
 };
 
 enum {
@@ -111,7 +135,7 @@ static int unknown(const char *name)
     near = options_nearest(name, names);
     fprintf(stderr, "windpipe: unknown %s '",
             name[0] == '-' ? "option" : "command");
-    output_escaped(stderr, name, strlen(name), false);
+    text_escaped(stderr, name, strlen(name), false);
     fputs("'", stderr);
     if (near != NULL)
         fprintf(stderr, ", did you mean '%s'?", near);
@@ -167,6 +191,19 @@ static void open_standard_descriptors(void)
         close(fd);
 }
 
+/* Options before the command go behind it. */
+static void command_first(int argc, char **argv)
+{
+    const int before = options_before(argc - 1, argv + 1);
+    char *command;
+
+    if (before == 0 || before >= argc - 1)
+        return;
+    command = argv[1 + before];
+    memmove(argv + 2, argv + 1, (size_t)before * sizeof(*argv));
+    argv[1] = command;
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
@@ -184,6 +221,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
         return help(argc - 2, argv + 2);
+    command_first(argc, argv);
     command = find(argv[1]);
     if (command == NULL)
         return unknown(argv[1]);

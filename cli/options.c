@@ -39,19 +39,21 @@ struct row {
 };
 
 #define IN(field) offsetof(struct options, field)
+#define FRAMINGS  "raw|le32|be32|lines|headers|type-le32"
 
 enum {
     TALKING =
         BIT_SERVE | BIT_CONNECT | BIT_SEND | BIT_RECV | BIT_CALL | BIT_RELAY,
     LOOKING = BIT_LS | BIT_INFO | BIT_WAIT,
-    ALL = TALKING | LOOKING | BIT_BENCH,
+    ALL = TALKING | LOOKING | BIT_BENCH | BIT_TOP,
+    PRINTING = BIT_SERVE | BIT_CONNECT | BIT_RECV | BIT_RELAY,
     LINGERING = BIT_SERVE | BIT_CONNECT | BIT_RELAY,
     NAMING = BIT_SERVE | BIT_RECV | BIT_RELAY
 };
 
 static const struct row rows[] = {
-    { "wait", 'w', TALKING | LOOKING, KIND_TIME, IN(wait_ms), 0, "SECS", NULL,
-      "wait at most SECS each time (2, 0.5, 200ms, 5m)" },
+    { "wait", 'w', TALKING | LOOKING | BIT_TOP, KIND_TIME, IN(wait_ms), 0,
+      "SECS", NULL, "wait at most SECS each time (2, 0.5, 200ms, 5m)" },
     { "message", 0, TALKING, KIND_VALUE, IN(type), WPIPE_MESSAGE, NULL, NULL,
       "whole messages; on the terminal a line each (default)" },
     { "byte", 0, TALKING & ~BIT_CALL, KIND_VALUE, IN(type), WPIPE_BYTE, NULL,
@@ -72,6 +74,10 @@ static const struct row rows[] = {
       "be the server: take the name and print what clients send" },
     { "count", 'n', BIT_RECV, KIND_NUMBER, IN(number), 0, "N", NULL,
       "end after N messages" },
+    { "count", 'n', BIT_TOP, KIND_NUMBER, IN(number), 0, "N", NULL,
+      "end after N times" },
+    { "interval", 0, BIT_TOP, KIND_TIME, IN(interval_ms), 0, "SECS", NULL,
+      "time between two looks (default 1)" },
     { "keep", 'k', NAMING, KIND_FLAG, IN(keep), 0, NULL, NULL,
       "stay for the next client when one leaves" },
     { "quit", 'q', BIT_SERVE | BIT_CONNECT | BIT_RELAY, KIND_TIME, IN(quit_ms),
@@ -86,6 +92,8 @@ static const struct row rows[] = {
       "also dead servers' names, foreign sockets, directories" },
     { "names", 0, BIT_LS, KIND_FLAG, IN(names), 0, NULL, NULL,
       "only names, without asking the servers" },
+    { "prune", 0, BIT_LS, KIND_FLAG, IN(prune), 0, NULL, NULL,
+      "remove what killed servers left, and list that" },
     { "seconds", 0, BIT_BENCH, KIND_TIME, IN(seconds_ms), 0, "SECS", NULL,
       "how long to measure in all (default 6)" },
     { "spin", 0, BIT_BENCH, KIND_SPIN, IN(spin_us), 0, "US", NULL,
@@ -95,8 +103,10 @@ static const struct row rows[] = {
     { "raw", 0, BIT_SEND | BIT_RECV | BIT_CALL | BIT_CONNECT, KIND_FLAG,
       IN(raw), 0, NULL, NULL,
       "print messages as they are, with nothing between" },
-    { "json", 0, ALL & ~BIT_RELAY, KIND_FLAG, IN(json), 0, NULL, NULL,
+    { "json", 0, ALL | BIT_VERSION, KIND_FLAG, IN(json), 0, NULL, NULL,
       "one JSON object a line on stdout" },
+    { "timestamps", 0, PRINTING, KIND_FLAG, IN(timestamps), 0, NULL, NULL,
+      "begin each message with the time (UTC)" },
     { "access", 0, NAMING, KIND_ACCESS, 0, 0, "WHO", NULL,
       "who may connect: user (default), group[:NAME], anyone" },
     { "max-clients", 0, NAMING, KIND_NUMBER, IN(clients), 0, "N", NULL,
@@ -113,16 +123,23 @@ static const struct row rows[] = {
       "auto|now|never|required", "shared memory: auto, now, never, required" },
     { "verbose", 'v', ALL, KIND_FLAG, IN(verbose), 0, NULL, NULL,
       "say more on stderr" },
-    { "help", 'h', ALL, KIND_FLAG, IN(help), 0, NULL, NULL, "show this help" },
+    { "help", 'h', ALL | BIT_VERSION, KIND_FLAG, IN(help), 0, NULL, NULL,
+      "show this help" },
     { "foreign", 0, TALKING & ~BIT_CALL, KIND_VALUE, IN(foreign),
       WPIPE_FOREIGN_ONLY, NULL, NULL,
       "use the socket for .NET, Node and others; serve: add it" },
     { "framing", 0, TALKING & ~BIT_CALL, KIND_CHOICE, IN(framing), 0, "HOW",
-      "raw|le32|be32|lines|headers|type-le32",
-      "framing: raw, le32, be32, lines, headers, type-le32" },
+      FRAMINGS, "framing: raw, le32, be32, lines, headers, type-le32" },
     { "second-pipe", 0, TALKING & ~BIT_CALL, KIND_CHOICE, IN(second), 0, "LIKE",
       "none|h-pipes|wrapper",
       "one pipe per client: h-pipes, wrapper; implies be32" },
+    /* known, so that call can tell why they cannot be */
+    { "foreign", 0, BIT_CALL, KIND_VALUE, IN(foreign), WPIPE_FOREIGN_ONLY, NULL,
+      NULL, NULL },
+    { "framing", 0, BIT_CALL, KIND_CHOICE, IN(framing), 0, "HOW", FRAMINGS,
+      NULL },
+    { "second-pipe", 0, BIT_CALL, KIND_CHOICE, IN(second), 0, "LIKE",
+      "none|h-pipes|wrapper", NULL },
 };
 
 enum {
@@ -181,10 +198,9 @@ static bool read_number(const char *text, const struct unit *units,
     return true;
 }
 
-/* Which word of "a|b|c" this is, or -1. */
-static int read_choice(const char *choices, const char *word)
+/* Which word of "a|b|c" these `length` bytes are, or -1. */
+static int read_choice(const char *choices, const char *word, size_t length)
 {
-    size_t length = strlen(word);
     const char *end;
 
     for (int i = 0;; i++) {
@@ -196,6 +212,11 @@ static int read_choice(const char *choices, const char *word)
             return -1;
         choices = end + 1;
     }
+}
+
+int options_framing(const char *word, size_t length)
+{
+    return read_choice(FRAMINGS, word, length);
 }
 
 static bool read_spin(const char *word, int *ret)
@@ -282,7 +303,7 @@ static bool take(struct options *ret, const struct row *row, const char *text)
     case KIND_SPIN:
         return read_spin(text, (int *)(void *)field);
     case KIND_CHOICE:
-        choice = read_choice(row->choices, text);
+        choice = read_choice(row->choices, text, strlen(text));
         *(int *)(void *)field = choice;
         return choice >= 0;
     case KIND_ACCESS:
@@ -363,6 +384,35 @@ static int check_operands(const struct options *options)
     return STATUS_DONE;
 }
 
+/* A path where a name is wanted: only the foreign socket can have one. */
+static int check_path(const struct options *options)
+{
+    enum {
+        NAMED = BIT_SERVE | BIT_CONNECT | BIT_SEND | BIT_RECV
+    };
+    const char *name = options->count > 0 ? options->operands[0] : "";
+
+    if ((options->command->bit & NAMED) == 0 || options->foreign != 0 ||
+        options->second != WPIPE_SECOND_PIPE_NONE || name[0] != '/' ||
+        name[1] == '/') /* //./pipe/NAME is a name */
+        return STATUS_DONE;
+    return say_usage(options,
+                     "'%s' is a path, not a name: with --foreign it is the "
+                     "socket with that path",
+                     name);
+}
+
+static int check_together(const struct options *options)
+{
+    if (!options->timestamps || options->json ||
+        options->command->bit == BIT_RELAY)
+        return STATUS_DONE;
+    if (options->raw || options->type == WPIPE_BYTE)
+        return say_usage(options, "--timestamps needs whole messages, a line "
+                                  "each, or --json");
+    return STATUS_DONE;
+}
+
 int options_parse(struct options *ret, const struct command *command, int argc,
                   char **argv)
 {
@@ -378,6 +428,7 @@ int options_parse(struct options *ret, const struct command *command, int argc,
         .linger_ms = LINGER_MS,
         .message_ms = 30000,
         .seconds_ms = 6000,
+        .interval_ms = 1000,
         .type = WPIPE_MESSAGE,
         .framing = -1,
     };
@@ -397,7 +448,47 @@ int options_parse(struct options *ret, const struct command *command, int argc,
     }
     ret->operands = argv + optind;
     ret->count = argc - optind;
-    return ret->help ? STATUS_DONE : check_operands(ret);
+    if (ret->help)
+        return STATUS_DONE;
+    value = check_operands(ret);
+    if (value == STATUS_DONE)
+        value = check_path(ret);
+    return value == STATUS_DONE ? check_together(ret) : value;
+}
+
+/* The words that an option takes that nearly all commands have: 1, or 2 with
+ * its argument; 0 for any other word. */
+static int common_option(const char *word)
+{
+    enum {
+        COMMON = BIT_CALL | BIT_LS
+    };
+    const struct row *row;
+    size_t length;
+
+    for (row = rows; row < rows + ROWS; row++) {
+        if ((row->commands & COMMON) != COMMON)
+            continue;
+        length = strlen(row->name);
+        if (strncmp(word, "--", 2) == 0 &&
+            strncmp(word + 2, row->name, length) == 0 &&
+            (word[2 + length] == '\0' || word[2 + length] == '='))
+            return row->argument != NULL && word[2 + length] == '\0' ? 2 : 1;
+        if (word[0] == '-' && row->letter != 0 && word[1] == row->letter)
+            return row->argument != NULL && word[2] == '\0' ? 2 : 1;
+    }
+    return 0;
+}
+
+int options_before(int argc, char **argv)
+{
+    int count = 0, words = 1;
+
+    while (count < argc && words > 0) {
+        words = common_option(argv[count]);
+        count += words;
+    }
+    return count < argc ? count : argc;
 }
 
 void options_help(FILE *out, const struct command *command)

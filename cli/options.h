@@ -38,7 +38,9 @@ enum command_bit {
     BIT_INFO = 1 << 6,
     BIT_WAIT = 1 << 7,
     BIT_RELAY = 1 << 8,
-    BIT_BENCH = 1 << 9
+    BIT_BENCH = 1 << 9,
+    BIT_TOP = 1 << 10,
+    BIT_VERSION = 1 << 11
 };
 
 struct options;
@@ -58,13 +60,14 @@ struct options {
     char **operands;
     int count;
 
-    int wait_ms;    /* -w; WPIPE_FOREVER when not given */
-    int quit_ms;    /* -q; WPIPE_FOREVER when not given */
-    int linger_ms;  /* --linger */
-    int message_ms; /* --message-time */
-    int seconds_ms; /* bench --seconds */
-    int spin_us;    /* bench --spin; as wpipe_options.spin_us */
-    int type;       /* WPIPE_MESSAGE or WPIPE_BYTE */
+    int wait_ms;     /* -w; WPIPE_FOREVER when not given */
+    int quit_ms;     /* -q; WPIPE_FOREVER when not given */
+    int linger_ms;   /* --linger */
+    int message_ms;  /* --message-time */
+    int seconds_ms;  /* bench --seconds */
+    int interval_ms; /* top --interval */
+    int spin_us;     /* bench --spin; as wpipe_options.spin_us */
+    int type;        /* WPIPE_MESSAGE or WPIPE_BYTE */
     int access;
     int access_given; /* 0 when --access was not on the command line */
     uint32_t group;
@@ -81,7 +84,7 @@ struct options {
     const char *topic;
     bool show_topic; /* serve, recv: take messages apart */
     bool json, verbose, keep, echo, once, expect, listen, raw, all, names;
-    bool hex, remote, picture, help;
+    bool hex, remote, picture, prune, timestamps, help;
 };
 
 /*
@@ -90,6 +93,15 @@ struct options {
  */
 int options_parse(struct options *ret, const struct command *command, int argc,
                   char **argv);
+
+/*
+ * How many of these words are options that may stand before the command (-w,
+ * --json ...), with their arguments.
+ */
+int options_before(int argc, char **argv);
+
+/* The WPIPE_FRAMING_* with this name, which has `length` bytes, or -1. */
+int options_framing(const char *word, size_t length);
 
 /* The help of one command. */
 void options_help(FILE *out, const struct command *command);

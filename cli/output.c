@@ -1,67 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages, peers and sizes as people and files want them. One place decides
- * what is escaped, so that no command can let a peer write to the terminal.
+ * Messages on stdout, as people and files want them.
  */
 #include "output.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "unicode.h"
-
-static bool is_plain(uint32_t point)
-{
-    if (point < 0x20 || (point >= 0x7f && point < 0xa0))
-        return false;
-    /* marks that reorder what is around them, and line separators */
-    return !(point == 0x200e || point == 0x200f || point == 0x061c ||
-             (point >= 0x2028 && point <= 0x202e) ||
-             (point >= 0x2066 && point <= 0x2069) || point == 0xfeff);
-}
-
-static void put_escape(FILE *out, const unsigned char *bytes, size_t length,
-                       uint32_t point)
-{
-    if (length > 1) {
-        fprintf(out, "\\u{%x}", (unsigned)point);
-        return;
-    }
-    switch (*bytes) {
-    case '\n':
-        fputs("\\n", out);
-        break;
-    case '\r':
-        fputs("\\r", out);
-        break;
-    case '\t':
-        fputs("\\t", out);
-        break;
-    default:
-        fprintf(out, "\\x%02x", *bytes);
-    }
-}
-
-void output_escaped(FILE *out, const void *data, size_t size, bool lines)
-{
-    const unsigned char *p = data;
-    uint32_t point;
-    size_t length;
-
-    for (; size > 0; p += length, size -= length) {
-        length = unicode_next(p, size, &point);
-        if (length > 0 &&
-            (is_plain(point) || (lines && (*p == '\n' || *p == '\t')))) {
-            fwrite(p, 1, length, out);
-            continue;
-        }
-        put_escape(out, p, length, point);
-        if (length == 0)
-            length = 1;
-    }
-}
+#include "json.h"
+#include "text.h"
 
 static bool on_terminal(void)
 {
@@ -75,7 +23,7 @@ static bool on_terminal(void)
 void output_data(const void *data, size_t size)
 {
     if (on_terminal())
-        output_escaped(stdout, data, size, true);
+        text_escaped(stdout, data, size, true);
     else if (size > 0)
         fwrite(data, 1, size, stdout);
 }
@@ -89,14 +37,23 @@ int output_flush(const struct options *options)
     return STATUS_FAILED;
 }
 
+void output_event(const struct options *options, const char *event)
+{
+    char now[TEXT_TIME_ROOM];
+
+    json_begin(stdout);
+    json_text(stdout, "event", event);
+    if (options->timestamps)
+        json_text(stdout, "time", text_time(now));
+}
+
 static void print_json(const struct options *options,
                        const struct output_message *m)
 {
     wpipe_message parts;
     int problem;
 
-    json_begin(stdout);
-    json_text(stdout, "event", m->event);
+    output_event(options, m->event);
     if (m->from != 0)
         json_number(stdout, "from", m->from);
     json_number(stdout, "size", m->size);
@@ -118,7 +75,7 @@ static void print_text(const struct options *options, const void *data,
     const char *bytes = data;
 
     if (one_line && on_terminal())
-        output_escaped(stdout, data, size, false);
+        text_escaped(stdout, data, size, false);
     else
         output_data(data, size);
     if (options->raw || options->type == WPIPE_BYTE)
@@ -130,9 +87,12 @@ static void print_text(const struct options *options, const void *data,
 static void print_human(const struct options *options,
                         const struct output_message *m)
 {
+    char now[TEXT_TIME_ROOM];
     wpipe_message parts;
     int problem;
 
+    if (options->timestamps)
+        printf("%s ", text_time(now));
     if (m->label)
         printf("%llu: ", (unsigned long long)m->from);
     if (!options->show_topic) {
@@ -157,78 +117,4 @@ int output_message(const struct options *options,
     else
         print_human(options, message);
     return output_flush(options);
-}
-
-const char *output_size(char *buf, size_t room, double bytes)
-{
-    static const char *const units[] = { "B", "KB", "MB", "GB", "TB", "PB" };
-    size_t i = 0;
-
-    while (bytes >= 999.5 && i + 1 < sizeof(units) / sizeof(units[0])) {
-        bytes /= 1000;
-        i++;
-    }
-    snprintf(buf, room, i == 0 || bytes >= 99.5 ? "%.0f %s" : "%.1f %s", bytes,
-             units[i]);
-    return buf;
-}
-
-const char *output_user(char *buf, size_t room, const wpipe_peer *peer)
-{
-    struct passwd room_for_it, *entry = NULL;
-    char strings[1024];
-
-    if (peer->user[0] != '\0') {
-        snprintf(buf, room, "%s", peer->user);
-        return buf;
-    }
-    getpwuid_r((uid_t)peer->uid, &room_for_it, strings, sizeof(strings),
-               &entry);
-    if (entry != NULL)
-        snprintf(buf, room, "%s", entry->pw_name);
-    else
-        snprintf(buf, room, "%lu", (unsigned long)peer->uid);
-    return buf;
-}
-
-const char *output_peer(char *buf, size_t room, const wpipe_peer *peer)
-{
-    char user[64];
-
-    snprintf(buf, room, "%s, process %lld, user %s",
-             peer->program[0] != '\0' ? peer->program : "unknown program",
-             (long long)peer->pid, output_user(user, sizeof(user), peer));
-    return buf;
-}
-
-const char *output_reason(int reason)
-{
-    static const char *const words[] = {
-        [WPIPE_REASON_CLOSED] = "closed",
-        [WPIPE_REASON_DIED] = "died",
-        [WPIPE_REASON_PROTOCOL] = "protocol",
-        [WPIPE_REASON_SLOW] = "slow",
-        [WPIPE_REASON_KICKED] = "kicked",
-        [WPIPE_REASON_DENIED] = "denied",
-        [WPIPE_REASON_FULL] = "full",
-        [WPIPE_REASON_TOO_BIG] = "too-big",
-        [WPIPE_REASON_MEMORY] = "memory",
-        [WPIPE_REASON_LOST] = "lost",
-    };
-
-    if (reason < 0 || (size_t)reason >= sizeof(words) / sizeof(words[0]))
-        return "unknown";
-    return words[reason];
-}
-
-const char *output_type(int type)
-{
-    return type == WPIPE_BYTE ? "byte" : "message";
-}
-
-const char *output_access(int access)
-{
-    return access == WPIPE_ACCESS_USER    ? "user"
-           : access == WPIPE_ACCESS_GROUP ? "group"
-                                          : "anyone";
 }

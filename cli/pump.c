@@ -9,20 +9,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "trace.h"
 
 enum {
     NUDGE_MS = 50,
     PROBE_MS = 100 /* between two looks whether a half-closed pipe is closed */
 };
-
-int64_t pump_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void pump_init(struct pump *p, const struct options *options,
                struct endpoint *first, struct endpoint *second)
@@ -65,7 +58,7 @@ static int time_left(const struct pump *p)
 
     if (p->options->wait_ms < 0)
         return WPIPE_FOREVER;
-    left = atomic_load(&p->moved) + p->options->wait_ms - pump_clock();
+    left = atomic_load(&p->moved) + p->options->wait_ms - clock_ms();
     return left > 0 ? (int)left : 0;
 }
 
@@ -125,6 +118,28 @@ static void count_lost(struct flow *f, char *data, size_t size)
     } while (endpoint_read_rest(f->from, &data, &size) > 0);
 }
 
+/* With --hex or --json: what is on its way. */
+static void show(const struct flow *f, const char *data, size_t size)
+{
+    const struct options *options = f->pump->options;
+    const struct trace t = {
+        .from = f->from->label,
+        .to = f->to->label,
+        .visit = f->pump->visit,
+        .kind = f->from->stream != NULL ? f->from->call.kind : WPIPE_CALL_NONE,
+        .data = data,
+        .size = size,
+    };
+
+    if (options->hex)
+        trace_hex(options, &t);
+    if (options->command->bit != BIT_RELAY || !options->json ||
+        atomic_load(&f->pump->broken) || trace_json(options, &t) == STATUS_DONE)
+        return;
+    atomic_store(&f->pump->broken, true);
+    pump_stop(f->pump);
+}
+
 /* Until the end of the source. Returns 0, or the error of f->failed. */
 static int move(struct flow *f)
 {
@@ -139,9 +154,8 @@ static int move(struct flow *f)
             return r;
         f->chunks++;
         f->bytes += size;
-        if (f->pump->options->hex)
-            trace_hex(f->from->label, f->to->label, data, size);
-        atomic_store(&f->pump->moved, pump_clock());
+        show(f, data, size);
+        atomic_store(&f->pump->moved, clock_ms());
         f->failed = f->to;
         r = endpoint_pass(f->to, f->from, data, size,
                           f->pump->options->wait_ms);
@@ -151,7 +165,7 @@ static int move(struct flow *f)
         }
         if (r < 0)
             return r;
-        atomic_store(&f->pump->moved, pump_clock());
+        atomic_store(&f->pump->moved, clock_ms());
     }
 }
 
@@ -198,12 +212,12 @@ static void wait_until(struct pump *p, int64_t clock)
  * makes a write begin its message anew, so nobody is woken without need. */
 static void end_flows(struct pump *p, int64_t cut_at)
 {
-    if (pump_clock() >= cut_at)
+    if (clock_ms() >= cut_at)
         atomic_store(&p->cut, true);
     for (int i = 0; i < 2; i++)
         if (atomic_load(&p->cut) || atomic_load(&p->flows[i].reading))
             endpoint_wake(p->flows[i].from);
-    wait_until(p, pump_clock() + NUDGE_MS);
+    wait_until(p, clock_ms() + NUDGE_MS);
 }
 
 /* Until both ways ended. With -q the end of one way starts the clock. */
@@ -215,14 +229,14 @@ static void supervise(struct pump *p)
     while (!p->flows[0].ended || !p->flows[1].ended) {
         if (atomic_load(&p->stop)) {
             if (cut_at < 0)
-                cut_at = pump_clock() + p->options->linger_ms;
+                cut_at = clock_ms() + p->options->linger_ms;
             end_flows(p, cut_at);
             continue;
         }
         if (quit_at < 0 && p->options->quit_ms >= 0 &&
             (p->flows[0].ended || p->flows[1].ended))
-            quit_at = pump_clock() + p->options->quit_ms;
-        if (quit_at >= 0 && pump_clock() >= quit_at) {
+            quit_at = clock_ms() + p->options->quit_ms;
+        if (quit_at >= 0 && clock_ms() >= quit_at) {
             atomic_store(&p->stop, true);
             continue;
         }
@@ -258,7 +272,7 @@ int pump_run(struct pump *p)
 {
     int status, other;
 
-    atomic_store(&p->moved, pump_clock());
+    atomic_store(&p->moved, clock_ms());
     for (int i = 0; i < 2; i++) {
         if (pthread_create(&p->flows[i].thread, NULL, flow_run, &p->flows[i]) ==
             0)
@@ -285,6 +299,8 @@ int pump_run(struct pump *p)
         if (status == STATUS_DONE)
             status = other;
     }
+    if (status == STATUS_DONE && atomic_load(&p->broken))
+        status = STATUS_FAILED;
     if (status == STATUS_DONE && atomic_load(&p->idle)) {
         say(p->options, "nothing arrived in the time given by -w");
         status = STATUS_TIMED_OUT;

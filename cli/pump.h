@@ -36,6 +36,8 @@ struct pump {
     atomic_bool stop;      /* nothing more is read */
     atomic_bool cut;       /* nor written: --linger is over */
     atomic_bool idle;      /* stopped by -w */
+    atomic_bool broken;    /* stopped, as stdout takes no more of --json */
+    uint64_t visit;        /* what relay --json calls this pair */
     _Atomic int64_t moved; /* the clock when something was moved, in ms */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -52,8 +54,5 @@ void pump_init(struct pump *p, const struct options *options,
 int pump_run(struct pump *p);
 void pump_stop(struct pump *p);
 void pump_done(struct pump *p);
-
-/* A clock in milliseconds. */
-int64_t pump_clock(void);
 
 #endif

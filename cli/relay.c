@@ -20,6 +20,7 @@ enum {
 
 struct relay {
     const struct options *options;
+    struct options ends[2]; /* of each end: its socket and framing */
     struct gate gates[2];
     bool listens[2];
     pthread_mutex_t lock;
@@ -27,12 +28,14 @@ struct relay {
     bool open;           /* the gates may be woken */
     bool stopped;
     uint32_t running;     /* threads */
+    uint64_t last;        /* number of the newest visit */
     struct visit *visits; /* whose pumps run */
 };
 
 /* One visit: both endpoints and what joins them. */
 struct visit {
     struct relay *relay;
+    uint64_t number;
     struct endpoint ends[2];
     struct pump pump;
     struct visit *next;
@@ -63,6 +66,7 @@ static struct visit *visit_new(struct relay *relay)
         return NULL;
     }
     v->relay = relay;
+    v->number = ++relay->last;
     for (int i = 0; i < 2; i++)
         v->ends[i] = (struct endpoint){ .in = -1, .out = -1, .bell = -1 };
     return v;
@@ -111,10 +115,12 @@ static int visit_run(struct visit *v)
 
     for (int i = 0; i < 2 && status == STATUS_DONE; i++)
         if (!v->relay->listens[i])
-            status = gate_dial(&v->ends[i], options, options->operands[i]);
+            status = gate_dial(&v->ends[i], &v->relay->ends[i],
+                               options->operands[i]);
     if (status != STATUS_DONE)
         return status;
     pump_init(&v->pump, options, &v->ends[0], &v->ends[1]);
+    v->pump.visit = v->number;
     if (visit_enter(v)) {
         status = pump_run(&v->pump);
         visit_leave(v);
@@ -242,23 +248,41 @@ static int run_many(struct relay *relay)
     return status;
 }
 
-int relay_run(const struct options *options)
+/* Can it be done at all? Returns an exit code; it was said. */
+static int check(const struct options *options)
 {
-    struct relay relay = { .options = options, .open = true };
-    int status = STATUS_DONE;
+    const bool stdio[2] = { strcmp(options->operands[0], "-") == 0,
+                            strcmp(options->operands[1], "-") == 0 };
 
     if (options->keep && !gate_is(options->operands[0]) &&
         !gate_is(options->operands[1]))
         return say_usage(options, "-k needs an endpoint that listens");
-    if (strcmp(options->operands[0], "-") == 0 &&
-        strcmp(options->operands[1], "-") == 0)
+    if (stdio[0] && stdio[1])
         return say_usage(options, "stdio can be one end only");
+    if (options->json && (stdio[0] || stdio[1]))
+        return say_usage(options, "--json prints to stdout, which is an end "
+                                  "already");
+    if (options->timestamps && !options->json && !options->hex)
+        return say_usage(options, "--timestamps goes with --json or --hex");
+    return STATUS_DONE;
+}
+
+int relay_run(const struct options *options)
+{
+    struct relay relay = { .options = options, .open = true };
+    int status = check(options);
+
+    for (int i = 0; i < 2 && status == STATUS_DONE; i++)
+        status = gate_options(&relay.ends[i], options, options->operands[i]);
+    if (status != STATUS_DONE)
+        return status;
     pthread_mutex_init(&relay.lock, NULL);
     pthread_cond_init(&relay.left, NULL);
     for (int i = 0; i < 2 && status == STATUS_DONE; i++) {
         if (!gate_is(options->operands[i]))
             continue;
-        status = gate_open(&relay.gates[i], options, options->operands[i]);
+        status =
+            gate_open(&relay.gates[i], &relay.ends[i], options->operands[i]);
         relay.listens[i] = status == STATUS_DONE;
     }
     if (status == STATUS_DONE) {

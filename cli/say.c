@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "output.h"
+#include "text.h"
 
 /* Where the library puts its sentence about a failure. One a thread, as
  * relay and serve --exec open pipes on several. */
@@ -78,7 +78,7 @@ static void say_line(const struct options *options, const char *format,
         length = (int)sizeof(line) - 1;
     flockfile(stderr);
     fprintf(stderr, "windpipe %s: ", options->command->name);
-    output_escaped(stderr, line, (size_t)length, false);
+    text_escaped(stderr, line, (size_t)length, false);
     putc('\n', stderr);
     funlockfile(stderr);
 }

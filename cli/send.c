@@ -252,12 +252,24 @@ static int call(const struct options *options, wpipe_client *client,
     return output_message(options, &shown);
 }
 
+/* Not "//./pipe/NAME", which is a name. */
+static bool is_path(const char *name)
+{
+    return name[0] == '/' && name[1] != '/';
+}
+
 int call_run(const struct options *options)
 {
     struct parcel parcel = { .memory = NULL };
     wpipe_client *client = NULL;
-    int status, r = gate_client(&client, options, options->operands[0]);
+    int status, r;
 
+    if (is_path(options->operands[0]) || options->foreign != 0 ||
+        options->framing >= 0 || options->second != WPIPE_SECOND_PIPE_NONE)
+        return say_usage(options, "no calls over a foreign socket: its bytes "
+                                  "carry no ids, so no reply could be told "
+                                  "from another; see send --expect-reply");
+    r = gate_client(&client, options, options->operands[0]);
     if (r < 0)
         return say_error(options, options->operands[0], r);
     status = parcel_make(options, &parcel);

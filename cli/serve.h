@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of windpipe serve, shared by serve.c and serve_end.c.
+ * The inside of windpipe serve: serve.c uses serve_end.c, and both use
+ * serve_events.c.
  */
 #ifndef WINDPIPE_CLI_SERVE_H
 #define WINDPIPE_CLI_SERVE_H
@@ -39,19 +40,27 @@ struct serve {
     int status;
 };
 
+/* ---- serve_events.c ------------------------------------------------------ */
+
 /* Events until there are none, or enough for now. */
 void serve_take_events(struct serve *s);
 
 /* Lines that were read, as long as everybody has room for them. */
 void serve_spread_lines(struct serve *s);
 
-/* ---- serve_end.c --------------------------------------------------------- */
+/* It is over, with this exit code. */
+void serve_finish(struct serve *s, int status);
+
+/* Words about clients: always for serve, with -v for recv. */
+bool serve_talks(const struct serve *s);
 
 /* Is what we say read from a file or a pipe? Each line of it is to arrive. */
 bool serve_feeds(const struct serve *s);
 
 /* Somebody did not take what we had to say: of a DISCONNECTED event. */
 void serve_add_lost(struct serve *s, uint64_t messages, uint64_t bytes);
+
+/* ---- serve_end.c --------------------------------------------------------- */
 
 /* Hand over what was accepted, for --linger at most, give the name back, and
  * say what nobody took. */

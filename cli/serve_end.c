@@ -8,27 +8,11 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "pump.h"
+#include "clock.h"
 
 enum {
     LOOK_MS = 20 /* between two looks whether all was read */
 };
-
-bool serve_feeds(const struct serve *s)
-{
-    return !s->plain && !s->options->echo && !s->terminal;
-}
-
-void serve_add_lost(struct serve *s, uint64_t messages, uint64_t bytes)
-{
-    if (messages == WPIPE_LOST_UNKNOWN ||
-        s->lost.messages == WPIPE_LOST_UNKNOWN) {
-        s->lost.messages = s->lost.bytes = WPIPE_LOST_UNKNOWN;
-        return;
-    }
-    s->lost.messages += messages;
-    s->lost.bytes += bytes;
-}
 
 /* Has everybody read all that was read of stdin? */
 static bool all_read(struct serve *s)
@@ -49,7 +33,7 @@ static void feed_the_rest(struct serve *s, int64_t until)
     s->done = false;
     s->quit_at = -1;
     while (!s->done && s->count > 0 && !all_read(s) &&
-           (left = until - pump_clock()) > 0) {
+           (left = until - clock_ms()) > 0) {
         if (poll(&set, 1, left < LOOK_MS ? (int)left : LOOK_MS) > 0)
             serve_take_events(s);
     }
@@ -81,7 +65,7 @@ static bool is_unread(struct serve *s)
 
 void serve_hand_over(struct serve *s)
 {
-    const int64_t until = pump_clock() + s->options->linger_ms;
+    const int64_t until = clock_ms() + s->options->linger_ms;
     wpipe_lost lost = { .size = sizeof(lost) };
     bool unread = false;
     int64_t left;
@@ -89,7 +73,7 @@ void serve_hand_over(struct serve *s)
     s->ending = true;
     if (serve_feeds(s))
         feed_the_rest(s, until);
-    left = until - pump_clock();
+    left = until - clock_ms();
     wpipe_server_shutdown(s->server, left > 0 ? (int)left : 0, &lost);
     serve_add_lost(s, lost.messages, lost.bytes);
     if (serve_feeds(s)) {

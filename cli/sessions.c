@@ -12,8 +12,10 @@
 
 #include "ending.h"
 #include "endpoint.h"
+#include "json.h"
 #include "output.h"
 #include "pump.h"
+#include "text.h"
 
 struct house {
     const struct options *options;
@@ -59,8 +61,7 @@ static void tell(struct session *s, const char *reason, const char *words)
         return;
     }
     flockfile(stdout);
-    json_begin(stdout);
-    json_text(stdout, "event", reason == NULL ? "connected" : "disconnected");
+    output_event(options, reason == NULL ? "connected" : "disconnected");
     json_number(stdout, "from", s->number);
     if (reason == NULL)
         json_peer(stdout, &s->peer);
@@ -120,7 +121,7 @@ static int session_run(struct session *s)
 
     wpipe_stream_peer(s->pipe.stream, &s->peer);
     snprintf(words, sizeof(words), "connected: %s",
-             output_peer(text, sizeof(text), &s->peer));
+             text_peer(text, sizeof(text), &s->peer));
     tell(s, NULL, words);
     r = endpoint_exec(&s->command, options->exec, &s->peer);
     if (r < 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sockets for relay: unix and TCP, listening and connecting, with -w as the
- * limit of a connect.
+ * limit of a connect. The two kinds differ in their addresses only.
  */
 #include "socket.h"
 
@@ -62,68 +62,6 @@ static int connect_within(int fd, const struct sockaddr *address,
     if (r < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         return errno;
     return error;
-}
-
-static int fill_path(struct sockaddr_un *ret, const struct options *options,
-                     const char *path)
-{
-    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if (*path == '\0')
-        return say_usage(options, "unix: needs a path");
-    if (strlen(path) >= sizeof(ret->sun_path))
-        return say_usage(options, "'%s' is too long for a socket (%zu bytes)",
-                         path, sizeof(ret->sun_path) - 1);
-    memcpy(ret->sun_path, path, strlen(path));
-    return STATUS_DONE;
-}
-
-int socket_listen_unix(int *ret, const struct options *options,
-                       const char *path)
-{
-    struct sockaddr_un address;
-    int status = fill_path(&address, options, path);
-    int fd, r;
-
-    if (status != STATUS_DONE)
-        return status;
-    fd = socket(AF_UNIX, FLAGS, 0);
-    if (fd < 0)
-        return say_system(options, path, errno);
-    /* ours alone from birth, as a pipe is */
-    r = fchmod(fd, 0600);
-    if (r == 0)
-        r = bind(fd, (const struct sockaddr *)&address, sizeof(address));
-    if (r == 0)
-        r = listen(fd, BACKLOG);
-    if (r < 0) {
-        status = say_system(options, path, errno);
-        close(fd);
-        return status;
-    }
-    *ret = fd;
-    return STATUS_DONE;
-}
-
-int socket_connect_unix(int *ret, const struct options *options,
-                        const char *path)
-{
-    struct sockaddr_un address;
-    int status = fill_path(&address, options, path);
-    int fd, r;
-
-    if (status != STATUS_DONE)
-        return status;
-    fd = socket(AF_UNIX, FLAGS, 0);
-    if (fd < 0)
-        return say_system(options, path, errno);
-    r = connect_within(fd, (const struct sockaddr *)&address, sizeof(address),
-                       options->wait_ms);
-    if (r != 0) {
-        close(fd);
-        return say_system(options, path, r);
-    }
-    *ret = fd;
-    return STATUS_DONE;
 }
 
 static bool is_loopback(const struct sockaddr *address)
@@ -189,15 +127,68 @@ static int resolve(struct addrinfo **ret, const struct options *options,
     return STATUS_DONE;
 }
 
-static int listen_at(const struct addrinfo *a)
+/* Where a socket is to be: what getaddrinfo found, or the one path. */
+struct address {
+    struct addrinfo *found;
+    struct addrinfo one;
+    struct sockaddr_un path;
+};
+
+static int take_path(struct address *ret, const struct options *options,
+                     const char *path)
+{
+    ret->path = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if (*path == '\0')
+        return say_usage(options, "unix: needs a path");
+    if (strlen(path) >= sizeof(ret->path.sun_path))
+        return say_usage(options, "'%s' is too long for a socket (%zu bytes)",
+                         path, sizeof(ret->path.sun_path) - 1);
+    memcpy(ret->path.sun_path, path, strlen(path));
+    ret->one = (struct addrinfo){ .ai_family = AF_UNIX,
+                                  .ai_addr = (struct sockaddr *)&ret->path,
+                                  .ai_addrlen = sizeof(ret->path) };
+    return STATUS_DONE;
+}
+
+/* The caller calls address_done. `ret` stays where it is. */
+static int address_find(struct address *ret, const struct options *options,
+                        enum socket_kind kind, const char *where)
+{
+    int status;
+
+    ret->found = NULL;
+    if (kind == SOCKET_UNIX)
+        return take_path(ret, options, where);
+    status = resolve(&ret->found, options, where);
+    if (status == STATUS_DONE)
+        ret->one = *ret->found;
+    return status;
+}
+
+static void address_done(struct address *address)
+{
+    if (address->found != NULL)
+        freeaddrinfo(address->found);
+}
+
+/* A unix socket is ours alone from birth, as a pipe is. */
+static int prepare(int fd, int family)
 {
     const int on = 1;
+
+    if (family == AF_UNIX)
+        return fchmod(fd, 0600);
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+}
+
+static int listen_at(const struct addrinfo *a)
+{
     int fd = socket(a->ai_family, FLAGS, 0), number;
 
     if (fd < 0)
         return -errno;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+    if (prepare(fd, a->ai_family) == 0 &&
+        bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     number = errno;
     close(fd);
@@ -217,46 +208,56 @@ static void say_port(const struct options *options, int fd)
         say_verbose(options, "port %s of %s", port, host);
 }
 
-int socket_listen_tcp(int *ret, const struct options *options,
-                      const char *where)
+int socket_listen(int *ret, const struct options *options,
+                  enum socket_kind kind, const char *where)
 {
-    struct addrinfo *list;
-    int fd, status = resolve(&list, options, where);
+    struct address address;
+    int fd, status = address_find(&address, options, kind, where);
 
     if (status != STATUS_DONE)
         return status;
-    fd = listen_at(list);
-    freeaddrinfo(list);
+    fd = listen_at(&address.one);
+    address_done(&address);
     if (fd < 0)
         return say_system(options, where, -fd);
-    say_port(options, fd);
+    if (kind == SOCKET_TCP)
+        say_port(options, fd);
     *ret = fd;
     return STATUS_DONE;
 }
 
-int socket_connect_tcp(int *ret, const struct options *options,
-                       const char *where)
+/* Returns the socket or -errno. */
+static int connect_at(const struct addrinfo *a, int timeout_ms)
 {
     const int on = 1;
-    struct addrinfo *list, *a;
-    int fd = -1, r = 0, status = resolve(&list, options, where);
+    int fd = socket(a->ai_family, FLAGS, 0), r;
+
+    if (fd < 0)
+        return -errno;
+    r = connect_within(fd, a->ai_addr, a->ai_addrlen, timeout_ms);
+    if (r != 0) {
+        close(fd);
+        return -r;
+    }
+    if (a->ai_family != AF_UNIX)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return fd;
+}
+
+int socket_connect(int *ret, const struct options *options,
+                   enum socket_kind kind, const char *where)
+{
+    const struct addrinfo *a;
+    struct address address;
+    int fd = -1, status = address_find(&address, options, kind, where);
 
     if (status != STATUS_DONE)
         return status;
-    for (a = list; a != NULL; a = a->ai_next) {
-        fd = socket(a->ai_family, FLAGS, 0);
-        r = fd < 0 ? errno
-                   : connect_within(fd, a->ai_addr, a->ai_addrlen,
-                                    options->wait_ms);
-        if (r == 0)
-            break;
-        if (fd >= 0)
-            close(fd);
-    }
-    freeaddrinfo(list);
-    if (a == NULL)
-        return say_system(options, where, r);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    for (a = &address.one; a != NULL && fd < 0; a = a->ai_next)
+        fd = connect_at(a, options->wait_ms);
+    address_done(&address);
+    if (fd < 0)
+        return say_system(options, where, -fd);
     *ret = fd;
     return STATUS_DONE;
 }

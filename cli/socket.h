@@ -11,16 +11,15 @@
 
 #include "options.h"
 
-int socket_listen_unix(int *ret, const struct options *options,
-                       const char *path);
-int socket_connect_unix(int *ret, const struct options *options,
-                        const char *path);
+enum socket_kind {
+    SOCKET_UNIX, /* `where` is a path */
+    SOCKET_TCP   /* HOST:PORT, [HOST]:PORT, or PORT alone for 127.0.0.1 */
+};
 
-/* `where` is HOST:PORT, [HOST]:PORT, or PORT alone for 127.0.0.1. */
-int socket_listen_tcp(int *ret, const struct options *options,
-                      const char *where);
-int socket_connect_tcp(int *ret, const struct options *options,
-                       const char *where);
+int socket_listen(int *ret, const struct options *options,
+                  enum socket_kind kind, const char *where);
+int socket_connect(int *ret, const struct options *options,
+                   enum socket_kind kind, const char *where);
 
 /* The next connection, or -errno. */
 int socket_accept(int listening);

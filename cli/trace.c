@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hex dump on stderr: sixteen bytes a line, offset, bytes, text. Two flows
- * use it at once, so each chunk is printed under stderr's lock.
+ * A hex dump on stderr: sixteen bytes a line, offset, bytes, text; or JSON on
+ * stdout. Two flows use it at once, so each chunk is printed under the
+ * stream's lock.
  */
 #include "trace.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
 #include "output.h"
+#include "text.h"
 
 enum {
     WIDTH = 16
@@ -32,17 +34,39 @@ static void print_row(const unsigned char *bytes, size_t offset, size_t count)
     fputs("|\n", stderr);
 }
 
-void trace_hex(const char *from, const char *to, const void *data, size_t size)
+void trace_hex(const struct options *options, const struct trace *t)
 {
-    const unsigned char *bytes = data;
+    const unsigned char *bytes = t->data;
+    char now[TEXT_TIME_ROOM];
 
     flockfile(stderr);
-    output_escaped(stderr, from, strlen(from), false);
+    if (options->timestamps)
+        fprintf(stderr, "%s ", text_time(now));
+    text_escaped(stderr, t->from, strlen(t->from), false);
     fputs(" -> ", stderr);
-    output_escaped(stderr, to, strlen(to), false);
-    fprintf(stderr, ": %zu %s\n", size, size == 1 ? "byte" : "bytes");
-    for (size_t i = 0; i < size; i += WIDTH)
-        print_row(bytes + i, i, size - i < WIDTH ? size - i : WIDTH);
+    text_escaped(stderr, t->to, strlen(t->to), false);
+    fprintf(stderr, ": %zu %s\n", t->size, t->size == 1 ? "byte" : "bytes");
+    for (size_t i = 0; i < t->size; i += WIDTH)
+        print_row(bytes + i, i, t->size - i < WIDTH ? t->size - i : WIDTH);
     fflush(stderr);
     funlockfile(stderr);
+}
+
+int trace_json(const struct options *options, const struct trace *t)
+{
+    int status;
+
+    flockfile(stdout);
+    output_event(options, t->kind == WPIPE_CALL_REQUEST ? "call"
+                          : t->kind == WPIPE_CALL_REPLY ? "reply"
+                                                        : "message");
+    json_number(stdout, "visit", t->visit);
+    json_text(stdout, "from", t->from);
+    json_text(stdout, "to", t->to);
+    json_number(stdout, "size", t->size);
+    json_data(stdout, "text", t->data, t->size);
+    json_end(stdout);
+    status = output_flush(options);
+    funlockfile(stdout);
+    return status;
 }

@@ -110,6 +110,8 @@ install(FILES "${PROJECT_SOURCE_DIR}/packaging/completions/windpipe.bash"
   RENAME windpipe OPTIONAL)
 install(FILES "${PROJECT_SOURCE_DIR}/packaging/completions/_windpipe"
   DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" OPTIONAL)
+install(FILES "${PROJECT_SOURCE_DIR}/packaging/completions/windpipe.fish"
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d" OPTIONAL)
 
 file(GLOB windpipe_documents CONFIGURE_DEPENDS
   "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/NEWS.md"

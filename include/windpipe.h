@@ -519,9 +519,42 @@ WPIPE_API int wpipe_list_foreign(int (*each)(const char *name,
                                              void *user),
                                  void *user);
 
+/* Room for the path of a foreign socket. */
+enum {
+    WPIPE_FOREIGN_PATH_SIZE = 108
+};
+
+/*
+ * What can be known of the foreign socket of `name`, which may also be its
+ * path, without asking its server. ret_facts->size is set by the caller. The
+ * path goes into `ret_path` (`size` bytes, WPIPE_FOREIGN_PATH_SIZE is enough),
+ * and ret_facts->path points there.
+ *
+ * Returns 0. Errors: WPIPE_ENOTFOUND (no socket there), WPIPE_ENAME,
+ *     WPIPE_EINVAL, WPIPE_EACCES, WPIPE_ESYSTEM.
+ */
+WPIPE_API int wpipe_inspect_foreign(const char *name,
+                                    wpipe_foreign_facts *ret_facts,
+                                    char *ret_path, size_t size);
+
+/*
+ * Remove what killed servers of this user left: sockets and locks of pipes,
+ * and foreign sockets in the directory for temporary files. A lock that can be
+ * taken tells that a server is dead. A server that opens a name does the same
+ * for that name. Calls `each` (may be NULL) for each name that was removed,
+ * with the directory; a non-zero return of `each` ends it. Takes 100 ms for
+ * each dead foreign socket, else it does not block.
+ *
+ * Returns how many names were removed. Errors: as wpipe_list.
+ */
+WPIPE_API int wpipe_prune(int (*each)(const char *name, const char *where,
+                                      void *user),
+                          void *user);
+
 /*
  * Ask the server of `name` about itself and up to `max_links` of its
- * connections. It answers only its own user and root.
+ * connections. It answers only its own user and root. Waits for the answer of
+ * a server that is there, not for a server to come.
  *
  * Returns how many connections were filled in. Errors: as wpipe_connect
  *     (WPIPE_ENOTFOUND also when only a dead server's leftovers are there),
@@ -532,7 +565,9 @@ WPIPE_API int wpipe_inspect(const char *name, wpipe_pipe_facts *ret_pipe,
                             int timeout_ms);
 
 /*
- * Wait until a server owns `name`, without polling.
+ * Wait until a server owns `name`, without polling: a windpipe server, or
+ * another one at the foreign socket. A name that is a path is that socket's.
+ * It connects to no foreign server.
  * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENAME, WPIPE_EACCES.
  */
 WPIPE_API int wpipe_wait_for(const char *name, int timeout_ms);

@@ -25,19 +25,30 @@ _windpipe_options() {
     case $1 in
     serve)
         echo "$talking $foreign $naming --byte --echo --exec --once --topic --quit --linger" \
-            "--json --slow --message-time"
+            "--json --timestamps --slow --message-time"
         ;;
-    connect) echo "$talking $foreign --byte --exec --topic --quit --linger --json --raw" ;;
+    connect)
+        echo "$talking $foreign --byte --exec --topic --quit --linger --json --raw" \
+            "--timestamps"
+        ;;
     send) echo "$talking $foreign --byte --topic --expect-reply --json --raw" ;;
     recv)
         echo "$talking $foreign $naming --byte --topic --listen --count --json --raw" \
-            "--message-time"
+            "--timestamps --message-time"
         ;;
     call) echo "$talking --topic --json --raw" ;;
-    ls) echo "--wait --all --names --json" ;;
+    ls) echo "--wait --all --names --prune --json" ;;
+    top) echo "--wait --count --interval --json" ;;
     info | wait) echo "--wait --json" ;;
-    relay) echo "$talking $foreign $naming --byte --quit --linger --hex --allow-remote" ;;
+    relay)
+        echo "$talking $foreign $naming --byte --quit --linger --hex --allow-remote" \
+            "--json --timestamps"
+        ;;
     bench) echo "--seconds --spin --picture --shared --json" ;;
+    version)
+        echo "--json --help"
+        return
+        ;;
     esac
     echo "--verbose --help"
 }
@@ -45,7 +56,7 @@ _windpipe_options() {
 # Does this option take the next word? (--topic does with two commands.)
 _windpipe_takes() {
     case $2 in
-    -w | --wait | -q | --quit | --linger | -e | --exec | -n | --count | --seconds | \
+    -w | --wait | -q | --quit | --linger | -e | --exec | -n | --count | --seconds | --interval | \
         --max-message | --message-time | --max-clients | --buffer | --shared | --slow | --framing | \
         --second-pipe | --spin | --access) return 0 ;;
     --topic) [[ $1 == send || $1 == call ]] ;;
@@ -63,7 +74,7 @@ _windpipe_endpoints() {
         ;;
     *)
         _windpipe_words "$1" \
-            "- pipe: listen: exec: unix: unix-listen: tcp: tcp-listen:"
+            "- pipe: listen: foreign: foreign-listen: exec: unix: unix-listen: tcp: tcp-listen:"
         _windpipe_names "$1"
         ;;
     esac
@@ -78,7 +89,7 @@ _windpipe() {
 
     if ((COMP_CWORD == 1)); then
         _windpipe_words "$current" "serve connect send recv call ls info wait
-            relay bench help --help --version"
+            top relay bench version help --help --version"
         return
     fi
     case $previous in
@@ -109,7 +120,7 @@ _windpipe() {
         case $command in
         help)
             _windpipe_words "$current" \
-                "serve connect send recv call ls info wait relay bench"
+                "serve connect send recv call ls info wait top relay bench version"
             ;;
         relay) ((operands < 2)) && _windpipe_endpoints "$current" ;;
         serve | connect | send | recv | call | info | wait)

@@ -345,6 +345,8 @@ static int dial(struct attempt *a, struct wpipe__link **ret_link)
         r = try_once(a, ret_link);
         if (r == 0 || !wpipe__connect_may_retry(r))
             return r;
+        if (a->query && r == WPIPE_ENOTFOUND)
+            return r; /* a question does not wait for somebody to ask */
         r = wait_turn(a);
         if (r < 0)
             return r;

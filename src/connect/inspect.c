@@ -188,38 +188,104 @@ int wpipe_list(int (*each)(const char *name, const char *where, void *user),
     return each == NULL ? WPIPE_EINVAL : wpipe__door_each(each, user);
 }
 
+int wpipe_prune(int (*each)(const char *name, const char *where, void *user),
+                void *user)
+{
+    return wpipe__door_prune(each, user);
+}
+
+/* ---- waiting ------------------------------------------------------------ */
+
+/* What wpipe_wait_for waits for. */
+struct expected {
+    char name[WPIPE_NAME_MAX + 1];
+    int native; /* not only a path */
+    int silent; /* a foreign server may come without a sign */
+    struct wpipe__name_watch watch;
+};
+
+/* Is somebody there? 0; WPIPE_ENOTFOUND; < 0. A foreign server would take a
+ * connection for a client, so it gets none. */
+static int look(const struct expected *e)
+{
+    wpipe__handle socket = WPIPE__NO_HANDLE;
+    struct wpipe__foreign_facts facts;
+    int r = WPIPE_ENOTFOUND;
+
+    if (e->native)
+        r = wpipe__door_dial(e->name, NULL, &socket);
+    wpipe__os_close_unknown(socket, wpipe__os_generation());
+    if (r == WPIPE_EAGAIN)
+        return 0; /* a full backlog is a server, too */
+    if (r != WPIPE_ENOTFOUND)
+        return r;
+    r = wpipe__foreign_door_facts(e->name, &facts);
+    return r == 0 && facts.listening != 0 ? 0 : WPIPE_ENOTFOUND;
+}
+
+/* Hear of the foreign socket, too. */
+static void watch_foreign(struct expected *e)
+{
+    static const wpipe_options options = { .foreign = WPIPE_FOREIGN_DEFAULT };
+
+    e->silent = wpipe__connect_watch(e->name, &options, &e->watch);
+}
+
+static int wait_until_there(struct expected *e, uint64_t deadline)
+{
+    int watching = 0;
+    int r;
+
+    while ((r = look(e)) == WPIPE_ENOTFOUND) {
+        if (deadline == 0)
+            return WPIPE_ETIMEDOUT;
+        if (!watching)
+            wpipe__name_watch_open(&e->watch); /* and look once more */
+        else
+            r = wpipe__name_watch_wait(
+                &e->watch, e->silent ? WPIPE_EAGAIN : WPIPE_ENOTFOUND, deadline,
+                WPIPE__NO_HANDLE);
+        if (watching && r < 0)
+            return r;
+        watching = 1;
+        watch_foreign(e);
+    }
+    return r;
+}
+
+/* As a name, or as the path of a foreign socket. */
+static int expected_init(struct expected *e, const char *name)
+{
+    static const struct wpipe__name_watch null = WPIPE__NAME_WATCH_NULL;
+    char path[WPIPE_FOREIGN_PATH_SIZE];
+    int r;
+
+    e->silent = 0;
+    e->watch = null;
+    r = wpipe__name_parse(name, e->name, NULL);
+    e->native = r == 0;
+    if (r == 0 || name[0] != '/')
+        return r;
+    r = wpipe__foreign_path(name, path, sizeof(path), NULL);
+    if (r == 0)
+        memcpy(e->name, path, strlen(path) + 1);
+    return r;
+}
+
 int wpipe_wait_for(const char *name, int timeout_ms)
 {
-    struct wpipe__name_watch name_watch = WPIPE__NAME_WATCH_NULL;
-    char parsed[WPIPE_NAME_MAX + 1];
     uint64_t deadline = wpipe__os_deadline(timeout_ms);
-    wpipe__handle socket = WPIPE__NO_HANDLE;
-    int watching = 0;
+    struct expected e;
     int r;
 
     if (name == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
-    r = wpipe__name_parse(name, parsed, NULL);
+    r = expected_init(&e, name);
     if (r < 0)
         return r;
-    /* a full backlog is a server, too */
-    while ((r = wpipe__door_dial(parsed, NULL, &socket)) == WPIPE_ENOTFOUND) {
-        if (deadline == 0) {
-            r = WPIPE_ETIMEDOUT;
-        } else if (!watching) {
-            watching = 1;
-            wpipe__name_watch_open(&name_watch);
-            r = 0;
-        } else {
-            r = wpipe__name_watch_wait(&name_watch, WPIPE_ENOTFOUND, deadline,
-                                       WPIPE__NO_HANDLE);
-        }
-        if (r < 0)
-            break;
-    }
-    wpipe__os_close_unknown(socket, wpipe__os_generation());
-    wpipe__name_watch_done(&name_watch);
-    return r == WPIPE_EAGAIN ? 0 : r;
+    r = wait_until_there(&e, deadline);
+    wpipe__name_watch_done(&e.watch);
+    return r;
 }
 
 /* ---- foreign doors ------------------------------------------------------- */
@@ -228,6 +294,18 @@ struct foreign_list {
     int (*each)(const char *name, const wpipe_foreign_facts *facts, void *user);
     void *user;
 };
+
+static void fill_foreign(const struct wpipe__foreign_facts *found,
+                         wpipe_foreign_facts *ret)
+{
+    ret->path = found->path;
+    ret->uid = found->uid;
+    ret->mode = found->mode;
+    ret->listening = found->listening;
+    ret->pid = found->pid;
+    if (found->pid != 0)
+        wpipe__os_program(found->pid, ret->program, sizeof(ret->program));
+}
 
 static int tell_foreign(const char *name, const char *where, void *user)
 {
@@ -238,13 +316,7 @@ static int tell_foreign(const char *name, const char *where, void *user)
     (void)where;
     if (wpipe__foreign_door_facts(name, &found) < 0)
         return 0; /* it went while we looked */
-    facts.path = found.path;
-    facts.uid = found.uid;
-    facts.mode = found.mode;
-    facts.listening = found.listening;
-    facts.pid = found.pid;
-    if (found.pid != 0)
-        wpipe__os_program(found.pid, facts.program, sizeof(facts.program));
+    fill_foreign(&found, &facts);
     return list->each(name, &facts, list->user);
 }
 
@@ -258,4 +330,27 @@ int wpipe_list_foreign(int (*each)(const char *name,
     if (each == NULL)
         return WPIPE_EINVAL;
     return wpipe__foreign_door_each(tell_foreign, &list);
+}
+
+int wpipe_inspect_foreign(const char *name, wpipe_foreign_facts *ret_facts,
+                          char *ret_path, size_t size)
+{
+    wpipe_foreign_facts facts = { 0 };
+    struct wpipe__foreign_facts found;
+    int r;
+
+    if (name == NULL || ret_facts == NULL || ret_path == NULL ||
+        !is_size(ret_facts->size, sizeof(facts)))
+        return WPIPE_EINVAL;
+    r = wpipe__foreign_door_facts(name, &found);
+    if (r < 0)
+        return r;
+    if (strlen(found.path) >= size)
+        return WPIPE_EINVAL;
+    memcpy(ret_path, found.path, strlen(found.path) + 1);
+    fill_foreign(&found, &facts);
+    facts.path = ret_path;
+    facts.size = ret_facts->size;
+    memcpy(ret_facts, &facts, ret_facts->size);
+    return 0;
 }

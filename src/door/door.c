@@ -221,18 +221,18 @@ static void fresh_file(char fresh[WPIPE__FILE_MAX], uint64_t number)
 }
 
 /* No trace of a server that was killed with it: it had the same lock. */
-static void sweep_fresh(const struct wpipe__door *d)
+void wpipe__door_sweep(wpipe__handle directory, wpipe__handle lock)
 {
-    uint64_t number = wpipe__os_lock_noted(d->lock);
+    uint64_t number = wpipe__os_lock_noted(lock);
     struct wpipe__file_facts facts;
     char fresh[WPIPE__FILE_MAX];
 
     if (number == 0)
         return;
     fresh_file(fresh, number);
-    if (wpipe__os_file_facts(d->directory, fresh, &facts) == 0 &&
+    if (wpipe__os_file_facts(directory, fresh, &facts) == 0 &&
         facts.kind == WPIPE__FILE_SOCKET && facts.uid == wpipe__os_uid())
-        (void)wpipe__os_file_unlink(d->directory, fresh);
+        (void)wpipe__os_file_unlink(directory, fresh);
 }
 
 static int listen_as(struct wpipe__door *d, const char *fresh,
@@ -280,7 +280,7 @@ static int publish(struct wpipe__door *d, const wpipe_options *options)
     r = check_door(d, options);
     if (r < 0)
         return r;
-    sweep_fresh(d);
+    wpipe__door_sweep(d->directory, d->lock);
     r = listen_fresh(d, fresh, options);
     if (r < 0)
         return r;

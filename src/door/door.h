@@ -102,6 +102,18 @@ int wpipe__door_each(int (*each)(const char *name, const char *where,
                      void *user);
 
 /*
+ * Remove what killed servers of our user left: in both places, and foreign
+ * doors. Calls `each` (may be NULL) for each name; a non-zero return ends it.
+ * Returns how many were removed. Errors: as wpipe__door_each.
+ */
+int wpipe__door_prune(int (*each)(const char *name, const char *where,
+                                  void *user),
+                      void *user);
+
+/* Remove the socket that the last holder of this lock had not published. */
+void wpipe__door_sweep(wpipe__handle directory, wpipe__handle lock);
+
+/*
  * Waiting for a door without polling. The watch is in place before the look,
  * so nothing is missed:
  *

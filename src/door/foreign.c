@@ -445,6 +445,40 @@ fail:
     return r;
 }
 
+/* Only with the lock. */
+static int remove_if_dead(const struct wpipe__foreign_door *d)
+{
+    struct dead dead = { .held = WPIPE__NO_HANDLE };
+    int r = judge(d, &dead, NULL);
+
+    if (r == 1)
+        r = remove_dead(d, &dead, NULL) == WPIPE_EAGAIN ? 1 : WPIPE_ESYSTEM;
+    dead_clear(&dead);
+    return r;
+}
+
+int wpipe__foreign_door_prune(const char *name)
+{
+    struct wpipe__foreign_door d = WPIPE__FOREIGN_DOOR_NULL;
+    struct wpipe__file_facts directory;
+    struct wpipe__foreign_facts facts;
+    int r = wpipe__foreign_door_facts(name, &facts);
+
+    if (r < 0 || facts.listening != 0 || facts.uid != wpipe__os_uid())
+        return r == WPIPE_ENOTFOUND || r >= 0 ? 0 : r;
+    r = wpipe__foreign_path(name, d.path, sizeof(d.path), NULL);
+    if (r < 0)
+        return r;
+    d.generation = wpipe__os_generation();
+    r = open_directory(&d, &directory, NULL);
+    if (r >= 0)
+        r = take_lock(&d, &directory, NULL);
+    if (r >= 0)
+        r = remove_if_dead(&d);
+    wpipe__foreign_door_close(&d);
+    return r == WPIPE_EINUSE ? 0 : r;
+}
+
 /* ---- giving it back ------------------------------------------------------ */
 
 /*

@@ -145,6 +145,13 @@ int wpipe__foreign_door_each(int (*each)(const char *name, const char *where,
                                          void *user),
                              void *user);
 
+/*
+ * Remove the door of `name` if it is a dead server's of our own user, as the
+ * next server would. Takes 100 ms if so. Returns 1; 0: there is nothing to
+ * remove; < 0 as wpipe__foreign_door_open, without error_text.
+ */
+int wpipe__foreign_door_prune(const char *name);
+
 /* What can be told about a foreign door without its server's notice. */
 struct wpipe__foreign_facts {
     char path[WPIPE__FOREIGN_PATH_MAX + 1];

@@ -66,6 +66,135 @@ like $'\ntwo words +silent ' "$out" "ls: a stopped server"
 kill -CONT "$other"
 stop_server "$other"
 
+# ---- servers that do not answer ---------------------------------------------
+
+# milliseconds COMMAND...: run it, set `took`.
+milliseconds() {
+    local from=${EPOCHREALTIME/[^0-9]/}
+    "$@"
+    took=$(((${EPOCHREALTIME/[^0-9]/} - from) / 1000))
+}
+
+# Sockets that nobody listens at any more, and ones that listen and say nothing.
+python3 - "$WINDPIPE_DIR" <<'PYTHON' &
+import os, signal, socket, sys
+kept = []
+for name in ("gone1", "gone2", "mute1", "mute2", "mute3", "mute4", "mute5", "mute6"):
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(os.path.join(sys.argv[1], name + ".pipe"))
+    if name.startswith("mute"):
+        door.listen()
+        kept.append(door)
+open(os.path.join(sys.argv[1], "ready"), "w").close()
+signal.pause()
+PYTHON
+speechless=$!
+started+=("$speechless")
+for ((i = 0; i < 1000; i++)); do
+    [ -e "$WINDPIPE_DIR/ready" ] && break
+    read -rt 0.01 <> <(:) || :
+done
+milliseconds run info gone1
+expect 3 "info of a dead server"
+check "info of a dead server: at once, not $took ms" [ "$took" -lt 1500 ]
+milliseconds run ls -w 1
+expect 0 "ls of six that do not answer"
+same 6 "$(grep -c ' silent ' <<<"$out")" "ls of six that do not answer"
+check "ls asks all at the same time: $took ms" [ "$took" -lt 4000 ]
+unlike gone "$out" "ls leaves out the dead"
+kill "$speechless"
+wait "$speechless" 2>/dev/null
+rm "$WINDPIPE_DIR/ready"
+
+# ---- leftovers --------------------------------------------------------------
+
+export TMPDIR=$scratch/t
+mkdir -m 0700 "$TMPDIR"
+start serve --foreign --echo both
+saw "serving both" "a server with two sockets"
+kill -KILL "$pid"
+ended "killed server with two sockets"
+start serve --foreign "$scratch/path.sock"
+saw "serving" "a server at a path"
+kill -KILL "$pid"
+ended "killed server at a path"
+: >"$WINDPIPE_DIR/note.txt"
+run ls --prune
+expect 0 "ls --prune"
+same $'both\nboth\ndead\ngone1\ngone2\nmute1\nmute2\nmute3\nmute4\nmute5\nmute6' \
+    "$(sed -n 's/^removed \(.*\) from .*/\1/p' <<<"$out" | sort)" \
+    "ls --prune: what it removed"
+same $'note.txt\nsoon.lock\nsoon.pipe' \
+    "$(find "$WINDPIPE_DIR" -mindepth 1 -printf '%f\n' | sort)" \
+    "ls --prune: what is left"
+same "" "$(ls -A "$TMPDIR")" "ls --prune: no foreign socket is left"
+rm "$WINDPIPE_DIR/note.txt"
+run send --expect-reply soon still
+same still "$out" "ls --prune leaves a living server alone"
+saw " connected" "ls --prune leaves a living server alone" "$hears"
+run ls --prune --json
+same "" "$out" "ls --prune: nothing more to remove"
+start_server again
+kill -KILL "$pid"
+ended "killed server"
+run ls --prune --json
+json "$scratch/out" "ls --prune --json"
+same "removed again" "$(member "$scratch/out" 0 "o['event'] + ' ' + o['name']")" \
+    "ls --prune --json"
+
+# The next server of the name removes what the last one left, too.
+start_server again
+kill -KILL "$pid"
+ended "killed server"
+start_server again
+stop_server
+same $'soon.lock\nsoon.pipe' \
+    "$(find "$WINDPIPE_DIR" -mindepth 1 -printf '%f\n' | sort)" \
+    "the next server leaves nothing"
+
+# ---- foreign servers --------------------------------------------------------
+
+start wait strange
+waiter=$pid
+start wait "$scratch/strange.sock"
+far=$pid
+python3 - "$TMPDIR/CoreFxPipe_strange" "$scratch/strange.sock" <<'PYTHON' &
+import signal, socket, sys
+doors = [socket.socket(socket.AF_UNIX) for path in sys.argv[1:]]
+for door, path in zip(doors, sys.argv[1:]):
+    door.bind(path)
+    door.listen()
+signal.pause()
+PYTHON
+strange=$!
+started+=("$strange")
+ended "wait for a foreign server" "$waiter"
+expect 0 "wait for a foreign server"
+ended "wait for a path" "$far"
+expect 0 "wait for a path"
+run info strange
+expect 0 "info of a foreign server"
+like "type: +foreign socket" "$out" "info of a foreign server: type"
+like "path: +$TMPDIR/CoreFxPipe_strange" "$out" "info of a foreign server: path"
+like "server: +python[^,]*, process $strange, user " "$out" \
+    "info of a foreign server: process"
+run info --json "$scratch/strange.sock"
+json "$scratch/out" "info --json of a path"
+same "foreign $strange $scratch/strange.sock" "$(member "$scratch/out" 0 \
+    "' '.join(map(str, (o['state'], o['pid'], o['where'])))")" \
+    "info --json of a path"
+run ls -a
+like $'\n'"strange +foreign +- +$(id -un) +$strange python" "$out" \
+    "ls -a: the user's name"
+kill "$strange"
+wait "$strange" 2>/dev/null
+run info strange
+expect 3 "info of what a foreign server left"
+run info "$scratch/strange.sock"
+expect 3 "info of a path that nobody listens at"
+run wait -w 0.05 "$scratch/strange.sock"
+expect 5 "wait for a path that nobody listens at"
+
 # ---- info -------------------------------------------------------------------
 
 start connect soon

@@ -115,6 +115,73 @@ saw "does not support calls" "a call to a command: it is said" "$says"
 stop_server "$relay"
 same first "$(cat "$scratch/uncalled")" "a call to a command is a message"
 
+# ---- a socket and a framing for each end ------------------------------------
+
+start serve --echo --foreign --framing lines "$scratch/lines.sock"
+lines_server=$pid
+saw "serving" "a server with lines"
+start relay -k "foreign-listen+le32:$scratch/le32.sock" \
+    "foreign+lines:$scratch/lines.sock"
+relay=$pid
+run wait "$scratch/le32.sock"
+run send --foreign --framing le32 --expect-reply "$scratch/le32.sock" hello
+expect 0 "le32 to lines"
+same hello "$out" "le32 to lines"
+stop_server "$relay"
+check "the relay's socket is gone" [ ! -e "$scratch/le32.sock" ]
+start relay -k listen:plain "foreign+lines:$scratch/lines.sock"
+relay=$pid
+run wait plain
+run send --expect-reply plain hello
+same hello "$out" "a pipe to lines"
+stop_server "$relay"
+# --framing is for ends that do not say theirs
+start relay -k --framing lines "foreign-listen+be32:$scratch/be32.sock" \
+    "foreign:$scratch/lines.sock"
+relay=$pid
+run wait "$scratch/be32.sock"
+run send --foreign --framing be32 --expect-reply "$scratch/be32.sock" hello
+same hello "$out" "be32 to what --framing says"
+stop_server "$relay"
+stop_server "$lines_server"
+
+# ---- JSON -------------------------------------------------------------------
+
+start relay -k --json --timestamps listen:seen echo
+relay=$pid
+seen=$lines
+run wait seen
+run send --expect-reply seen "with \"quotes\""
+printf 'a\0\377' | run send --expect-reply --raw seen -
+run call seen question
+: >"$scratch/seen"
+for ((i = 0; i < 6; i++)); do
+    saw '"event"' "relay --json" "$seen"
+    printf '%s\n' "$line" >>"$scratch/seen"
+done
+json "$scratch/seen" "relay --json"
+same "message 1 listen:seen echo 13 with \"quotes\"" "$(member \
+    "$scratch/seen" 0 "' '.join(map(str, (o['event'], o['visit'], o['from'],
+    o['to'], o['size'], o['text'])))")" "relay --json: there"
+same "message 1 echo listen:seen" "$(member "$scratch/seen" 1 \
+    "' '.join(map(str, (o['event'], o['visit'], o['from'], o['to'])))")" \
+    "relay --json: back"
+same "2 b'a\\x00\\xff' True" "$(member "$scratch/seen" 2 \
+    "' '.join(map(str, (o['visit'],
+    __import__('base64').b64decode(o['text_base64']), 'T' in o['time'])))")" \
+    "relay --json: bytes"
+same "call reply" "$(member "$scratch/seen" 4 "o['event']") $(member \
+    "$scratch/seen" 5 "o['event']")" "relay --json: a call"
+stop_server "$relay"
+start relay -k --hex --timestamps listen:seen echo
+relay=$pid
+seen=$lines
+run wait seen
+run send --expect-reply seen hello
+saw '^20[0-9T:.-]*Z listen:seen -> echo: 5 bytes' "relay --hex --timestamps" \
+    "$seen"
+stop_server "$relay"
+
 # ---- commands ---------------------------------------------------------------
 
 start relay -k listen:upper "exec:sed -u y/abc/ABC/"

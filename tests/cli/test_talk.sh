@@ -259,10 +259,67 @@ start_server waiter --exec "cat >$scratch/heard; echo done >$scratch/done"
 echo told | run send waiter
 stop_server
 same "told" "$(cat "$scratch/heard")" "a command hears the end"
+# The client is gone, and the command does not care; nor is anything left that
+# it has started. sleeper: who sleeps behind the command, as its client hears.
+sleeper() {
+    start connect "$1"
+    until_line '^[0-9]+$' || fail "a command that sleeps"
+}
+# shellcheck disable=SC2016 # likewise
+start_server stays -q 0.1 --exec 'sleep 1000 & echo $!; wait'
+server=$pid
+sleeper stays
+kill -KILL "$pid"
+check "a command ends with its client" ends "$line"
+# A signal ends the server, and with it what it has started.
+for signal in TERM INT HUP; do
+    # shellcheck disable=SC2016 # likewise
+    [ "$signal" = TERM ] || {
+        start_server stays --exec 'sleep 1000 & echo $!; wait'
+        server=$pid
+    }
+    sleeper stays
+    kill "-$signal" "$server"
+    ended "serve --exec after SIG$signal" "$server"
+    expect $((128 + $(kill -l "$signal"))) "serve --exec after SIG$signal"
+    check "a command ends with its server: SIG$signal" ends "$line"
+done
+# shellcheck disable=SC2016 # likewise
+start_server killed --exec 'echo $$; exec sleep 1000'
+server=$pid
+sleeper killed
+kill -KILL "$server"
+ended "killed serve --exec" "$server"
+check "a command ends with its server: SIGKILL" ends "$line"
 start_server pair --echo
 # shellcheck disable=SC2016 # likewise
 run connect -e 'echo mine; read -r l; echo "$l" >'"$scratch/back" pair
 same mine "$(cat "$scratch/back")" "connect -e"
 stop_server
+
+# ---- times ------------------------------------------------------------------
+
+time='20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z'
+start recv -l -n 1 --timestamps stamped
+run wait stamped
+run send stamped hello
+saw "^$time hello\$" "recv --timestamps"
+ended "recv --timestamps"
+start_server stamped --timestamps
+run send stamped hello
+saw "^$time 1: hello\$" "serve --timestamps"
+stop_server
+start recv -l -n 1 --json --timestamps stamped
+run wait stamped
+printf 'a\0\377\n' | run send stamped -
+saw '"event":"message"' "recv --json of bytes"
+printf '%s\n' "$line" >"$scratch/stamped"
+json "$scratch/stamped" "recv --json --timestamps"
+same "b'a\\x00\\xff\\n' 4 True" "$(member "$scratch/stamped" 0 \
+    "' '.join(map(str, (__import__('base64').b64decode(o['text_base64']),
+    o['size'], __import__('datetime').datetime.fromisoformat(
+    o['time'].replace('Z', '+00:00')).year >= 2024)))")" \
+    "recv --json --timestamps: what it tells"
+ended "recv --json"
 
 finish

@@ -5,7 +5,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-commands="serve connect send recv call ls info wait relay bench"
+commands="serve connect send recv call ls info wait top relay bench version"
 
 # ---- help -------------------------------------------------------------------
 
@@ -26,6 +26,13 @@ same "$help" "$out" "help is --help"
 run --version
 expect 0 "--version"
 like '^windpipe [0-9]+\.[0-9]+\.[0-9]+$' "$out" "--version"
+
+version=$out
+run version
+expect 0 "version"
+same "$version" "$out" "version is --version"
+run version --json
+json "$scratch/out" "version --json"
 
 for command in $commands; do
     run "$command" --help
@@ -106,8 +113,13 @@ expect 2 "bench for no time"
 run connect --framing le31 demo
 expect 2 "--framing of another kind"
 like "le31" "$err" "--framing of another kind: says which"
-run call --foreign demo hello
-expect 2 "call --foreign: a call needs ids"
+for option in --foreign "--framing lines" "--second-pipe h-pipes"; do
+    # shellcheck disable=SC2086 # an option and its value
+    run call $option demo hello
+    expect 2 "call $option"
+    like "no calls over a foreign socket.*expect-reply" "$err" \
+        "call $option: says what cannot be, and what can"
+done
 run connect --second-pipe pipes demo
 expect 2 "--second-pipe of another kind"
 run ls --framing le32
@@ -135,8 +147,49 @@ like "allow-remote" "$err" "relay to another machine: names the option"
 run relay tcp-listen:0.0.0.0:0 -
 expect 2 "relay from other machines"
 
+run recv --timestamps --raw demo
+expect 2 "--timestamps --raw"
+run recv --timestamps --byte demo
+expect 2 "--timestamps --byte"
+run relay --timestamps demo other
+expect 2 "relay --timestamps without something to show"
+run relay --json - demo
+expect 2 "relay --json to stdout"
+run relay foreign+le31:demo other
+expect 2 "relay with a framing of another kind"
+like "le31" "$err" "relay with a framing of another kind: says which"
+run top --interval 0
+expect 2 "top --interval 0"
+run top
+expect 2 "top without a terminal"
+like "json" "$err" "top without a terminal: what needs none"
+
+# ---- options before the command ---------------------------------------------
+
+run -w 0 wait demo
+expect 5 "-w before the command"
+run -w0 wait demo
+expect 5 "-w0 before the command"
+run --wait=0 --json wait demo
+expect 5 "two options before the command"
+run -w 9 wait -w 0 demo
+expect 5 "one behind it is the one that counts"
+run -w
+expect 2 "only an option"
+run -w 1
+expect 2 "only an option with its value"
+run -w x wait demo
+expect 2 "a bad value before the command"
+run --hex relay demo other
+expect 2 "an option of one command before it"
+like "unknown option" "$err" "an option of one command before it"
+
 # ---- operands ---------------------------------------------------------------
 
+for command in top version; do
+    run "$command" something
+    expect 2 "$command with an operand"
+done
 for command in serve connect send recv call info wait relay; do
     run "$command"
     expect 2 "$command without a name"
@@ -157,7 +210,7 @@ like "quote the text" "$err" "send with loose words"
 
 long=$(printf 'n%.0s' {1..241})
 for command in serve connect "send -w 1" "recv -w 1" call info "wait -w 1"; do
-    for name in "" . .. a/b /tmp/x "$long" $'a\nb' anonymous; do
+    for name in "" . .. a/b "$long" $'a\nb' anonymous; do
         # shellcheck disable=SC2086 # the command's own option
         run $command -- "$name" </dev/null
         expect 2 "$command '${name:0:20}'"
@@ -165,6 +218,18 @@ for command in serve connect "send -w 1" "recv -w 1" call info "wait -w 1"; do
         unlike $'a\nb' "$err" "$command '${name:0:20}': escaped"
     done
 done
+for command in serve connect send recv; do
+    run "$command" /tmp/x </dev/null
+    expect 2 "$command /path"
+    like "'/tmp/x' is a path.*--foreign" "$err" "$command /path: how it can be"
+done
+run call /tmp/x hello
+expect 2 "call /path"
+like "no calls over a foreign socket" "$err" "call /path: why not"
+run info "$scratch/absent"
+expect 3 "info of a path where nothing is"
+run wait -w 0 "$scratch/absent"
+expect 5 "wait for a path where nothing is"
 run wait -w 0 "${long:1}"
 expect 5 "a name of the greatest length is a name"
 run wait -w 0 '\\.\pipe\demo'

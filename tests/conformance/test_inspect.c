@@ -5,8 +5,12 @@
  */
 #include "service.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void inspect_server_told(void **state)
@@ -255,6 +259,116 @@ static void wait_for_returns_when_it_is_there(void **state)
     wpipe_server_close(server);
 }
 
+/* A socket file in the case's directory, as a killed server leaves it, or with
+ * somebody who listens. Returns the socket. */
+static int leave_socket(const char *file, int listening)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
+                   support_runtime_dir(), file);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    if (listening)
+        assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+static int is_there(const char *file)
+{
+    char path[512];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", support_runtime_dir(), file);
+    return access(path, F_OK) == 0;
+}
+
+/* Nobody comes to answer a question: no need to wait for it. */
+static void inspect_dead_server_at_once(void **state)
+{
+    wpipe_pipe_facts facts = { .size = sizeof facts };
+    int64_t start = support_now_ms();
+
+    (void)state;
+    close(leave_socket("dead.pipe", 0));
+    assert_int_equal(
+        wpipe_inspect("dead", &facts, NULL, 0, 10 * SUPPORT_WAIT_MS),
+        WPIPE_ENOTFOUND);
+    assert_int_equal(
+        wpipe_inspect("absent", &facts, NULL, 0, 10 * SUPPORT_WAIT_MS),
+        WPIPE_ENOTFOUND);
+    assert_true(support_now_ms() - start < 2 * SUPPORT_WAIT_MS);
+    assert_int_equal(wpipe_prune(NULL, NULL), 1);
+}
+
+static void prune_leaves_the_living(void **state)
+{
+    wpipe_server *server = service_open(state, NULL);
+    struct names names = { .wanted = { "dead", "lock", "strange" },
+                           .stop_at = -1 };
+    int living = leave_socket("unlocked.pipe", 1);
+    char path[512];
+    FILE *file;
+
+    assert_int_equal(setenv("TMPDIR", support_runtime_dir(), 1), 0);
+    close(leave_socket("dead.pipe", 0));
+    close(leave_socket("CoreFxPipe_strange", 0));
+    (void)snprintf(path, sizeof(path), "%s/lock.lock", support_runtime_dir());
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    assert_int_equal(wpipe_prune(see_name, &names), 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(names.found[i], 1);
+    assert_false(is_there("dead.pipe") || is_there("dead.lock") ||
+                 is_there("lock.lock") || is_there("CoreFxPipe_strange"));
+    assert_true(is_there("unlocked.pipe"));
+    assert_int_equal(wpipe_wait_for(wpipe_server_name(server), 0), 0);
+    assert_int_equal(wpipe_prune(NULL, NULL), 0);
+    wpipe_server_close(server);
+    close(living);
+    assert_int_equal(wpipe_prune(NULL, NULL), 1);
+}
+
+static void foreign_server_found_without_a_connection(void **state)
+{
+    char path[WPIPE_FOREIGN_PATH_SIZE], found[WPIPE_FOREIGN_PATH_SIZE];
+    wpipe_foreign_facts facts = { .size = sizeof facts };
+    struct service_thread thread;
+    int fd;
+
+    (void)state;
+    assert_int_equal(setenv("TMPDIR", support_runtime_dir(), 1), 0);
+    (void)snprintf(path, sizeof(path), "%s/CoreFxPipe_far",
+                   support_runtime_dir());
+    assert_int_equal(wpipe_wait_for("far", 10), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_wait_for(path, 10), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_wait_for("/ends/in/", 10), WPIPE_ENAME);
+    assert_int_equal(wpipe_inspect_foreign("far", &facts, found, sizeof(found)),
+                     WPIPE_ENOTFOUND);
+    service_start(&thread, wait_for_it, (void *)(uintptr_t) "far");
+    fd = leave_socket("CoreFxPipe_far", 1);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    service_finish(&thread);
+    service_start(&thread, wait_for_it, path);
+    service_finish(&thread);
+    assert_int_equal(wpipe_inspect_foreign("far", &facts, found, sizeof(found)),
+                     0);
+    assert_string_equal(facts.path, path);
+    assert_int_equal(facts.uid, getuid());
+    assert_int_equal(facts.listening, 1);
+    assert_int_equal(wpipe_inspect_foreign(path, &facts, found, sizeof(found)),
+                     0);
+    assert_int_equal(wpipe_inspect_foreign(path, &facts, found, 10),
+                     WPIPE_EINVAL);
+    assert_int_equal(wpipe_inspect_foreign(NULL, &facts, found, sizeof(found)),
+                     WPIPE_EINVAL);
+    assert_int_equal(accept4(fd, NULL, NULL, SOCK_CLOEXEC), -1); /* nobody */
+    close(fd);
+    assert_int_equal(wpipe_wait_for(path, 10), WPIPE_ETIMEDOUT);
+    assert_int_equal(wpipe_prune(NULL, NULL), 1);
+}
+
 static const struct service_case cases[] = {
     EACH(inspect_server_told),
     ONCE(inspect_small_structs_respected),
@@ -263,6 +377,9 @@ static const struct service_case cases[] = {
     ONCE(inspect_nobody_and_nonsense),
     ONCE(list_names_every_pipe),
     ONCE(wait_for_returns_when_it_is_there),
+    ONCE(inspect_dead_server_at_once),
+    ONCE(prune_leaves_the_living),
+    ONCE(foreign_server_found_without_a_connection),
 };
 
 SERVICE_MAIN(cases)
