@@ -131,6 +131,15 @@ static void on_refused(struct wpipe__acceptor *a,
     wpipe__loop_attend(&s->shards[0].loop);
 }
 
+static void on_named(struct wpipe__acceptor *a, int error)
+{
+    struct wpipe_server *s = host_of(a);
+
+    s->name_changed = 1; /* the last word is the one that counts */
+    s->name_error = error;
+    wpipe__loop_attend(&s->shards[0].loop);
+}
+
 /* A link that cannot be kept after all. */
 static void send_away(struct wpipe_server *s, uint32_t uid, int error)
 {
@@ -277,6 +286,7 @@ static int on_describe(struct wpipe__acceptor *a, struct wpipe__buffer *ret)
 const struct wpipe__acceptor_owner wpipe__server_acceptor_owner = {
     .admitted = on_admitted,
     .refused = on_refused,
+    .named = on_named,
     .describe = on_describe,
 };
 
@@ -296,6 +306,17 @@ static int next_refusal(struct wpipe_server *s, wpipe_event *ret_event)
     ret_event->os_error = why->os_error;
     s->refusal_first = (s->refusal_first + 1) % WPIPE__REFUSALS;
     s->refusal_count--;
+    return 1;
+}
+
+static int next_name(struct wpipe_server *s, wpipe_event *ret_event)
+{
+    if (!s->name_changed)
+        return 0;
+    s->name_changed = 0;
+    memset(ret_event, 0, sizeof(*ret_event));
+    ret_event->type = WPIPE_EVENT_NAME;
+    ret_event->error = s->name_error;
     return 1;
 }
 
@@ -354,6 +375,8 @@ static int find_event(struct wpipe__shard *shard, wpipe_event *ret_event)
     r = next_notice(shard, ret_event);
     if (r == 0 && shard->number == 0)
         r = next_refusal(shard->server, ret_event);
+    if (r == 0 && shard->number == 0)
+        r = next_name(shard->server, ret_event);
     if (r == 0)
         r = next_message(shard, ret_event);
     return r;

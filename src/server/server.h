@@ -41,6 +41,8 @@ struct wpipe_server {
     struct wpipe__refusal refusals[WPIPE__REFUSALS];
     unsigned refusal_first;
     unsigned refusal_count;
+    int name_changed; /* to be told, with */
+    int name_error;   /* what stands in the way; 0 nothing */
     wpipe_handlers handlers;
     void *handlers_user;
     int thread_state;           /* WPIPE__THREAD_* */
