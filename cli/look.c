@@ -149,7 +149,9 @@ static int print_foreign(const char *name, const wpipe_foreign_facts *facts,
                          void *user)
 {
     const struct options *options = user;
-    const char *state = facts->listening == 0 ? "dead" : "foreign";
+    const char *state = facts->listening == 0  ? "dead"
+                        : facts->listening > 0 ? "foreign"
+                                               : "unknown";
     wpipe_peer owner = { .size = sizeof(owner),
                          .uid = facts->uid,
                          .pid = facts->pid };

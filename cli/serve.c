@@ -344,6 +344,28 @@ static void on_writable(struct serve *s, const wpipe_event *e)
         c->owed = false;
 }
 
+/* Clients could not find us any more: said also without -v. */
+static void on_name(const struct serve *s, const wpipe_event *e)
+{
+    const char *name = wpipe_server_name(s->server);
+
+    if (e->error == 0)
+        say(s->options, "%s: its files were removed; they are there again",
+            name);
+    else
+        say(s->options,
+            "%s: its files were removed, and cannot be made again: %s", name,
+            wpipe_strerror(e->error));
+    if (!s->options->json || s->plain)
+        return;
+    json_begin(stdout);
+    json_text(stdout, "event", "name");
+    json_text(stdout, "state", e->error == 0 ? "published" : "lost");
+    if (e->error != 0)
+        json_text(stdout, "error", wpipe_strerror(e->error));
+    json_end(stdout);
+}
+
 /* Is it time to read stdin? */
 static bool wants_input(const struct serve *s)
 {
@@ -382,6 +404,9 @@ static void on_event(struct serve *s, const wpipe_event *e)
         break;
     case WPIPE_EVENT_FINISHED:
         on_finished(s, e);
+        break;
+    case WPIPE_EVENT_NAME:
+        on_name(s, e);
         break;
     default:
         break;
