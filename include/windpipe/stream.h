@@ -12,7 +12,8 @@
  *     A listener may be used by one thread at a time; any may call wake.
  * Fork: a child may only close what its parent opened.
  * Memory: you close what you open; close accepts NULL, never blocks or fails.
- * Timeouts: milliseconds, WPIPE_FOREVER, or 0 to not wait at all.
+ * Timeouts: milliseconds, WPIPE_FOREVER, or 0 to not wait at all; another
+ *     negative number is WPIPE_EINVAL from every call.
  * Wakes: WPIPE_EWOKEN from a call that waits means wake, or with
  *     WPIPE_WAIT_SIGNALS that a signal handler ran (error.h).
  */

@@ -27,6 +27,7 @@
 #include "os/os.h"
 
 struct wpipe__link;
+struct wpipe__log;
 
 /* What both ends agreed on. Sizes are in bytes. Atomic, since an early link is
  * in use when the agreement comes: by a reader's hand while a writer asks. */
@@ -197,6 +198,10 @@ struct wpipe__link {
     struct wpipe__terms terms;
     wpipe_peer peer; /* uid, gid, pid; no names */
     int own_user;    /* its uid is ours */
+
+    struct wpipe__log *log; /* of the object that has it, or NULL */
+    uint64_t log_id;        /* what it is called there */
+    int logged;             /* it is a connection, and not over */
 };
 
 /* Set up and take down the common part. */

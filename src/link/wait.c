@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "base/ring.h"
+#include "link/log.h"
 
 /* How late a call that never waits may see that the peer has died. */
 #define ASK_AFTER_NS 1000000u
@@ -345,7 +346,10 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
         return look_at_socket(&w);
     w.deadline = wpipe__timer_deadline(timer);
     r = wait_awake(&w);
-    return r != 0 ? r : join(&w);
+    if (r == 0)
+        r = join(&w);
+    wpipe__log_tell(link->log);
+    return r;
 }
 
 void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch)

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/ring.h"
+#include "link/log.h"
 
 int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
                      struct wpipe__conn **ret)
@@ -20,6 +21,8 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
         return WPIPE_ENOMEM;
     }
     conn->link = link;
+    conn->since = wpipe__os_now();
+    conn->used_at = conn->since;
     conn->uid = link->peer.uid;
     wpipe__list_init(&conn->active);
     wpipe__list_init(&conn->notice);
@@ -89,9 +92,22 @@ int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
         return WPIPE_ENOTSUP;
     r = wpipe__outbox_send(&conn->outbox, conn->link, &share, outgoing,
                            want_writable);
-    if (r >= 0)
+    if (r >= 0) {
         count_sent(conn, outgoing->size);
+        if (wpipe__list_empty(&conn->active))
+            wpipe__conn_note_use(conn);
+    }
     return r;
+}
+
+void wpipe__conn_note_use(struct wpipe__conn *conn)
+{
+    uint64_t passed = conn->messages_in + conn->messages_out;
+
+    if (passed == conn->noted)
+        return;
+    conn->noted = passed;
+    conn->used_at = wpipe__os_now_roughly();
 }
 
 int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget)
@@ -323,6 +339,14 @@ static void clear(struct wpipe__conn *conn, struct wpipe__budget *budget)
     wpipe__sent_sizes_done(&conn->sent_sizes);
 }
 
+static void tell_log(const struct wpipe__conn *conn, int reason, int error)
+{
+    struct wpipe__log_end end = { reason, error, conn->lost_messages,
+                                  conn->lost_bytes };
+
+    wpipe__log_ended(conn->link, &end);
+}
+
 void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,
                      uint32_t state, int reason, int error)
 {
@@ -331,6 +355,7 @@ void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,
     if (link == NULL)
         return;
     count_lost(conn);
+    tell_log(conn, reason, error);
     if (wpipe__outbox_begun(&conn->outbox) > 0 && !conn->outbox.bytewise)
         (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
     link->transport->leave(link, state);

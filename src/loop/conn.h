@@ -44,6 +44,10 @@ struct wpipe__conn {
     uint64_t messages_out;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    uint64_t dropped;       /* messages that a broadcast skipped it with */
+    uint64_t since;         /* when it was made; the clock of wpipe__os_now */
+    uint64_t used_at;       /* when a message passed, as far as noted */
+    uint64_t noted;         /* how many had passed then */
     uint64_t lost_messages; /* once it is over; or WPIPE_LOST_UNKNOWN */
     uint64_t lost_bytes;
     struct wpipe__account *account; /* its user's; NULL: it has not joined */
@@ -84,6 +88,11 @@ int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
 
 /* Move what is kept. 1 something went, 0, < 0. */
 int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget);
+
+/* Messages that passed since the last time have passed now: whenever it is no
+ * longer looked at in turn, and when it is sent to while it is not; so busy
+ * connections read no clock for it. */
+void wpipe__conn_note_use(struct wpipe__conn *conn);
 
 /* The next message, as wpipe__inbox_next. */
 int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,

@@ -100,9 +100,17 @@ void wpipe__loop_lock(struct wpipe__loop *loop)
     atomic_fetch_sub_explicit(&loop->contenders, 1, memory_order_relaxed);
 }
 
-void wpipe__loop_unlock(struct wpipe__loop *loop)
+void wpipe__loop_leave(struct wpipe__loop *loop)
 {
     wpipe__mutex_unlock(&loop->lock);
+}
+
+void wpipe__loop_unlock(struct wpipe__loop *loop)
+{
+    struct wpipe__log *log = loop->log;
+
+    wpipe__mutex_unlock(&loop->lock);
+    wpipe__log_tell(log);
 }
 
 int wpipe__loop_use(struct wpipe__loop *loop)
@@ -139,6 +147,7 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
     conn->polled = 1;
     conn->link->polled = 1;
     conn->interest = WPIPE__INTEREST_IN;
+    wpipe__log_connected(loop->log, conn->link, conn->id);
     return 0;
 }
 

@@ -23,6 +23,7 @@
 #include <windpipe.h>
 
 #include "base/base.h"
+#include "link/log.h"
 #include "loop/conn.h"
 #include "os/os.h"
 
@@ -57,6 +58,7 @@ struct wpipe__loop {
     const struct wpipe__loop_owner *owner;
     struct wpipe__mutex lock;
     struct wpipe__waiters waiters; /* its flag is in the poller */
+    struct wpipe__log *log;        /* of the owner; may be NULL */
     wpipe__handle poller;
     wpipe__handle alarm; /* in a watched poller: readable at `timer` */
     uint32_t generation;
@@ -101,7 +103,10 @@ int wpipe__loop_init(struct wpipe__loop *loop,
 void wpipe__loop_done(struct wpipe__loop *loop);
 
 void wpipe__loop_lock(struct wpipe__loop *loop);
+/* Unlock, and tell the log: no other lock may be held. */
 void wpipe__loop_unlock(struct wpipe__loop *loop);
+/* Unlock with the lock of another loop held. */
+void wpipe__loop_leave(struct wpipe__loop *loop);
 
 /* Lock; WPIPE_ESTATE, not locked, in a forked child. */
 int wpipe__loop_use(struct wpipe__loop *loop);

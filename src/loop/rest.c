@@ -39,7 +39,7 @@ static int poll_sockets(struct wpipe__loop *loop, uint64_t tags[TAGS],
         sleeps = 0;
         until = 0;
     }
-    wpipe__mutex_unlock(&loop->lock);
+    wpipe__loop_unlock(loop);
     n = wpipe__os_poller_wait(loop->poller, tags, TAGS, until);
     wpipe__loop_lock(loop);
     if (sleeps)

@@ -57,6 +57,7 @@ void wpipe__turn_remove(struct wpipe__loop *loop, struct wpipe__conn *conn)
     conn->turn = NULL;
     wpipe__list_remove(&conn->active);
     loop->active_count--;
+    wpipe__conn_note_use(conn);
     if (--turn->count > 0)
         return;
     turn->burst = 0;

@@ -14,6 +14,7 @@
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "link/log.h"
 
 /* A link earns shared memory with this many records or 4 KiB units. */
 #define EARNED_AT 16u
@@ -55,6 +56,7 @@ static int move(struct wpipe__native *n)
     n->out.seen = tail;
     wpipe__ring_publish(&n->out, n->mine);
     atomic_store_explicit(&n->out_shared, 1, memory_order_release);
+    wpipe__log_moved(&n->link);
     wpipe__link_notify(&n->link);
     return 0;
 }

@@ -30,6 +30,8 @@ typedef int wpipe__handle;
 
 /* Nanoseconds of a clock that never jumps. */
 uint64_t wpipe__os_now(void);
+/* The same, up to ten milliseconds late, and cheaper. */
+uint64_t wpipe__os_now_roughly(void);
 
 /* A deadline: now + timeout_ms; UINT64_MAX for WPIPE_FOREVER (any < 0);
  * 0 for timeout 0, so that the fast path reads no clock. */

@@ -42,6 +42,7 @@ static int open_shards(struct wpipe_server *s)
         shard->number = i;
         r = wpipe__loop_init(&shard->loop, &wpipe__server_loop_owner,
                              &s->options);
+        shard->loop.log = s->log;
         shard->loop.budget.freed = wpipe__server_freed;
         shard->loop.budget.open = s->options.access != WPIPE_ACCESS_USER;
         shard->loop.budget.loops = s->shard_count;
@@ -93,6 +94,9 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
     s->options = o;
     s->shard_count = o.threads;
     wpipe__acceptor_init(&s->acceptor);
+    r = wpipe__log_open(&o, &s->log);
+    if (r < 0)
+        goto fail;
     r = open_shards(s);
     if (r < 0)
         goto fail;
@@ -108,6 +112,7 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
 fail:
     wpipe__acceptor_close(&s->acceptor);
     close_shards(s);
+    wpipe__log_close(s->log);
     wpipe__free(s);
     return r;
 }
@@ -124,6 +129,7 @@ void wpipe_server_close(wpipe_server *server)
     else
         wpipe__acceptor_close(&server->acceptor); /* closes only */
     close_shards(server);
+    wpipe__log_close(server->log);
     wpipe__free(server);
 }
 

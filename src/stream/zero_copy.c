@@ -20,7 +20,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
     struct wpipe__link *link;
     uint8_t *data = NULL;
     struct wpipe__timer timer = { timeout_ms, 0 };
-    int r = wpipe__stream_check(stream, WPIPE_OUT);
+    int r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
 
     if (r < 0)
         return r;
@@ -113,6 +113,7 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
         stream->reserved = 1;
         stream->reservation.size = (uint32_t)size;
     }
+    wpipe__log_tell(stream->link->log);
     if (r < 0)
         return r;
     stream->parts = more && (stream->parts || size > 0);
@@ -139,7 +140,7 @@ int wpipe_read_begin(wpipe_stream *stream, const void **ret_data,
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
     struct wpipe__record record;
-    int r = wpipe__stream_check(stream, WPIPE_IN);
+    int r = wpipe__stream_check_wait(stream, WPIPE_IN, timeout_ms);
 
     if (r < 0)
         return r;
