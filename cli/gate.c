@@ -134,17 +134,24 @@ static int connect_time(const struct options *options, const char *name,
     r = only_foreign ? WPIPE_ETIMEDOUT : wpipe_wait_for(name, 0);
     if (r == WPIPE_ETIMEDOUT)
         r = has_foreign(name) ? 0 : WPIPE_ENOTFOUND;
-    return r == WPIPE_EACCES ? 0 : r; /* the connect says what is denied */
+    if (r == WPIPE_ENOTFOUND)
+        *ret_ms = 0;
+    /* the connect says where it looked, and what is denied */
+    return r == WPIPE_EACCES || r == WPIPE_ENOTFOUND ? 0 : r;
 }
 
 int gate_say_error(const struct options *options, const char *what,
                    const char *name, int error)
 {
+    const int now = wpipe_wait_for(name, 0);
     wpipe_stream *stream = NULL;
     wpipe_options wishes;
 
-    if (error == WPIPE_EACCES && wpipe_wait_for(name, 0) == WPIPE_EACCES) {
+    if ((now == WPIPE_EACCES && error == now) ||
+        (now == WPIPE_ETIMEDOUT &&
+         (error == now || error == WPIPE_ENOTFOUND))) {
         options_fill(&wishes, options);
+        wishes.foreign = WPIPE_FOREIGN_NEVER; /* it could be let in */
         wpipe_connect(&stream, name, &wishes, 0);
         wpipe_stream_close(stream);
     }

@@ -51,8 +51,8 @@ int gate_connect(wpipe_stream **ret, const struct options *options,
 
 /*
  * Say `error` of a call that takes no options and so has no sentence about it:
- * when the door of `name`, or its directory, is denied to us, a connect tells
- * which and why. Returns the exit status.
+ * when nobody has `name`, or its door or directory is denied to us, a connect
+ * tells where it looked and why. Returns the exit status.
  */
 int gate_say_error(const struct options *options, const char *what,
                    const char *name, int error);

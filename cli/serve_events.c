@@ -321,6 +321,27 @@ static void on_finished(struct serve *s, const wpipe_event *e)
         (void)wpipe_server_disconnect(s->server, e->from);
 }
 
+/* Clients could not find us any more: said also without -v. */
+static void on_name(const struct serve *s, const wpipe_event *e)
+{
+    const char *name = wpipe_server_name(s->server);
+
+    if (e->error == 0)
+        say(s->options, "%s: its files were removed; they are there again",
+            name);
+    else
+        say(s->options,
+            "%s: its files were removed, and cannot be made again: %s", name,
+            wpipe_strerror(e->error));
+    if (!s->options->json || s->plain)
+        return;
+    output_event(s->options, "name");
+    json_text(stdout, "state", e->error == 0 ? "published" : "lost");
+    if (e->error != 0)
+        json_text(stdout, "error", wpipe_strerror(e->error));
+    json_end(stdout);
+}
+
 /* A client that was full has room again. */
 static void on_writable(struct serve *s, const wpipe_event *e)
 {
@@ -362,6 +383,9 @@ static void on_event(struct serve *s, const wpipe_event *e)
         break;
     case WPIPE_EVENT_FINISHED:
         on_finished(s, e);
+        break;
+    case WPIPE_EVENT_NAME:
+        on_name(s, e);
         break;
     default:
         break;

@@ -57,8 +57,10 @@ enum wpipe_event_type {
                                      second, if alike, are one event */
     WPIPE_EVENT_WRITABLE = 5,     /* from: its queue has room after EAGAIN */
     WPIPE_EVENT_SKIPPED = 6,      /* from: a broadcast skipped this client */
-    WPIPE_EVENT_FINISHED = 7      /* from: half-closed: it will send nothing
+    WPIPE_EVENT_FINISHED = 7,     /* from: half-closed: it will send nothing
                                      more, but it still reads */
+    WPIPE_EVENT_NAME = 8          /* server: its name was removed; error: see
+                                     wpipe_server_wait */
 };
 
 /* event.reason of DISCONNECTED and REFUSED */
@@ -110,6 +112,15 @@ WPIPE_API int wpipe_server_open(wpipe_server **ret, const char *name,
 /*
  * Wait for the next event. A problem with one peer, or a full descriptor
  * table, is reported as an event and never as an error.
+ *
+ * Wait also looks every five seconds whether clients can still find the server.
+ * If its files were removed (by a cleaner of temporary files, by hand, or with
+ * a runtime directory that ends with the last login), it publishes the name
+ * again in the same directory. The event NAME tells: with error 0 the name had
+ * been lost and is the server's again; any other error says why it is not, for
+ * example WPIPE_EINUSE: another server has taken it. Wait then tries again each
+ * second, and a NAME event with error 0 follows when that has worked.
+ * Connections are not affected.
  *
  * Returns 1 and the event; 0 after a wake, and always after a stop.
  * Errors: WPIPE_ETIMEDOUT, WPIPE_EWOKEN (a signal handler ran, with
@@ -221,10 +232,11 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
 /*
  * A descriptor for another event loop. It is readable when wait may have an
  * event or other work to do. Deadlines make it readable, too: handshake_ms,
- * message_ms, second pipes, linger_ms of a disconnect; for a client connect_ms
- * and the next attempt to connect. When it is readable, call wait with timeout
- * 0 until WPIPE_ETIMEDOUT. It is level-triggered, and stays readable after
- * wpipe_server_stop. The server owns it; every call returns the same one.
+ * message_ms, second pipes, linger_ms of a disconnect, the look at the name
+ * every five seconds; for a client connect_ms and the next attempt to connect.
+ * When it is readable, call wait with timeout 0 until WPIPE_ETIMEDOUT. It is
+ * level-triggered, and stays readable after wpipe_server_stop. The server owns
+ * it; every call returns the same one.
  * Errors: WPIPE_EINVAL, WPIPE_ESTATE (options.threads > 1).
  */
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
@@ -264,8 +276,8 @@ typedef struct wpipe_handlers {
  *
  * With options.threads = N there are N threads, and each client belongs to one
  * of them. The events of one client come in order and one at a time; events of
- * different clients may run at the same time. REFUSED events come on the first
- * thread.
+ * different clients may run at the same time. REFUSED and NAME events come on
+ * the first thread.
  *
  * Returns 0. Errors: WPIPE_ESTATE (started already, or stopped), WPIPE_ENOMEM,
  *     WPIPE_ELIMIT (the system allows no more threads), WPIPE_ESYSTEM.
@@ -486,7 +498,8 @@ typedef struct wpipe_link_facts {
 
 /*
  * Call `each` for every pipe name that this user can see, in no order. A
- * non-zero return of `each` ends the list. `where` is the pipe's directory.
+ * non-zero return of `each` ends the list. `where` is the pipe's directory. A
+ * name that is in two directories is named twice.
  *
  * Returns how often `each` was called. Errors: WPIPE_EACCES (our private
  *     directory is not ours or not safe), WPIPE_ESYSTEM, WPIPE_ENOMEM.
@@ -501,8 +514,8 @@ typedef struct wpipe_foreign_facts {
     const char *path; /* its path; valid during the call */
     uint32_t uid;     /* owner and mode of the file */
     uint32_t mode;
-    int listening;    /* 1 a process listens, 0 none that we can see, -1
-                         unknown */
+    int listening;    /* 1 a process listens, 0 none does, -1 unknown: it may,
+                         for example in another network namespace */
     int64_t pid;      /* a process of our own user that has it open, or 0 */
     char program[64]; /* its executable */
 } wpipe_foreign_facts;
@@ -554,7 +567,9 @@ WPIPE_API int wpipe_prune(int (*each)(const char *name, const char *where,
 /*
  * Ask the server of `name` about itself and up to `max_links` of its
  * connections. It answers only its own user and root. Waits for the answer of
- * a server that is there, not for a server to come.
+ * a server that is there, not for a server to come. If the server is in
+ * another PID namespace, the process ids of its clients are 0: they would mean
+ * other processes here.
  *
  * Returns how many connections were filled in. Errors: as wpipe_connect
  *     (WPIPE_ENOTFOUND also when only a dead server's leftovers are there),
@@ -565,9 +580,9 @@ WPIPE_API int wpipe_inspect(const char *name, wpipe_pipe_facts *ret_pipe,
                             int timeout_ms);
 
 /*
- * Wait until a server owns `name`, without polling: a windpipe server, or
- * another one at the foreign socket. A name that is a path is that socket's.
- * It connects to no foreign server.
+ * Wait until a server owns `name`: a windpipe server, or another one at the
+ * foreign socket. A name that is a path is that socket's. It is woken when one
+ * appears, and looks once a second besides. It connects to no foreign server.
  * Returns 0. Errors: WPIPE_ETIMEDOUT, WPIPE_ENAME, WPIPE_EACCES.
  */
 WPIPE_API int wpipe_wait_for(const char *name, int timeout_ms);

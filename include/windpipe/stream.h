@@ -58,15 +58,19 @@ typedef struct wpipe_stream_facts {
  * one; with WPIPE_FOREIGN_ONLY a name that begins with '/' is the path of the
  * socket.
  *
+ * Every five seconds the listener looks, in wpipe_accept, whether clients can
+ * still find it. If its files were removed, it publishes its name again, unless
+ * another server has taken it; then it tries again each second.
+ *
  * Returns 0 and the listener in *ret.
  * Errors: WPIPE_ENAME (empty, over WPIPE_NAME_MAX bytes, with '/' or control
  *     characters, "." or "..", "anonymous"; the path of a foreign socket is
  *     over 107 bytes, or over 90 with options.second_pipe), WPIPE_EINVAL
  *     (options), WPIPE_EINUSE (error_text names the holder), WPIPE_EACCES (the
- *     directory is not ours or not safe; a file that we must not remove is at
- *     the path of the foreign socket), WPIPE_ENOTSUP (access is wider than
- *     this user, and there is no shared directory), WPIPE_ENOMEM,
- *     WPIPE_ELIMIT, WPIPE_ESYSTEM.
+ *     directory is not ours or not safe, or its path is not absolute; a file
+ *     that we must not remove is at the path of the foreign socket),
+ *     WPIPE_ENOTSUP (access is wider than this user, and there is no shared
+ *     directory), WPIPE_ENOMEM, WPIPE_ELIMIT, WPIPE_ESYSTEM.
  * Does not block; except up to 100 ms when a dead server's foreign socket has
  * to be replaced. Source: CreateNamedPipe; NamedPipeServerStream(name).
  */

@@ -45,6 +45,7 @@ struct wpipe_client {
     struct wpipe__name_watch name_watch;
     int listening; /* the watch of the name is; its watch is in the poller */
     int silent;    /* what we wait for may come without a sign */
+    int looking;   /* retry_at is but a slow look: the watch tells sooner */
     int delay_ms;  /* before the next try */
     uint64_t retry_at; /* when that is; never: the watch of the name tells */
     uint64_t give_up;  /* when to stop trying */

@@ -170,6 +170,7 @@ static void try_failed(struct wpipe_client *c, int error)
     }
     if (error == WPIPE_ENOTFOUND && !c->silent) {
         c->retry_at = wpipe__name_watch_until(&c->name_watch, error);
+        c->looking = !c->name_watch.blind;
     } else {
         c->retry_at = wpipe__os_deadline(c->delay_ms);
         lengthen_delay(c);
@@ -276,6 +277,7 @@ static void try_now(struct wpipe_client *c)
     if (c->greeting != NULL || c->introduced.socket != WPIPE__NO_HANDLE)
         return;
     c->retry_at = UINT64_MAX;
+    c->looking = 0;
     r = dial(c);
     if (r < 0) {
         try_failed(c, r);
@@ -311,7 +313,7 @@ static void hear_name_watch(struct wpipe_client *c)
 {
     uint64_t soon = wpipe__os_deadline(c->delay_ms / KNOCK_SHORTENS);
 
-    if (c->retry_at == UINT64_MAX) {
+    if (c->retry_at == UINT64_MAX || c->looking) {
         try_now(c);
         return;
     }
@@ -392,6 +394,7 @@ void wpipe__client_try(struct wpipe_client *c)
 {
     c->state = WPIPE__CLIENT_TRYING;
     c->failure = 0;
+    c->looking = 0;
     c->retry_at = wpipe__os_deadline(c->delay_ms);
     set_timer(c);
     wpipe__loop_attend(&c->loop);

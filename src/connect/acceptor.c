@@ -17,6 +17,8 @@
 enum {
     TAGS = 64,
     ACCEPTS = 64,        /* in one turn */
+    KEEP_MS = 5000,      /* between looks whether the name is still ours */
+    LOST_MS = 1000,      /* while it is not */
     PAUSE_MS = 100,      /* without accepting, when nothing else helps */
     PENDING_MOST = 1024, /* silent ones; the oldest goes for a new one */
     LOBBY = 128          /* more are left to the system's queue */
@@ -38,6 +40,7 @@ void wpipe__acceptor_init(struct wpipe__acceptor *a)
     a->door_tag = TAG_DOOR;
     a->reserve = WPIPE__NO_HANDLE;
     a->resume = UINT64_MAX;
+    a->keep_at = UINT64_MAX;
     wpipe__list_init(&a->silent);
     wpipe__list_init(&a->greeted);
     wpipe__list_init(&a->queue);
@@ -134,6 +137,7 @@ int wpipe__acceptor_open(struct wpipe__acceptor *a,
     r = open_doors(a, chosen, options);
     if (r < 0)
         goto fail;
+    a->keep_at = wpipe__os_deadline(KEEP_MS);
     return 0;
 
 fail:
@@ -316,6 +320,53 @@ static void limit_greeted(struct wpipe__acceptor *a)
     }
 }
 
+/* ---- the name ------------------------------------------------------------ */
+
+/* The door has a new listener. Who still waits at the old one is taken in. */
+static void change_door(struct wpipe__acceptor *a, wpipe__handle old)
+{
+    wpipe__handle fresh = a->door.listener;
+    int polled = a->polled;
+    int i = 0;
+
+    a->door.listener = old;
+    unpoll_door(a);
+    while (i < PENDING_MOST && accept_one(a))
+        i++;
+    a->door.listener = fresh;
+    wpipe__os_close_unknown(old, a->door.generation);
+    if (polled && poll_door(a) < 0)
+        pause_door(a);
+}
+
+/*
+ * Every few seconds: no watch tells all that can become of the files, and those
+ * that the system has for a user are few.
+ */
+static void keep_name(struct wpipe__acceptor *a)
+{
+    wpipe__handle old = WPIPE__NO_HANDLE;
+    int foreign = 0;
+    int r = 0;
+
+    if (wpipe__os_now() < a->keep_at)
+        return;
+    if (a->door.listener != WPIPE__NO_HANDLE)
+        r = wpipe__door_keep(&a->door, &a->options, &old);
+    if (r == 1)
+        change_door(a, old);
+    if (a->foreign.listener != WPIPE__NO_HANDLE)
+        foreign = wpipe__foreign_door_keep(&a->foreign, &a->options, &old);
+    if (foreign == 1)
+        wpipe__acceptor_change_foreign(a, old);
+    if (foreign < 0 || r == 0)
+        r = r < 0 ? r : foreign;
+    a->keep_at = wpipe__os_deadline(r < 0 ? LOST_MS : KEEP_MS);
+    if (a->owner->named != NULL && (r == 1 || r != a->unnamed))
+        a->owner->named(a, r < 0 ? r : 0);
+    a->unnamed = r < 0 ? r : 0;
+}
+
 /* ---- turns -------------------------------------------------------------- */
 
 static void expire(struct wpipe__acceptor *a)
@@ -364,6 +415,7 @@ void wpipe__acceptor_turn(struct wpipe__acceptor *a, unsigned budget)
 {
     a->budget = budget;
     resume_door(a);
+    keep_name(a);
     if (a->resume == UINT64_MAX)
         wpipe__acceptor_watch_foreign(a); /* a slot may be free again */
     if (a->pending_polled > 0 || a->foreign.listener != WPIPE__NO_HANDLE)
@@ -400,6 +452,7 @@ uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a)
     uint64_t until =
         wpipe__min_u64(a->resume, wpipe__acceptor_seconds_until(a));
 
+    until = wpipe__min_u64(until, a->keep_at);
     if (node != NULL)
         until = wpipe__min_u64(
             until,

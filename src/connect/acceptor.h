@@ -44,6 +44,9 @@ struct wpipe__acceptor_owner {
     /* NULL: nobody wants to know. */
     void (*refused)(struct wpipe__acceptor *a,
                     const struct wpipe__refusal *why);
+    /* The name was lost: `error` tells why it cannot be published again, 0 that
+     * it is. NULL: nobody wants to know. */
+    void (*named)(struct wpipe__acceptor *a, int error);
     /* Append what a query is to be told. 0 or < 0. */
     int (*describe)(struct wpipe__acceptor *a, struct wpipe__buffer *ret);
 };
@@ -69,6 +72,8 @@ struct wpipe__acceptor {
     unsigned budget;  /* of this turn: how many may still be let in */
     uint64_t total;   /* let in so far */
     uint64_t refused; /* not let in so far */
+    uint64_t keep_at; /* when to see whether the name is still ours */
+    int unnamed;      /* why it is not; 0: it is */
     uint64_t resume;  /* when to accept again; never: it is being polled */
     uint8_t polled;   /* the listening socket is in the poller */
     uint8_t foreign_polled; /* the foreign door's is */
@@ -118,6 +123,9 @@ uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a);
 int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
                                  const wpipe_options *options);
 void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a);
+/* It has a new listener; `old` is the acceptor's to close. */
+void wpipe__acceptor_change_foreign(struct wpipe__acceptor *a,
+                                    wpipe__handle old);
 /* Poll that door again, if a slot is free. */
 void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a);
 #define WPIPE__TAG_FOREIGN ((uint64_t)2 << 32)

@@ -16,8 +16,9 @@
 #include "connect/pending.h"
 
 enum {
-    ACCEPTS = 64, /* in one turn */
-    ARRIVED = 128 /* at second doors; more are left to the system's queue */
+    ACCEPTS = 64,  /* in one turn */
+    ARRIVED = 128, /* at second doors; more are left to the system's queue */
+    WAITING_MOST = 4096 /* in that queue */
 };
 
 int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
@@ -93,4 +94,25 @@ void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
     } else if (is_full(a)) {
         unwatch(a);
     }
+}
+
+void wpipe__acceptor_change_foreign(struct wpipe__acceptor *a,
+                                    wpipe__handle old)
+{
+    const struct wpipe__refusal why = { .reason = WPIPE_REASON_FULL,
+                                        .error = WPIPE_EBUSY };
+    wpipe__handle fresh = a->foreign.listener;
+    wpipe__handle socket;
+    int i = 0;
+
+    a->foreign.listener = old;
+    unwatch(a);
+    wpipe__acceptor_let_foreign_in(a); /* those for whom there is room */
+    while (i++ < WAITING_MOST && wpipe__os_accept(old, &socket) == 0) {
+        wpipe__os_close_unknown(socket, a->foreign.generation);
+        wpipe__pending_refused(a, &why);
+    }
+    a->foreign.listener = fresh;
+    wpipe__os_close_unknown(old, a->foreign.generation);
+    wpipe__acceptor_watch_foreign(a);
 }

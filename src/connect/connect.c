@@ -13,13 +13,15 @@
 #include "base/name.h"
 #include "base/options.h"
 #include "base/ring.h"
+#include "base/text.h"
 #include "connect/introduce.h"
 #include "door/door.h"
 #include "door/foreign.h"
 #include "stream/stream.h"
 
 enum {
-    ASK_MS = 20 /* for how many clients a full server has */
+    ASK_MS = 20,     /* for how many clients a full server has */
+    TEXT_ROOM = 1024 /* for where we looked */
 };
 
 /* One connect on its way. */
@@ -161,6 +163,33 @@ int wpipe__connect_watch(const char *name, const wpipe_options *options,
     return r == 1;
 }
 
+/*
+ * Look at the foreign door. `options->error_text` tells where we looked before;
+ * who finds nobody here, either, is told of both.
+ */
+static int find_foreign(const char *name, const wpipe_options *options,
+                        wpipe__handle *ret_socket)
+{
+    wpipe_options o = *options;
+    char before[TEXT_ROOM] = "";
+    char here[TEXT_ROOM] = "";
+    int r;
+
+    if (options->error_text != NULL && options->error_text_size > 0) {
+        wpipe__text_set(before, sizeof(before), "%s", options->error_text);
+        o.error_text = here;
+        o.error_text_size = sizeof(here);
+    }
+    r = wpipe__foreign_door_dial(name, &o, ret_socket);
+    if (options->foreign == WPIPE_FOREIGN_DEFAULT && r == WPIPE_ENAME)
+        return WPIPE_ENOTFOUND; /* only our own kind can have that name */
+    if (r == WPIPE_ENOTFOUND && options->foreign != WPIPE_FOREIGN_ONLY)
+        wpipe__options_explain(options, "%s; %s", before, here);
+    else
+        wpipe__options_explain(options, "%s", here);
+    return r;
+}
+
 int wpipe__connect_find(const char *name, const wpipe_options *options,
                         wpipe__handle *ret_socket, int *ret_foreign)
 {
@@ -171,11 +200,8 @@ int wpipe__connect_find(const char *name, const wpipe_options *options,
         r = wpipe__door_dial(name, options, ret_socket);
     if (r != WPIPE_ENOTFOUND || options->foreign == WPIPE_FOREIGN_NEVER)
         return r;
-    r = wpipe__foreign_door_dial(name, options, ret_socket);
+    r = find_foreign(name, options, ret_socket);
     *ret_foreign = r == 0;
-    /* a name that only our own kind can have is not there, and no more */
-    if (options->foreign == WPIPE_FOREIGN_DEFAULT && r == WPIPE_ENAME)
-        r = WPIPE_ENOTFOUND;
     return r;
 }
 
@@ -390,15 +416,24 @@ static void explain_full(const struct attempt *a)
             a->name);
 }
 
+/* The last look has told where it was. */
+static void explain_not_found(const struct attempt *a, unsigned long long ms)
+{
+    char where[TEXT_ROOM];
+
+    if (ms == 0 || a->options->error_text == NULL)
+        return;
+    wpipe__text_set(where, sizeof(where), "%s", a->options->error_text);
+    wpipe__options_explain(a->options, "%s; waited %llu ms", where, ms);
+}
+
 static void explain_late(const struct attempt *a, unsigned long long ms)
 {
     const wpipe_options *o = a->options;
 
     switch (a->last) {
     case WPIPE_ENOTFOUND:
-        if (ms > 0) /* else the door told where it looked */
-            wpipe__options_explain(
-                o, "no server named '%s' appeared within %llu ms", a->name, ms);
+        explain_not_found(a, ms);
         return;
     case WPIPE_ETIMEDOUT:
         wpipe__options_explain(

@@ -105,8 +105,9 @@ int wpipe__inspect_pipe(const char *name, const wpipe_options *options,
 
 /* ---- answers for the caller --------------------------------------------- */
 
-static void fill_link(const struct wpipe__link_fact *fact, size_t size,
-                      wpipe_link_facts *ret)
+/* The server tells process ids of its own PID namespace; `same`: it is ours. */
+static void fill_link(const struct wpipe__link_fact *fact, int same,
+                      size_t size, wpipe_link_facts *ret)
 {
     wpipe_link_facts link = { .size = size };
 
@@ -114,8 +115,9 @@ static void fill_link(const struct wpipe__link_fact *fact, size_t size,
     link.peer.size = sizeof(link.peer);
     link.peer.uid = fact->uid;
     link.peer.gid = fact->gid;
-    link.peer.pid = fact->pid;
-    wpipe__os_program(fact->pid, link.peer.program, sizeof(link.peer.program));
+    link.peer.pid = same ? fact->pid : 0;
+    wpipe__os_program(link.peer.pid, link.peer.program,
+                      sizeof(link.peer.program));
     wpipe__os_user(fact->uid, link.peer.user, sizeof(link.peer.user));
     link.shared = (int)fact->shared;
     link.messages_in = fact->messages_in;
@@ -131,14 +133,14 @@ static void fill_link(const struct wpipe__link_fact *fact, size_t size,
 
 /* Elements as large as the caller knows them. */
 static void fill_links(const struct wpipe__link_fact *facts, int count,
-                       wpipe_link_facts *ret_links)
+                       int same, wpipe_link_facts *ret_links)
 {
     size_t size = ret_links->size;
     char *at = (char *)ret_links;
     int i;
 
     for (i = 0; i < count; i++)
-        fill_link(&facts[i], size,
+        fill_link(&facts[i], same, size,
                   (wpipe_link_facts *)(void *)(at + (size_t)i * size));
 }
 
@@ -174,7 +176,8 @@ int wpipe_inspect(const char *name, wpipe_pipe_facts *ret_pipe,
         pipe.size = ret_pipe->size;
         memcpy(ret_pipe, &pipe, ret_pipe->size);
         if (r > 0)
-            fill_links(facts, r, ret_links);
+            fill_links(facts, r, wpipe__os_same_pids(pipe.owner.pid),
+                       ret_links);
     }
     wpipe__free(facts);
     return r;

@@ -140,6 +140,7 @@ int wpipe_listen(wpipe_listener **ret, const char *name,
                                    TAG_DOOR);
     if (r < 0)
         goto fail;
+    l->due = wpipe__acceptor_until(&l->acceptor);
     o.error_text = NULL; /* the caller's buffer is for this call only */
     o.error_text_size = 0;
     l->options = o;

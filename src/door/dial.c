@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "base/name.h"
 #include "base/options.h"
 #include "door/place.h"
@@ -90,7 +91,7 @@ static int dial_path(const char *name, const wpipe_options *options,
     wpipe__handle socket;
     size_t length;
 
-    if (wpipe__place_path(path) < 0)
+    if (wpipe__place_first(path) < 0)
         return WPIPE_ENOTSUP;
     length = strlen(path);
     wpipe__place_file(file, name, "pipe");
@@ -105,75 +106,123 @@ static int dial_path(const char *name, const wpipe_options *options,
     return keep_if_trusted(socket, name, options, ret_socket);
 }
 
-/* Connect in a directory that is open and checked. */
-static int dial_door(const struct wpipe__place *place, const char *name,
-                     const wpipe_options *options, wpipe__handle *ret_socket)
+/* ---- every place --------------------------------------------------------- */
+
+/* A search for a server, and what it has met. */
+struct search {
+    const char *name;
+    const wpipe_options *options;
+    wpipe_options quiet; /* the same without error_text */
+    struct wpipe__places places;
+    int verdict;      /* WPIPE_ENOTFOUND, or WPIPE_EACCES: somebody denied us */
+    char text[1024];  /* what is wrong with each place, for people */
+    size_t text_size; /* so far */
+};
+
+static void note(struct search *s, const char *path, const char *why)
 {
+    size_t room = sizeof(s->text) - s->text_size;
+    int n = snprintf(s->text + s->text_size, room, "%s%s: %s",
+                     s->text_size > 0 ? "; " : "", path, why);
+
+    if (n > 0)
+        s->text_size += wpipe__min_size((size_t)n, room - 1);
+}
+
+/* Look on, but it is the first denial that is explained. */
+static void denied(struct search *s)
+{
+    s->verdict = WPIPE_EACCES;
+    if (s->options == NULL)
+        return;
+    s->quiet = *s->options;
+    s->quiet.error_text = NULL;
+    s->options = &s->quiet;
+}
+
+/* Connect in a place that is open and checked. */
+static int dial_door(struct search *s, const struct wpipe__place *place,
+                     wpipe__handle *ret_socket)
+{
+    struct wpipe__file_facts facts;
     char file[WPIPE__FILE_MAX];
     wpipe__handle socket;
     int r;
 
-    wpipe__place_file(file, name, "pipe");
+    wpipe__place_file(file, s->name, "pipe");
     r = wpipe__os_connect(place->directory, file, &socket);
     if (r == 0)
-        return keep_if_trusted(socket, name, options, ret_socket);
-    if (r != WPIPE_ENOTFOUND)
-        wpipe__options_explain(options, "cannot connect to %s/%s: %s",
+        return keep_if_trusted(socket, s->name, s->options, ret_socket);
+    if (r == WPIPE_ENOTFOUND)
+        note(s, place->path,
+             wpipe__os_file_facts(place->directory, file, &facts) == 0
+                 ? "its server is gone"
+                 : "no such pipe");
+    else
+        wpipe__options_explain(s->options, "cannot connect to %s/%s: %s",
                                place->path, file, wpipe__os_error_text());
     return r == WPIPE_ENOTSUP ? WPIPE_EACCES : r;
 }
 
-static int dial_place(struct wpipe__place *place, enum wpipe__place_kind kind,
-                      const char *name, const wpipe_options *options,
-                      wpipe__handle *ret_socket)
+/*
+ * Look in one place. Others must not stop us by spoiling one that we may not
+ * need: only the first one, where our servers listen, is an error when it must
+ * not be used. In the others nobody is to be found then.
+ */
+static int dial_place(struct search *s, unsigned i, wpipe__handle *ret_socket)
 {
-    int r;
+    struct wpipe__place place;
+    int r = wpipe__place_open(&place, s->places.paths[i],
+                              wpipe__place_kind(&s->places, i));
 
-    /* Others must not stop us by spoiling the shared place, which we may not
-     * need: nobody is to be found there then. */
-    if (kind == WPIPE__PLACE_SHARED) {
-        r = wpipe__place_open(place, kind, 0, NULL);
-        r = place->unsafe ? WPIPE_ENOTFOUND : r;
-    } else {
-        r = wpipe__place_open(place, kind, 0, options);
-    }
-    if (r < 0)
+    if (r < 0) {
+        note(s, place.path, place.why);
+        if (i > 0 && place.unsafe)
+            return WPIPE_ENOTFOUND;
+        wpipe__place_explain(&place, s->options);
         return r;
-    r = dial_door(place, name, options, ret_socket);
-    wpipe__os_close(place->directory);
+    }
+    r = dial_door(s, &place, ret_socket);
+    wpipe__os_close(place.directory);
     return r;
 }
 
-static void explain_not_found(const char *name,
-                              const struct wpipe__place *places,
-                              const wpipe_options *options)
+/* Look in every place, or in those behind the first one, which denied us. */
+static int search(const char *name, const wpipe_options *options,
+                  int first_denied, wpipe__handle *ret_socket)
 {
-    wpipe__options_explain(
-        options, "no server has the pipe \"%s\" (looked in %s %s %s)", name,
-        places[WPIPE__PLACE_PRIVATE].path,
-        places[WPIPE__PLACE_SHARED].unsafe ? "but not in the unsafe" : "and",
-        places[WPIPE__PLACE_SHARED].path);
+    struct search s;
+    unsigned i;
+    int r = wpipe__places_find(&s.places, options);
+
+    if (r < 0)
+        return r;
+    s.name = name;
+    s.options = options;
+    s.verdict = WPIPE_ENOTFOUND;
+    s.text_size = 0;
+    if (first_denied)
+        denied(&s);
+    for (i = first_denied ? 1 : 0; i < s.places.count; i++) {
+        r = dial_place(&s, i, ret_socket);
+        if (r == WPIPE_EACCES)
+            denied(&s);
+        else if (r != WPIPE_ENOTFOUND)
+            return r;
+    }
+    if (s.verdict == WPIPE_ENOTFOUND)
+        wpipe__options_explain(s.options, "no server has the pipe \"%s\" (%s)",
+                               name, s.text);
+    return s.verdict;
 }
 
 int wpipe__door_dial(const char *name, const wpipe_options *options,
                      wpipe__handle *ret_socket)
 {
-    struct wpipe__place places[WPIPE__PLACES];
-    int r;
-    int s;
+    int r = dial_path(name, options, ret_socket);
 
-    r = dial_path(name, options, ret_socket);
-    if (r == WPIPE_ENOTSUP)
-        r = dial_place(&places[WPIPE__PLACE_PRIVATE], WPIPE__PLACE_PRIVATE,
-                       name, options, ret_socket);
-    if (r == WPIPE_ENOTFOUND || r == WPIPE_EACCES) {
-        s = dial_place(&places[WPIPE__PLACE_SHARED], WPIPE__PLACE_SHARED, name,
-                       options, ret_socket);
-        if (r == WPIPE_ENOTFOUND || s == 0 || s == WPIPE_EAGAIN)
-            r = s;
-        if (r == WPIPE_ENOTFOUND)
-            explain_not_found(name, places, options);
-    }
+    if (r == WPIPE_ENOTSUP || r == WPIPE_EACCES)
+        r = search(name, options, r == WPIPE_EACCES, ret_socket);
     if (r == 0)
         wpipe__options_explain(options, "%s", "");
     return r;
@@ -221,15 +270,19 @@ int wpipe__door_each(int (*each)(const char *name, const char *where,
                      void *user)
 {
     struct listing list = { .each = each, .user = user };
+    struct wpipe__places places;
     struct wpipe__place place;
-    int kind;
-    int r;
+    unsigned i;
+    int r = wpipe__places_find(&places, NULL);
 
-    for (kind = 0; kind < WPIPE__PLACES && !list.ended; kind++) {
-        /* as for a dial: an unsafe private place is an error, all else that
+    if (r < 0)
+        return r;
+    for (i = 0; i < places.count && !list.ended; i++) {
+        /* as for a dial: an unsafe first place is an error, all else that
          * cannot be opened has no pipes for us */
-        r = wpipe__place_open(&place, (enum wpipe__place_kind)kind, 0, NULL);
-        if (r == WPIPE_EACCES && kind == WPIPE__PLACE_PRIVATE)
+        r = wpipe__place_open(&place, places.paths[i],
+                              wpipe__place_kind(&places, i));
+        if (r == WPIPE_EACCES && i == 0)
             return r;
         if (r < 0)
             continue;

@@ -17,6 +17,11 @@ enum {
     DRAWS = 8 /* of a name that nobody has */
 };
 
+/* The sticky bit says to cleaners of temporary files: it is in use. */
+enum {
+    MODE_LOCK = 01600
+};
+
 static int access_of(const wpipe_options *options)
 {
     return options == NULL ? WPIPE_ACCESS_USER : options->access;
@@ -34,29 +39,34 @@ static int fail_file(const struct wpipe__door *d, const char *verb,
 
 /* ---- who else has the name ----------------------------------------------- */
 
-/* Say that process `pid` (0: not known) has the name. */
+/* Say that process `pid` has the name. 0: one that has no id here; < 0: not
+ * known. */
 static int fail_in_use(const struct wpipe__door *d, int64_t pid,
                        const wpipe_options *options)
 {
-    char program[64];
+    char who[128];
 
-    if (pid <= 0) {
-        wpipe__options_explain(
-            options, "the pipe \"%s\" is in use by another process", d->name);
-        return WPIPE_EINUSE;
-    }
-    wpipe__os_program(pid, program, sizeof(program));
-    if (program[0] == '\0')
-        wpipe__options_explain(options,
-                               "the pipe \"%s\" is in use by process %lld or "
-                               "a child of it",
-                               d->name, (long long)pid);
-    else
-        wpipe__options_explain(options,
-                               "the pipe \"%s\" is in use by process %lld "
-                               "(%s)",
-                               d->name, (long long)pid, program);
+    wpipe__holder_text(pid, who, sizeof(who));
+    wpipe__options_explain(options, "the pipe \"%s\" is in use by %s, in %s",
+                           d->name, who, d->where);
     return WPIPE_EINUSE;
+}
+
+/* The process that listens at the door, as the kernel tells us; as
+ * fail_in_use. What is written in the lock may be of another PID namespace. */
+static int64_t holder(const struct wpipe__door *d)
+{
+    char file[WPIPE__FILE_MAX];
+    wpipe__handle socket;
+    wpipe_peer peer;
+    int r;
+
+    wpipe__place_file(file, d->name, "pipe");
+    if (wpipe__os_connect(d->directory, file, &socket) < 0)
+        return -1;
+    r = wpipe__os_peer(socket, &peer);
+    wpipe__os_close_unknown(socket, wpipe__os_generation());
+    return r < 0 ? -1 : peer.pid;
 }
 
 static const char *kind_text(int kind)
@@ -120,12 +130,12 @@ static int check_socket(const struct wpipe__door *d, const char *file,
     r = wpipe__os_connect(d->directory, file, &socket);
     if (r == 0) {
         if (wpipe__os_peer(socket, &peer) < 0)
-            peer.pid = 0;
+            peer.pid = -1;
         wpipe__os_close_unknown(socket, wpipe__os_generation());
         return fail_in_use(d, peer.pid, options);
     }
     if (r == WPIPE_EAGAIN)
-        return fail_in_use(d, 0, options);
+        return fail_in_use(d, -1, options);
     if (r == WPIPE_ENOTSUP)
         return fail_in_the_way(d, file, WPIPE__FILE_SOCKET, options);
     if (r != WPIPE_ENOTFOUND && r != WPIPE_EACCES)
@@ -155,29 +165,82 @@ static int check_door(const struct wpipe__door *d, const wpipe_options *options)
 
 /* ---- taking the name ----------------------------------------------------- */
 
-static int open_directory(struct wpipe__door *d, const wpipe_options *options)
+/* Another server of ours may have the name in another one of our places, if it
+ * was started with another environment. */
+static int check_place(const struct wpipe__door *d, const char *path,
+                       const wpipe_options *options)
 {
+    struct wpipe__door other = WPIPE__DOOR_NULL;
+    struct wpipe__file_facts ours;
     struct wpipe__place place;
-    int r;
+    int r = 0;
 
-    r = wpipe__place_open(&place,
-                          d->access == WPIPE_ACCESS_USER ? WPIPE__PLACE_PRIVATE
-                                                         : WPIPE__PLACE_SHARED,
-                          1, options);
-    if (r == WPIPE_ENOTFOUND && d->access != WPIPE_ACCESS_USER) {
+    if (wpipe__place_open(&place, path, WPIPE__PLACE_PRIVATE) < 0)
+        return 0;
+    memcpy(other.name, d->name, sizeof(other.name));
+    memcpy(other.where, path, sizeof(other.where));
+    other.directory = place.directory;
+    if (wpipe__os_handle_facts(d->directory, &ours) == 0 &&
+        (ours.device != place.facts.device || ours.inode != place.facts.inode))
+        r = check_door(&other, options);
+    wpipe__os_close(place.directory);
+    return r;
+}
+
+static int check_elsewhere(const struct wpipe__door *d,
+                           const wpipe_options *options)
+{
+    struct wpipe__places places;
+    unsigned i;
+    int r = 0;
+
+    if (d->access != WPIPE_ACCESS_USER || wpipe__places_find(&places, NULL) < 0)
+        return 0;
+    for (i = 0; i + 1 < places.count && r != WPIPE_EINUSE; i++)
+        if (strcmp(places.paths[i], d->where) != 0)
+            r = check_place(d, places.paths[i], options);
+    if (r == WPIPE_EINUSE)
+        return r;
+    wpipe__options_explain(options, "%s", ""); /* nothing that matters */
+    return 0;
+}
+
+static int open_place(struct wpipe__door *d, const char *path,
+                      const wpipe_options *options)
+{
+    int private = d->access == WPIPE_ACCESS_USER;
+    struct wpipe__place place;
+    int r = wpipe__place_open(
+        &place, path, private ? WPIPE__PLACE_MADE : WPIPE__PLACE_SHARED);
+
+    if (r == WPIPE_ENOTFOUND && !private)
         wpipe__options_explain(
             options,
             "access for other users needs the directory %s, which does not "
             "exist; root can create it with \"systemd-tmpfiles --create "
             "windpipe.conf\" or \"install -d -m 1777 %s\"",
-            place.path, place.path);
-        return WPIPE_ENOTSUP;
-    }
+            path, path);
+    else if (r < 0)
+        wpipe__place_explain(&place, options);
     if (r < 0)
-        return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
+        return r;
     d->directory = place.directory;
     memcpy(d->where, place.path, sizeof(d->where));
     return 0;
+}
+
+static int open_directory(struct wpipe__door *d, const wpipe_options *options)
+{
+    int private = d->access == WPIPE_ACCESS_USER;
+    struct wpipe__places places;
+    int r = wpipe__places_find(&places, options);
+
+    if (r == 0)
+        r = open_place(d, places.paths[private ? 0 : places.count - 1],
+                       options);
+    if (r == WPIPE_ENOTFOUND)
+        return private ? WPIPE_ESYSTEM : WPIPE_ENOTSUP;
+    return r;
 }
 
 /* Why the lock file could not be taken, when it is not simply held. */
@@ -202,14 +265,18 @@ static int fail_lock(const struct wpipe__door *d, const char *file, int r,
 static int take_lock(struct wpipe__door *d, const wpipe_options *options)
 {
     char file[WPIPE__FILE_MAX];
-    int64_t pid = 0;
     int r;
 
     wpipe__place_file(file, d->name, "lock");
-    r = wpipe__os_lock_take(d->directory, file, 0600, &d->lock, &pid);
+    r = wpipe__os_lock_take(d->directory, file, MODE_LOCK, &d->lock);
     if (r == WPIPE_EINUSE)
-        return fail_in_use(d, pid, options);
-    return r < 0 ? fail_lock(d, file, r, options) : 0;
+        return options == NULL || options->error_text == NULL
+                   ? r
+                   : fail_in_use(d, holder(d), options);
+    if (r < 0)
+        return fail_lock(d, file, r, options);
+    (void)wpipe__os_directory_hold(d->directory);
+    return 0;
 }
 
 /* The socket before it is published has a name that nobody can guess: others
@@ -239,9 +306,9 @@ static int listen_as(struct wpipe__door *d, const char *fresh,
                      const wpipe_options *options)
 {
     static const uint32_t modes[] = {
-        [WPIPE_ACCESS_USER] = 0600,
-        [WPIPE_ACCESS_GROUP] = 0660,
-        [WPIPE_ACCESS_ANYONE] = 0666,
+        [WPIPE_ACCESS_USER] = 01600,
+        [WPIPE_ACCESS_GROUP] = 01660,
+        [WPIPE_ACCESS_ANYONE] = 01666,
     };
     uint32_t gid = wpipe__os_gid();
 
@@ -278,6 +345,8 @@ static int publish(struct wpipe__door *d, const wpipe_options *options)
     int r;
 
     r = check_door(d, options);
+    if (r == 0)
+        r = check_elsewhere(d, options);
     if (r < 0)
         return r;
     wpipe__door_sweep(d->directory, d->lock);
@@ -295,7 +364,8 @@ static int publish(struct wpipe__door *d, const wpipe_options *options)
     }
     d->device = facts.device;
     d->inode = facts.inode;
-    return 0;
+    /* one who did the same elsewhere looks here after that, too */
+    return check_elsewhere(d, options);
 }
 
 int wpipe__door_open(struct wpipe__door *d, const char *name,
@@ -310,6 +380,8 @@ int wpipe__door_open(struct wpipe__door *d, const char *name,
     (void)snprintf(d->name, sizeof(d->name), "%s", name);
     d->access = access_of(options);
     d->generation = wpipe__os_generation();
+    d->touch_at = wpipe__os_deadline(WPIPE__TOUCH_MS);
+    wpipe__view_take(&d->view);
     r = open_directory(d, options);
     if (r < 0)
         goto fail;
@@ -362,4 +434,109 @@ void wpipe__door_close(struct wpipe__door *d)
     if (d->directory != WPIPE__NO_HANDLE)
         wpipe__os_close(d->directory);
     *d = null;
+}
+
+/* ---- keeping it ---------------------------------------------------------- */
+
+/* Tell cleaners of temporary files that all of it is in use. */
+static void freshen(struct wpipe__door *d)
+{
+    char file[WPIPE__FILE_MAX];
+
+    (void)wpipe__os_directory_hold(d->directory);
+    if (wpipe__os_now() < d->touch_at)
+        return;
+    d->touch_at = wpipe__os_deadline(WPIPE__TOUCH_MS);
+    wpipe__place_file(file, d->name, "pipe");
+    wpipe__os_file_touch(d->directory, file);
+    wpipe__place_file(file, d->name, "lock");
+    wpipe__os_file_touch(d->directory, file);
+    wpipe__os_file_touch(d->directory, NULL);
+}
+
+/* Is this our file, as others find it? 1; 0; < 0: we must not look. */
+static int is_found(const struct wpipe__door *d, const char *ending,
+                    uint64_t device, uint64_t inode)
+{
+    char path[WPIPE__WHERE_MAX + WPIPE__FILE_MAX + 1];
+    struct wpipe__file_facts facts;
+    char file[WPIPE__FILE_MAX];
+    int r;
+
+    wpipe__place_file(file, d->name, ending);
+    (void)snprintf(path, sizeof(path), "%s/%s", d->where, file);
+    r = wpipe__os_path_facts(path, &facts);
+    if (r < 0)
+        return r == WPIPE_ENOTFOUND ? 0 : r;
+    return facts.device == device && facts.inode == inode;
+}
+
+static int has_lock(const struct wpipe__door *d)
+{
+    struct wpipe__file_facts facts;
+    int r = wpipe__os_handle_facts(d->lock, &facts);
+
+    return r < 0 ? r : is_found(d, "lock", facts.device, facts.inode);
+}
+
+/* The door is there; who has taken the lock meanwhile finds us alive and gives
+ * it back. */
+static void renew_lock(struct wpipe__door *d)
+{
+    wpipe__handle lost = d->lock;
+
+    d->lock = WPIPE__NO_HANDLE;
+    if (take_lock(d, NULL) < 0)
+        d->lock = lost; /* the next time */
+    else
+        wpipe__os_close(lost);
+}
+
+/* Make what is gone. With `locked` the lock is where it was, and ours. */
+static int renew(struct wpipe__door *d, int locked,
+                 const wpipe_options *options, wpipe__handle *ret_old)
+{
+    struct wpipe__door fresh = *d;
+    int r;
+
+    fresh.directory = WPIPE__NO_HANDLE;
+    fresh.listener = WPIPE__NO_HANDLE;
+    fresh.inode = 0;
+    if (!locked)
+        fresh.lock = WPIPE__NO_HANDLE;
+    r = open_place(&fresh, d->where, options);
+    if (r == 0 && !locked)
+        r = take_lock(&fresh, options);
+    if (r == 0)
+        r = publish(&fresh, options);
+    if (r < 0) {
+        unpublish(&fresh);
+        if (locked)
+            fresh.lock = WPIPE__NO_HANDLE; /* still the old one's */
+        wpipe__door_close(&fresh);
+        return r;
+    }
+    if (locked)
+        d->lock = WPIPE__NO_HANDLE; /* the new one owns it now */
+    *ret_old = d->listener;
+    d->listener = WPIPE__NO_HANDLE;
+    wpipe__door_close(d); /* the directory may only have been moved */
+    *d = fresh;
+    return 1;
+}
+
+int wpipe__door_keep(struct wpipe__door *d, const wpipe_options *options,
+                     wpipe__handle *ret_old)
+{
+    int named = is_found(d, "pipe", d->device, d->inode);
+    int locked = has_lock(d);
+
+    if (named < 0 || locked < 0 || !wpipe__view_holds(&d->view))
+        return 0;
+    if (!named)
+        return renew(d, locked, options, ret_old);
+    if (!locked)
+        renew_lock(d);
+    freshen(d);
+    return 0;
 }

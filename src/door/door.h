@@ -9,19 +9,25 @@
  * Files of a pipe `N`, all in one directory, told apart by their endings:
  *     N.pipe   the door: the listening socket
  *     N.lock   its lock, held for as long as the server lives
- *     I.new    the socket before it is published. I is the inode number of
- *              the lock in 16 hex digits: it belongs to whoever holds the
- *              lock, it is found again after a crash, and it is short
+ *     R.new    the socket before it is published. R is 16 random hex digits,
+ *              which the lock tells, so that it is found after a crash
  *
  * Where, in the order a client looks:
- *     the private place: $WINDPIPE_DIR; else $XDG_RUNTIME_DIR/windpipe, if
- *         that runtime directory is ours alone; else /run/user/<uid>/windpipe,
- *         likewise; else ${TMPDIR:-/tmp}/windpipe-<uid>. Mode 0700, ours, not
- *         a link; made when absent (its parents are not). Access USER listens
- *         here.
+ *     the private places: $WINDPIPE_DIR, and no other, if that is set; else
+ *         $XDG_RUNTIME_DIR/windpipe and /run/user/<uid>/windpipe, each if that
+ *         runtime directory is ours alone; $TMPDIR/windpipe-<uid>;
+ *         /tmp/windpipe-<uid>. Mode 0700, ours, not a link. Access USER listens
+ *         in the first of them, which is made when absent (its parents are
+ *         not), if no server has the name in another one.
  *     the shared place: $WINDPIPE_SHARED_DIR, else /run/windpipe. Owned by
  *         root or us, sticky where others may write. Access GROUP and ANYONE
  *         listen here.
+ *
+ * Files can be lost while a server lives: a cleaner of temporary files removes
+ * them, somebody types rm, a runtime directory goes with the last login. So
+ * files have the sticky bit, and the directory a shared lock, which
+ * systemd-tmpfiles respects, and servers look every few seconds and publish
+ * again what is gone (wpipe__door_keep).
  */
 #ifndef WPIPE_DOOR_DOOR_H
 #define WPIPE_DOOR_DOOR_H
@@ -35,6 +41,19 @@
 /* Room for the path of a place; a longer one is refused, never cut. */
 #define WPIPE__WHERE_MAX 1024
 
+/* Places at most: four private ones and the shared one. */
+enum {
+    WPIPE__PLACES = 5
+};
+
+/* A program may change its root, or its user, after it has opened a door: then
+ * paths lead it elsewhere, and it may not make files there. */
+struct wpipe__view {
+    uint64_t root_device;
+    uint64_t root_inode;
+    uint32_t uid;
+};
+
 struct wpipe__door {
     wpipe__handle directory;
     wpipe__handle lock;
@@ -45,6 +64,8 @@ struct wpipe__door {
     uint64_t inode;               /* 0 until then */
     uint32_t generation;          /* of the process that opened it */
     int access;                   /* WPIPE_ACCESS_* */
+    struct wpipe__view view;      /* what paths meant when it was opened */
+    uint64_t touch_at;            /* when to freshen the times of the files */
 };
 
 #define WPIPE__DOOR_NULL                                         \
@@ -58,13 +79,30 @@ struct wpipe__door {
  * when it returns. Reads access, group, error_text of `options` (may be
  * NULL). Does not block. On failure *d is null again and nothing is left.
  *
- * Returns 0. Errors, each with error_text: WPIPE_EINUSE (names the holder's
- * pid and program), WPIPE_EACCES (a directory that is not safe; something
+ * Returns 0. Errors, each with error_text: WPIPE_EINUSE (names the process that
+ * the kernel says is there; also when a server of ours has the name in another
+ * of our private places), WPIPE_EACCES (a directory that is not safe; something
  * else or another user's stands at the door), WPIPE_ENOTSUP (wider access
  * without a shared directory), WPIPE_ENAME, WPIPE_ELIMIT, WPIPE_ESYSTEM.
  */
 int wpipe__door_open(struct wpipe__door *d, const char *name,
                      const wpipe_options *options);
+
+/*
+ * Is the name still ours? To be asked every few seconds. Files that are gone
+ * are made again where they were: the lock, without a word; the door with a
+ * new listening socket. Takes no name that somebody else has by now. Reads
+ * access and group of `options`. Does not block.
+ *
+ * Returns 0 when clients find us as before; 1 when they did not, and do now:
+ * then d->listener is a new one, and *ret_old, whose clients may still wait, is
+ * the caller's. Errors, when clients do not find us: WPIPE_EINUSE (another
+ * server has the name), WPIPE_ENOTFOUND (the directory is gone, and the one
+ * that it was in), WPIPE_EACCES, WPIPE_ELIMIT, WPIPE_ESYSTEM. The door is as it
+ * was then; ask again.
+ */
+int wpipe__door_keep(struct wpipe__door *d, const wpipe_options *options,
+                     wpipe__handle *ret_old);
 
 /*
  * Give the name back: unlinks the door if it is still ours, then the lock.
@@ -73,8 +111,8 @@ int wpipe__door_open(struct wpipe__door *d, const char *name,
 void wpipe__door_close(struct wpipe__door *d);
 
 /*
- * Try once, without blocking, to connect to `name`: the private place, then
- * the shared one. The server's user is checked before this returns, so
+ * Try once, without blocking, to connect to `name`: in the private places, then
+ * in the shared one. The server's user is checked before this returns, so
  * nothing was sent yet: ours or root, or exactly options.server_uid with
  * WPIPE_CHECK_UID. `options` may be NULL.
  *
@@ -94,7 +132,7 @@ int wpipe__door_unmapped(const char *name, const wpipe_options *options);
  * Call `each` for every name with a door in the search order, living or not
  * (ask the server). A non-zero return of `each` ends the list.
  *
- * Returns how many were named. Errors: WPIPE_EACCES (an unsafe private place),
+ * Returns how many were named. Errors: WPIPE_EACCES (an unsafe first place),
  * WPIPE_ESYSTEM, WPIPE_ENOMEM.
  */
 int wpipe__door_each(int (*each)(const char *name, const char *where,
@@ -114,8 +152,8 @@ int wpipe__door_prune(int (*each)(const char *name, const char *where,
 void wpipe__door_sweep(wpipe__handle directory, wpipe__handle lock);
 
 /*
- * Waiting for a door without polling. The watch is in place before the look,
- * so nothing is missed:
+ * Waiting for a door without polling fast. The watch is in place before the
+ * look, so nothing is missed:
  *
  *     wpipe__name_watch_open(&k);
  *     while ((r = wpipe__door_dial(name, options, &socket)) ==
@@ -133,19 +171,19 @@ void wpipe__door_sweep(wpipe__handle directory, wpipe__handle lock);
 struct wpipe__name_watch {
     wpipe__handle watch; /* readable when it is worth to look; may be none,
                             and may come with a later listen */
-    int numbers[2];      /* the directories of the two places in it */
-    int blind;           /* a place that we cannot watch */
-    int delay_ms;        /* the last back-off */
-    int signals;         /* a signal handler ends wpipe__name_watch_wait */
+    int numbers[WPIPE__PLACES]; /* the directories of the places in it */
+    int blind;                  /* a place that we cannot watch */
+    int delay_ms;               /* the last back-off */
+    int signals; /* a signal handler ends wpipe__name_watch_wait */
 };
 
-#define WPIPE__NAME_WATCH_NULL                           \
-    {                                                    \
-        .watch = WPIPE__NO_HANDLE, .numbers = { -1, -1 } \
+#define WPIPE__NAME_WATCH_NULL                                       \
+    {                                                                \
+        .watch = WPIPE__NO_HANDLE, .numbers = { -1, -1, -1, -1, -1 } \
     }
 
-/* Watch both places; our own directory is made so that it can be watched.
- * What cannot be watched is tried again with a back-off: never fails. */
+/* Watch all places; our first one is made so that it can be watched. What
+ * cannot be watched is tried again with a back-off: never fails. */
 void wpipe__name_watch_open(struct wpipe__name_watch *k);
 
 /* Forget what was heard and see that the right directories are watched:
@@ -154,7 +192,8 @@ void wpipe__name_watch_listen(struct wpipe__name_watch *k);
 
 /* The clock (wpipe__os_now) at which to look again though nothing was heard,
  * after dial said `why`: a back-off of 1 to 100 ms when the backlog is full
- * or a place is not watched, else UINT64_MAX. */
+ * or a place is not watched; else a second, since not all is heard: something
+ * mounted over a directory, or one whose mode becomes the right one. */
 uint64_t wpipe__name_watch_until(struct wpipe__name_watch *k, int why);
 
 /*

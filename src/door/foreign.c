@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "door/foreign_inside.h"
 #include "door/foreign_staging.h"
 #include "door/place.h"
 
@@ -26,7 +27,8 @@ enum {
 };
 
 enum {
-    MODE_STICKY = 01000
+    MODE_STICKY = 01000,
+    MODE_LOCK = 01600
 };
 
 /* ---- who else has the path ----------------------------------------------- */
@@ -41,24 +43,15 @@ static int fail_call(const struct wpipe__foreign_door *d, const char *verb,
     return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
 }
 
-/* Say that process `pid` (0: not known) has the path. */
+/* Say that process `pid` has the path. 0: one that has no id here; < 0: not
+ * known. */
 static int fail_in_use(const struct wpipe__foreign_door *d, int64_t pid,
                        const wpipe_options *options)
 {
-    char program[64] = "";
+    char who[128];
 
-    if (pid > 0)
-        wpipe__os_program(pid, program, sizeof(program));
-    if (pid <= 0)
-        wpipe__options_explain(options, "%s is in use by another process",
-                               d->path);
-    else if (program[0] == '\0')
-        wpipe__options_explain(options,
-                               "%s is in use by process %lld or a child of it",
-                               d->path, (long long)pid);
-    else
-        wpipe__options_explain(options, "%s is in use by process %lld (%s)",
-                               d->path, (long long)pid, program);
+    wpipe__holder_text(pid, who, sizeof(who));
+    wpipe__options_explain(options, "%s is in use by %s", d->path, who);
     return WPIPE_EINUSE;
 }
 
@@ -98,14 +91,15 @@ static int check_list(const struct wpipe__foreign_door *d,
                       const wpipe_options *options)
 {
     struct wpipe__socket_facts socket;
-    int64_t pid;
+    int64_t pid = 0;
 
     if (wpipe__os_socket_find(facts->device, facts->inode, &socket) < 0)
         return 0;
-    pid = wpipe__os_socket_process(socket.number);
+    if (options != NULL && options->error_text != NULL)
+        pid = wpipe__os_socket_process(socket.number);
     if (pid == 0 && facts->uid != wpipe__os_uid())
         return fail_other_user(d, facts->uid, 0, options);
-    return fail_in_use(d, pid, options);
+    return fail_in_use(d, pid == 0 ? -1 : pid, options);
 }
 
 /* Connect to a socket. 1: nobody is there, and it is ours; < 0: any other. */
@@ -123,30 +117,28 @@ static int check_socket(const struct wpipe__foreign_door *d,
     r = wpipe__os_connect(d->directory, wpipe__foreign_file(d->path), &socket);
     if (r == 0) {
         if (wpipe__os_peer(socket, &peer) < 0)
-            peer.pid = 0;
+            peer.pid = -1;
         wpipe__os_close_unknown(socket, wpipe__os_generation());
         return fail_in_use(d, peer.pid, options);
     }
     if (r == WPIPE_EAGAIN)
-        return fail_in_use(d, 0, options);
+        return fail_in_use(d, -1, options);
     if (r == WPIPE_ENOTSUP)
         return fail_in_the_way(d, WPIPE__FILE_SOCKET, options);
     if (facts->uid != wpipe__os_uid() &&
         (r == WPIPE_ENOTFOUND || r == WPIPE_EACCES))
         return fail_other_user(d, facts->uid, r == WPIPE_ENOTFOUND, options);
-    return r == WPIPE_ENOTFOUND ? 1 : fail_call(d, "connect to", r, options);
+    if (r != WPIPE_ENOTFOUND)
+        return fail_call(d, "connect to", r, options);
+    /* refused, but bound: it is about to listen, and the list does not show it,
+     * since it is in another network namespace */
+    if (wpipe__os_socket_is_bound(d->directory, wpipe__foreign_file(d->path)) ==
+        1)
+        return fail_in_use(d, -1, options);
+    return 1;
 }
 
-/*
- * A dead socket. It is held, because a file system gives the number of a file
- * that is gone to the next one that is made: a new server's may have it.
- */
-struct dead {
-    wpipe__handle held;
-    struct wpipe__file_facts facts;
-};
-
-static void dead_clear(struct dead *dead)
+void wpipe__foreign_dead_clear(struct wpipe__foreign_dead *dead)
 {
     wpipe__os_close(dead->held);
     dead->held = WPIPE__NO_HANDLE;
@@ -154,8 +146,9 @@ static void dead_clear(struct dead *dead)
 
 /* Look once: 0 nothing is there; 1 a socket of ours that refuses; < 0. Holds
  * what is there. */
-static int look(const struct wpipe__foreign_door *d, struct dead *ret,
-                const wpipe_options *options)
+int wpipe__foreign_look(const struct wpipe__foreign_door *d,
+                        struct wpipe__foreign_dead *ret,
+                        const wpipe_options *options)
 {
     int r = wpipe__os_file_hold(d->directory, wpipe__foreign_file(d->path),
                                 &ret->held, &ret->facts);
@@ -180,32 +173,32 @@ static int is_same(const struct wpipe__file_facts *one,
  * is not to be had. A server that is about to listen refuses, too, so a socket
  * is not dead at the first look.
  */
-static int judge(const struct wpipe__foreign_door *d, struct dead *dead,
-                 const wpipe_options *options)
+static int judge(const struct wpipe__foreign_door *d,
+                 struct wpipe__foreign_dead *dead, const wpipe_options *options)
 {
-    struct dead again = { .held = WPIPE__NO_HANDLE };
+    struct wpipe__foreign_dead again = { .held = WPIPE__NO_HANDLE };
     int same = 0;
     int i;
     int r;
 
-    dead_clear(dead);
-    r = look(d, dead, options);
+    wpipe__foreign_dead_clear(dead);
+    r = wpipe__foreign_look(d, dead, options);
     for (i = 0; r == 1 && !same && i < ROUNDS; i++) {
         (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(DEAD_MS));
-        r = look(d, &again, options);
+        r = wpipe__foreign_look(d, &again, options);
         same = r == 1 && is_same(&dead->facts, &again.facts);
-        dead_clear(dead);
+        wpipe__foreign_dead_clear(dead);
         *dead = again;
         again.held = WPIPE__NO_HANDLE;
     }
-    return r == 1 && !same ? fail_in_use(d, 0, options) : r;
+    return r == 1 && !same ? fail_in_use(d, -1, options) : r;
 }
 
 /* ---- taking the path ----------------------------------------------------- */
 
-static int open_directory(struct wpipe__foreign_door *d,
-                          struct wpipe__file_facts *ret_facts,
-                          const wpipe_options *options)
+int wpipe__foreign_open_directory(struct wpipe__foreign_door *d,
+                                  struct wpipe__file_facts *ret_facts,
+                                  const wpipe_options *options)
 {
     int r = wpipe__foreign_directory(d->path, &d->directory, ret_facts);
 
@@ -215,30 +208,56 @@ static int open_directory(struct wpipe__foreign_door *d,
     return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
 }
 
-/* One directory may have many paths, but has one number: so the lock is
- * called by that. */
-static int take_lock(struct wpipe__foreign_door *d,
-                     const struct wpipe__file_facts *directory,
-                     const wpipe_options *options)
+/* The process that listens there, as fail_in_use. What is written in the lock
+ * may be of another PID namespace. */
+static int64_t holder(const struct wpipe__foreign_door *d,
+                      const wpipe_options *options)
 {
-    struct wpipe__place place;
-    int64_t pid = 0;
+    wpipe__handle socket;
+    wpipe_peer peer;
     int r;
 
-    r = wpipe__place_open(&place, WPIPE__PLACE_PRIVATE, 1, options);
+    if (options == NULL || options->error_text == NULL ||
+        wpipe__os_connect(d->directory, wpipe__foreign_file(d->path), &socket) <
+            0)
+        return -1;
+    r = wpipe__os_peer(socket, &peer);
+    wpipe__os_close_unknown(socket, wpipe__os_generation());
+    return r < 0 ? -1 : peer.pid;
+}
+
+/* One directory may have many paths, but has one number: so the lock is
+ * called by that. */
+int wpipe__foreign_take_lock(struct wpipe__foreign_door *d,
+                             const struct wpipe__file_facts *directory,
+                             const wpipe_options *options)
+{
+    struct wpipe__places places;
+    struct wpipe__place place;
+    int r;
+
+    r = wpipe__places_find(&places, options);
     if (r < 0)
+        return r;
+    r = wpipe__place_open(&place, places.paths[0], WPIPE__PLACE_MADE);
+    if (r < 0) {
+        wpipe__place_explain(&place, options);
         return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
+    }
     d->home = place.directory;
+    memcpy(d->home_path, place.path, sizeof(d->home_path));
     (void)snprintf(d->lock_file, sizeof(d->lock_file), "%llx-%llx-%s.foreign",
                    (unsigned long long)directory->device,
                    (unsigned long long)directory->inode,
                    wpipe__foreign_file(d->path));
-    r = wpipe__os_lock_take(d->home, d->lock_file, 0600, &d->lock, &pid);
+    r = wpipe__os_lock_take(d->home, d->lock_file, MODE_LOCK, &d->lock);
     if (r == WPIPE_EINUSE)
-        return fail_in_use(d, pid, options);
+        return fail_in_use(d, holder(d, options), options);
     if (r < 0)
         wpipe__options_explain(options, "cannot lock %s/%s: %s", place.path,
                                d->lock_file, wpipe__os_error_text());
+    if (r == 0)
+        (void)wpipe__os_directory_hold(d->home);
     return r == WPIPE_ENOTFOUND ? WPIPE_ESYSTEM : r;
 }
 
@@ -318,13 +337,14 @@ static int put_back(const struct wpipe__foreign_door *d,
         (void)wpipe__os_file_exchange(inside, outside);
     else
         give_back(inside, outside);
-    return fail_in_use(d, 0, options);
+    return fail_in_use(d, -1, options);
 }
 
 /* Where names cannot be exchanged. For a moment it could be another file that
  * is unlinked. */
 static int remove_dead(const struct wpipe__foreign_door *d,
-                       const struct dead *dead, const wpipe_options *options)
+                       const struct wpipe__foreign_dead *dead,
+                       const wpipe_options *options)
 {
     struct wpipe__file_facts facts;
     const char *file = wpipe__foreign_file(d->path);
@@ -340,7 +360,8 @@ static int remove_dead(const struct wpipe__foreign_door *d,
 /* Take the place of a dead socket. 0; WPIPE_EAGAIN: it was not there any
  * more; < 0. */
 static int replace(const struct wpipe__foreign_door *d,
-                   struct wpipe__file inside, const struct dead *dead,
+                   struct wpipe__file inside,
+                   const struct wpipe__foreign_dead *dead,
                    const wpipe_options *options)
 {
     struct wpipe__file outside = { d->directory, inside.name };
@@ -362,7 +383,8 @@ static int replace(const struct wpipe__foreign_door *d,
 /* Let the socket in the staging directory appear as the door; `r` and `dead`
  * are of the first judge. */
 static int appear(const struct wpipe__foreign_door *d,
-                  const struct wpipe__staging *w, int r, struct dead *dead,
+                  const struct wpipe__staging *w, int r,
+                  struct wpipe__foreign_dead *dead,
                   const wpipe_options *options)
 {
     struct wpipe__file inside = { w->directory, wpipe__foreign_file(d->path) };
@@ -383,12 +405,13 @@ static int appear(const struct wpipe__foreign_door *d,
         if (r < 0)
             return r;
     }
-    return fail_in_use(d, 0, options);
+    return fail_in_use(d, -1, options);
 }
 
 /* Only with the lock, and after the first judge, which found `found`. */
-static int publish(struct wpipe__foreign_door *d, int found, struct dead *dead,
-                   const wpipe_options *options)
+int wpipe__foreign_publish(struct wpipe__foreign_door *d, int found,
+                           struct wpipe__foreign_dead *dead,
+                           const wpipe_options *options)
 {
     struct wpipe__staging w;
     int r;
@@ -408,12 +431,12 @@ static int publish(struct wpipe__foreign_door *d, int found, struct dead *dead,
 static int take_path(struct wpipe__foreign_door *d,
                      const wpipe_options *options)
 {
-    struct dead dead = { .held = WPIPE__NO_HANDLE };
+    struct wpipe__foreign_dead dead = { .held = WPIPE__NO_HANDLE };
     int r = judge(d, &dead, options);
 
     if (r >= 0)
-        r = publish(d, r, &dead, options);
-    dead_clear(&dead);
+        r = wpipe__foreign_publish(d, r, &dead, options);
+    wpipe__foreign_dead_clear(&dead);
     return r;
 }
 
@@ -429,10 +452,12 @@ int wpipe__foreign_door_open(struct wpipe__foreign_door *d, const char *name,
     if (r < 0)
         goto fail;
     d->generation = wpipe__os_generation();
-    r = open_directory(d, &directory, options);
+    d->touch_at = wpipe__os_deadline(WPIPE__TOUCH_MS);
+    wpipe__view_take(&d->view);
+    r = wpipe__foreign_open_directory(d, &directory, options);
     if (r < 0)
         goto fail;
-    r = take_lock(d, &directory, options);
+    r = wpipe__foreign_take_lock(d, &directory, options);
     if (r < 0)
         goto fail;
     r = take_path(d, options);
@@ -448,12 +473,12 @@ fail:
 /* Only with the lock. */
 static int remove_if_dead(const struct wpipe__foreign_door *d)
 {
-    struct dead dead = { .held = WPIPE__NO_HANDLE };
+    struct wpipe__foreign_dead dead = { .held = WPIPE__NO_HANDLE };
     int r = judge(d, &dead, NULL);
 
     if (r == 1)
         r = remove_dead(d, &dead, NULL) == WPIPE_EAGAIN ? 1 : WPIPE_ESYSTEM;
-    dead_clear(&dead);
+    wpipe__foreign_dead_clear(&dead);
     return r;
 }
 
@@ -470,9 +495,9 @@ int wpipe__foreign_door_prune(const char *name)
     if (r < 0)
         return r;
     d.generation = wpipe__os_generation();
-    r = open_directory(&d, &directory, NULL);
+    r = wpipe__foreign_open_directory(&d, &directory, NULL);
     if (r >= 0)
-        r = take_lock(&d, &directory, NULL);
+        r = wpipe__foreign_take_lock(&d, &directory, NULL);
     if (r >= 0)
         r = remove_if_dead(&d);
     wpipe__foreign_door_close(&d);
@@ -523,5 +548,6 @@ void wpipe__foreign_door_close(struct wpipe__foreign_door *d)
     wpipe__os_close_unknown(d->listener, d->generation);
     wpipe__os_close(d->home);
     wpipe__os_close(d->directory);
+    wpipe__os_close(d->suspect);
     *d = null;
 }

@@ -19,15 +19,15 @@
  * - Anything else is refused by name and stays untouched: another user's
  *   socket (root's word does not count), a file, a directory, a FIFO, a link.
  *   .NET follows links here; we do not, at either end.
+ * - A door that was removed is put there again, if the path is free (keep).
  * - close removes the very file that was published, or nothing.
  * - A lock in our private directory, keyed by the door's directory and name,
  *   lets windpipe servers of one user pass this one after the other.
  *
- * What it cannot do: a .NET server that starts later takes the path from us.
- * One that stands still for 100 ms between bind and listen, in a network
- * namespace where the kernel's list does not show it, looks dead. Where names
- * cannot be exchanged the dead one is unlinked, and what takes its name in
- * that moment with it.
+ * What it cannot do: a .NET server that starts later takes the path from us;
+ * then there is an event, and the path is ours again when that one ends. Where
+ * names cannot be exchanged the dead one is unlinked, and what takes its name
+ * in that moment with it.
  * Between two users nothing keeps the name but the directory's sticky bit;
  * in one that others may write and that has none, they can remove any door.
  */
@@ -39,6 +39,7 @@
 
 #include <windpipe/error.h>
 
+#include "door/door.h"
 #include "os/os.h"
 
 /* A socket address of the others holds this much, and a 0 byte (.NET row 30).
@@ -62,12 +63,19 @@ struct wpipe__foreign_door {
     uint64_t device;                         /* of the door, once published */
     uint64_t inode;                          /* 0 until then */
     uint32_t generation;                     /* of the process that opened it */
+    char home_path[WPIPE__WHERE_MAX];        /* of `home` */
+    struct wpipe__view view; /* what paths meant when it was opened */
+    uint64_t touch_at;       /* when to freshen the times of the files */
+    wpipe__handle suspect;   /* a socket at our path that looked dead to keep */
+    uint64_t suspect_device;
+    uint64_t suspect_inode;
 };
 
 #define WPIPE__FOREIGN_DOOR_NULL                                 \
     {                                                            \
         .directory = WPIPE__NO_HANDLE, .home = WPIPE__NO_HANDLE, \
-        .lock = WPIPE__NO_HANDLE, .listener = WPIPE__NO_HANDLE   \
+        .lock = WPIPE__NO_HANDLE, .listener = WPIPE__NO_HANDLE,  \
+        .suspect = WPIPE__NO_HANDLE                              \
     }
 
 /*
@@ -98,6 +106,15 @@ int wpipe__foreign_path(const char *name, char *ret_path, size_t size,
  */
 int wpipe__foreign_door_open(struct wpipe__foreign_door *d, const char *name,
                              const wpipe_options *options);
+
+/*
+ * Is the path still ours? As wpipe__door_keep, which see; WPIPE_EINUSE also
+ * when a server of another kind has it. What a dead one left there is replaced
+ * when two calls in a row have found it.
+ */
+int wpipe__foreign_door_keep(struct wpipe__foreign_door *d,
+                             const wpipe_options *options,
+                             wpipe__handle *ret_old);
 
 /*
  * Give the path back: unlinks the door if it is still ours. Takes NULL, null
@@ -157,9 +174,8 @@ struct wpipe__foreign_facts {
     char path[WPIPE__FOREIGN_PATH_MAX + 1];
     uint32_t uid; /* owner and mode of the file */
     uint32_t mode;
-    int listening; /* 1 somebody listens; 0 nobody that we can see, who
-                          may be in another network namespace; -1 this system
-                          does not tell */
+    int listening; /* 1 somebody listens; 0 nobody; -1 somebody may: in
+                          another network namespace, or where we may not ask */
     int64_t pid;   /* a process that holds it, 0 if unknown: only those of
                           our own user tell */
 };

@@ -250,6 +250,7 @@ int wpipe__foreign_door_facts(const char *name,
     struct wpipe__socket_facts socket;
     struct wpipe__file_facts file;
     wpipe__handle directory;
+    int bound;
     int r;
 
     r = wpipe__foreign_path(name, facts.path, sizeof(facts.path), NULL);
@@ -259,6 +260,8 @@ int wpipe__foreign_door_facts(const char *name,
     if (r < 0)
         return r;
     r = wpipe__os_file_facts(directory, wpipe__foreign_file(facts.path), &file);
+    bound =
+        wpipe__os_socket_is_bound(directory, wpipe__foreign_file(facts.path));
     wpipe__os_close(directory);
     if (r < 0 || file.kind != WPIPE__FILE_SOCKET)
         return r < 0 ? r : WPIPE_ENOTFOUND;
@@ -268,8 +271,8 @@ int wpipe__foreign_door_facts(const char *name,
     if (r == 0) {
         facts.listening = socket.listening;
         facts.pid = wpipe__os_socket_process(socket.number);
-    } else if (r != WPIPE_ENOTFOUND) {
-        facts.listening = -1;
+    } else if (bound != 0) {
+        facts.listening = -1; /* in another network namespace, for example */
     }
     *ret_facts = facts;
     return 0;

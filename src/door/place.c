@@ -76,117 +76,155 @@ static int is_ours(const char *path)
            (facts.mode & MODE_OTHERS_WRITE) == 0;
 }
 
-static int private_path(char path[WPIPE__WHERE_MAX],
-                        const wpipe_options *options)
+/* One more place, unless it is one of them already. */
+static int add_path(struct wpipe__places *places, const char *first,
+                    const char *second, const wpipe_options *options)
 {
-    const char *value = variable("WINDPIPE_DIR");
-    char text[64];
+    char *path = places->paths[places->count];
+    unsigned i;
+    int r = join(path, first, second, options);
 
-    if (value != NULL)
-        return chosen(path, "WINDPIPE_DIR", value, options);
-    value = variable("XDG_RUNTIME_DIR");
-    if (value != NULL && is_ours(value))
-        return join(path, value, "/windpipe", options);
-    (void)snprintf(text, sizeof(text), "/run/user/%u",
-                   (unsigned)wpipe__os_uid());
-    if (is_ours(text))
-        return join(path, text, "/windpipe", options);
-    value = variable("TMPDIR");
-    if (value == NULL || value[0] != '/')
-        value = "/tmp";
-    (void)snprintf(text, sizeof(text), "/windpipe-%u",
-                   (unsigned)wpipe__os_uid());
-    return join(path, value, text, options);
-}
-
-static int shared_path(char path[WPIPE__WHERE_MAX],
-                       const wpipe_options *options)
-{
-    const char *value = variable("WINDPIPE_SHARED_DIR");
-
-    if (value != NULL)
-        return chosen(path, "WINDPIPE_SHARED_DIR", value, options);
-    return join(path, "/run/windpipe", "", options);
-}
-
-/* Why a private directory must not be used: 0 if it may. */
-static int check_private(const struct wpipe__place *place,
-                         const wpipe_options *options)
-{
-    uint32_t uid = wpipe__os_uid();
-
-    if (place->facts.uid != uid) {
-        wpipe__options_explain(options,
-                               "the directory %s belongs to user %u, not to "
-                               "us (user %u)",
-                               place->path, (unsigned)place->facts.uid,
-                               (unsigned)uid);
-        return WPIPE_EACCES;
-    }
-    if ((place->facts.mode & MODE_ALL) != MODE_PRIVATE) {
-        wpipe__options_explain(options,
-                               "the directory %s has mode %04o; it must be "
-                               "0700, for this user only",
-                               place->path, (unsigned)place->facts.mode);
-        return WPIPE_EACCES;
-    }
+    if (r < 0)
+        return r;
+    for (i = 0; i < places->count; i++)
+        if (strcmp(places->paths[i], path) == 0)
+            return 0;
+    places->count++;
     return 0;
 }
 
-static int check_shared(const struct wpipe__place *place,
+/* Our places in runtime directories and in those for temporary files: up to
+ * `most` of them. */
+static int find_private(struct wpipe__places *places, unsigned most,
                         const wpipe_options *options)
+{
+    const char *runtime = variable("XDG_RUNTIME_DIR");
+    const char *temporary = variable("TMPDIR");
+    char user[64];
+    char own[64];
+    int r = 0;
+
+    (void)snprintf(user, sizeof(user), "/run/user/%u",
+                   (unsigned)wpipe__os_uid());
+    (void)snprintf(own, sizeof(own), "/windpipe-%u", (unsigned)wpipe__os_uid());
+    if (runtime != NULL && is_ours(runtime))
+        r = add_path(places, runtime, "/windpipe", options);
+    if (r == 0 && places->count < most && is_ours(user))
+        r = add_path(places, user, "/windpipe", options);
+    if (r == 0 && places->count < most && temporary != NULL &&
+        temporary[0] == '/')
+        r = add_path(places, temporary, own, options);
+    if (r == 0 && places->count < most)
+        r = add_path(places, "/tmp", own, options);
+    return r;
+}
+
+static int find_privates(struct wpipe__places *places, unsigned most,
+                         const wpipe_options *options)
+{
+    const char *value = variable("WINDPIPE_DIR");
+    int r;
+
+    places->count = 0;
+    if (value == NULL)
+        return find_private(places, most, options);
+    r = chosen(places->paths[0], "WINDPIPE_DIR", value, options);
+    places->count = 1;
+    return r;
+}
+
+int wpipe__places_find(struct wpipe__places *ret, const wpipe_options *options)
+{
+    const char *value = variable("WINDPIPE_SHARED_DIR");
+    int r = find_privates(ret, WPIPE__PLACES - 1, options);
+
+    if (r < 0)
+        return r;
+    r = value != NULL
+            ? chosen(ret->paths[ret->count], "WINDPIPE_SHARED_DIR", value,
+                     options)
+            : join(ret->paths[ret->count], "/run/windpipe", "", options);
+    ret->count++;
+    return r;
+}
+
+int wpipe__place_first(char path[WPIPE__WHERE_MAX])
+{
+    struct wpipe__places places;
+    int r = find_privates(&places, 1, NULL);
+
+    if (r == 0)
+        memcpy(path, places.paths[0], WPIPE__WHERE_MAX);
+    return r;
+}
+
+/* Must a private directory not be used? Says why. */
+static int check_private(struct wpipe__place *place)
+{
+    uint32_t uid = wpipe__os_uid();
+
+    if (place->facts.uid != uid)
+        (void)snprintf(place->why, sizeof(place->why),
+                       "belongs to user %u, not to us (user %u)",
+                       (unsigned)place->facts.uid, (unsigned)uid);
+    else if ((place->facts.mode & MODE_ALL) != MODE_PRIVATE)
+        (void)snprintf(place->why, sizeof(place->why),
+                       "has mode %04o; it must be 0700, for this user only",
+                       (unsigned)place->facts.mode);
+    return place->why[0] != '\0';
+}
+
+static int check_shared(struct wpipe__place *place)
 {
     uint32_t uid = place->facts.uid;
     uint32_t mode = place->facts.mode;
 
-    if (uid != 0 && uid != wpipe__os_uid()) {
-        wpipe__options_explain(options,
-                               "the shared directory %s belongs to user %u, "
-                               "neither to root nor to us",
-                               place->path, (unsigned)uid);
-        return WPIPE_EACCES;
-    }
-    if ((mode & MODE_OTHERS_WRITE) != 0 && (mode & MODE_STICKY) == 0) {
-        wpipe__options_explain(
-            options,
-            "other users can write in the shared directory %s, "
-            "but it is not sticky (mode %04o; it should be "
-            "1777)",
-            place->path, (unsigned)mode);
-        return WPIPE_EACCES;
-    }
-    return 0;
+    if (uid != 0 && uid != wpipe__os_uid())
+        (void)snprintf(place->why, sizeof(place->why),
+                       "belongs to user %u, neither to root nor to us",
+                       (unsigned)uid);
+    else if ((mode & MODE_OTHERS_WRITE) != 0 && (mode & MODE_STICKY) == 0)
+        (void)snprintf(place->why, sizeof(place->why),
+                       "can be written by other users, but is not sticky "
+                       "(mode %04o; it should be 1777)",
+                       (unsigned)mode);
+    return place->why[0] != '\0';
 }
 
-int wpipe__place_open(struct wpipe__place *ret, enum wpipe__place_kind kind,
-                      int create, const wpipe_options *options)
+int wpipe__place_open(struct wpipe__place *ret, const char *path,
+                      enum wpipe__place_kind kind)
 {
-    int private = kind == WPIPE__PLACE_PRIVATE;
+    int create = kind == WPIPE__PLACE_MADE;
     int r;
 
     ret->directory = WPIPE__NO_HANDLE;
-    ret->unsafe = 1;
-    r = private ? private_path(ret->path, options)
-                : shared_path(ret->path, options);
-    if (r < 0)
-        return r;
-    r = wpipe__os_directory_open(ret->path, create && private, &ret->directory,
-                                 &ret->facts);
+    ret->unsafe = 0;
+    ret->why[0] = '\0';
+    (void)snprintf(ret->path, sizeof(ret->path), "%s", path);
+    r = wpipe__os_directory_open(path, create, &ret->directory, &ret->facts);
     if (r < 0) {
         ret->unsafe = r == WPIPE_EACCES;
-        if (r != WPIPE_ENOTFOUND || (create && private))
-            wpipe__options_explain(options, "cannot use the directory %s: %s",
-                                   ret->path, wpipe__os_error_text());
+        if (r == WPIPE_ENOTFOUND && !create)
+            (void)snprintf(ret->why, sizeof(ret->why), "does not exist");
+        else
+            (void)snprintf(ret->why, sizeof(ret->why), "cannot be used: %s",
+                           wpipe__os_error_text());
         return r;
     }
-    r = private ? check_private(ret, options) : check_shared(ret, options);
-    if (r < 0) {
-        wpipe__os_close(ret->directory);
-        ret->directory = WPIPE__NO_HANDLE;
-        return r;
-    }
-    ret->unsafe = 0;
-    return 0;
+    ret->unsafe =
+        kind == WPIPE__PLACE_SHARED ? check_shared(ret) : check_private(ret);
+    if (!ret->unsafe)
+        return 0;
+    wpipe__os_close(ret->directory);
+    ret->directory = WPIPE__NO_HANDLE;
+    return WPIPE_EACCES;
+}
+
+void wpipe__place_explain(const struct wpipe__place *place,
+                          const wpipe_options *options)
+{
+    wpipe__options_explain(options, "the directory %s %s", place->path,
+                           place->why);
 }
 
 /* Can only root and we change what a name in this directory stands for, once
@@ -200,11 +238,6 @@ static int keeps_ours(const char *path, uint32_t uid)
            (facts.uid == uid || facts.uid == 0) &&
            ((facts.mode & MODE_OTHERS_WRITE) == 0 ||
             (facts.mode & MODE_STICKY) != 0);
-}
-
-int wpipe__place_path(char path[WPIPE__WHERE_MAX])
-{
-    return private_path(path, NULL);
 }
 
 int wpipe__place_ours(const char *path)
@@ -223,6 +256,51 @@ int wpipe__place_ours(const char *path)
     memcpy(parent, path, length);
     parent[length] = '\0';
     return keeps_ours(parent, uid);
+}
+
+static int look_around(struct wpipe__view *ret)
+{
+    struct wpipe__file_facts root;
+    int r = wpipe__os_path_facts("/", &root);
+
+    if (r < 0)
+        return r;
+    ret->root_device = root.device;
+    ret->root_inode = root.inode;
+    ret->uid = wpipe__os_uid();
+    return 0;
+}
+
+void wpipe__view_take(struct wpipe__view *ret)
+{
+    memset(ret, 0, sizeof(*ret)); /* which never holds */
+    (void)look_around(ret);
+}
+
+int wpipe__view_holds(const struct wpipe__view *view)
+{
+    struct wpipe__view now;
+
+    return look_around(&now) == 0 && now.root_device == view->root_device &&
+           now.root_inode == view->root_inode && now.uid == view->uid;
+}
+
+void wpipe__holder_text(int64_t pid, char *buf, size_t size)
+{
+    char program[64];
+
+    if (pid <= 0) {
+        (void)snprintf(buf, size, "%s",
+                       pid == 0 ? "a process in another container"
+                                : "another process");
+        return;
+    }
+    wpipe__os_program(pid, program, sizeof(program));
+    if (program[0] == '\0')
+        (void)snprintf(buf, size, "process %lld or a child of it",
+                       (long long)pid);
+    else
+        (void)snprintf(buf, size, "process %lld (%s)", (long long)pid, program);
 }
 
 void wpipe__place_file(char file[WPIPE__FILE_MAX], const char *name,

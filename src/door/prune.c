@@ -60,7 +60,6 @@ static void prune_name(struct pruning *p, const char *name)
     char door[WPIPE__FILE_MAX];
     char file[WPIPE__FILE_MAX];
     wpipe__handle lock;
-    int64_t pid;
     int dead;
 
     wpipe__place_file(door, name, "pipe");
@@ -68,7 +67,7 @@ static void prune_name(struct pruning *p, const char *name)
     if ((exists(p, door) && !is_ours(p, door, WPIPE__FILE_SOCKET)) ||
         (exists(p, file) && !is_ours(p, file, WPIPE__FILE_REGULAR)))
         return;
-    if (wpipe__os_lock_take(p->place->directory, file, 0600, &lock, &pid) < 0)
+    if (wpipe__os_lock_take(p->place->directory, file, 0600, &lock) < 0)
         return;
     dead = is_dead(p, door);
     if (dead) {
@@ -85,10 +84,9 @@ static void prune_name(struct pruning *p, const char *name)
 static void prune_foreign_lock(const struct pruning *p, const char *file)
 {
     wpipe__handle lock;
-    int64_t pid;
 
     if (is_ours(p, file, WPIPE__FILE_REGULAR) &&
-        wpipe__os_lock_take(p->place->directory, file, 0600, &lock, &pid) == 0)
+        wpipe__os_lock_take(p->place->directory, file, 0600, &lock) == 0)
         wpipe__os_lock_release(p->place->directory, file, lock);
 }
 
@@ -141,13 +139,17 @@ int wpipe__door_prune(int (*each)(const char *name, const char *where,
                       void *user)
 {
     struct pruning p = { .each = each, .user = user };
+    struct wpipe__places places;
     struct wpipe__place place;
-    int r = wpipe__foreign_door_each(prune_foreign, &p);
-    int kind;
+    int r = wpipe__places_find(&places, NULL);
+    unsigned i;
 
-    for (kind = 0; kind < WPIPE__PLACES && r >= 0 && !p.ended; kind++) {
-        r = wpipe__place_open(&place, (enum wpipe__place_kind)kind, 0, NULL);
-        if (r == WPIPE_EACCES && kind == WPIPE__PLACE_PRIVATE)
+    if (r == 0)
+        r = wpipe__foreign_door_each(prune_foreign, &p);
+    for (i = 0; i < places.count && r >= 0 && !p.ended; i++) {
+        r = wpipe__place_open(&place, places.paths[i],
+                              wpipe__place_kind(&places, i));
+        if (r == WPIPE_EACCES && i == 0)
             return r;
         if (r < 0) {
             r = 0; /* it has no pipes for us */

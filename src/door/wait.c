@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waiting for a door to appear: one handle, which an event loop can poll,
- * watches both directories that a client looks in. A directory that is not
+ * watches the directories that a client looks in. A directory that is not
  * there yet is waited for in the nearest parent that is.
  */
 #include "door/door.h"
@@ -14,7 +14,8 @@
 /* Milliseconds between looks where nothing tells us. */
 enum {
     DELAY_MIN = 1,
-    DELAY_MAX = 100
+    DELAY_MAX = 100,
+    LOOK_MS = 1000 /* where something tells us of nearly all */
 };
 
 /* Passes of one wpipe__name_watch_listen while directories come and go. */
@@ -34,15 +35,20 @@ static int to_parent(char *path)
 }
 
 /*
- * The directory to watch for a place: itself, made if it is the private one,
- * else the nearest parent that exists. Not found when it must not be used.
+ * The directory to watch for place `i`: itself, made if it is the first one;
+ * for the first and the shared one else the nearest parent that exists. In the
+ * other private places servers are few, and their parents are busy: a look now
+ * and then will do. Not found when there is nothing to watch.
  */
 static int directory_to_watch(struct wpipe__place *ret,
-                              enum wpipe__place_kind kind)
+                              const struct wpipe__places *places, unsigned i)
 {
-    int r = wpipe__place_open(ret, kind, 1, NULL);
+    enum wpipe__place_kind kind =
+        i == 0 ? WPIPE__PLACE_MADE : wpipe__place_kind(places, i);
+    int r = wpipe__place_open(ret, places->paths[i], kind);
 
-    while (r == WPIPE_ENOTFOUND && to_parent(ret->path))
+    while (kind != WPIPE__PLACE_PRIVATE && r == WPIPE_ENOTFOUND &&
+           to_parent(ret->path))
         r = wpipe__os_directory_open(ret->path, 0, &ret->directory,
                                      &ret->facts);
     if (r < 0)
@@ -55,25 +61,34 @@ static int directory_to_watch(struct wpipe__place *ret,
 /*
  * The number of the right directory for a place in the watch: which one it is
  * may have changed. Adding one again costs little and changes nothing; if
- * another takes its path right after, the watch tells of that.
+ * another takes its path right after, the watch tells of that. -1: none.
  */
-static int watch_place(struct wpipe__name_watch *k, enum wpipe__place_kind kind)
+static int watch_place(struct wpipe__name_watch *k,
+                       const struct wpipe__places *places, unsigned i)
 {
     struct wpipe__place place;
     int r;
 
-    r = directory_to_watch(&place, kind);
+    r = directory_to_watch(&place, places, i);
     if (r >= 0 && k->watch == WPIPE__NO_HANDLE)
         r = wpipe__os_watch_open(place.path, &k->watch);
-    return r < 0 ? r : wpipe__os_watch_add(k->watch, place.path);
+    if (r >= 0)
+        r = wpipe__os_watch_add(k->watch, place.path);
+    if (r < 0 && (i == 0 || i + 1 == places->count))
+        k->blind = 1;
+    return r < 0 ? -1 : r;
 }
 
 /* Stop watching `number` unless a place still needs it. 1 when that was so. */
 static int forget(const struct wpipe__name_watch *k, int number)
 {
-    if (number < 0 || number == k->numbers[WPIPE__PLACE_PRIVATE] ||
-        number == k->numbers[WPIPE__PLACE_SHARED])
+    int i;
+
+    if (number < 0)
         return 0;
+    for (i = 0; i < WPIPE__PLACES; i++)
+        if (number == k->numbers[i])
+            return 0;
     wpipe__os_watch_remove(k->watch, number);
     return 1;
 }
@@ -83,22 +98,21 @@ static int forget(const struct wpipe__name_watch *k, int number)
  * still be heard of afterwards. */
 static int listen_once(struct wpipe__name_watch *k)
 {
+    struct wpipe__places places;
     int before[WPIPE__PLACES];
     int forgotten = 0;
-    int number;
-    int kind;
+    unsigned i;
 
-    k->blind = 0;
+    k->blind = wpipe__places_find(&places, NULL) < 0;
+    if (k->blind)
+        places.count = 0;
     if (k->watch != WPIPE__NO_HANDLE)
         wpipe__os_watch_drain(k->watch);
-    for (kind = 0; kind < WPIPE__PLACES; kind++) {
-        before[kind] = k->numbers[kind];
-        number = watch_place(k, (enum wpipe__place_kind)kind);
-        k->numbers[kind] = number < 0 ? -1 : number;
-        k->blind |= number < 0;
-    }
-    for (kind = 0; kind < WPIPE__PLACES; kind++)
-        forgotten |= forget(k, before[kind]);
+    memcpy(before, k->numbers, sizeof(before));
+    for (i = 0; i < WPIPE__PLACES; i++)
+        k->numbers[i] = i < places.count ? watch_place(k, &places, i) : -1;
+    for (i = 0; i < WPIPE__PLACES; i++)
+        forgotten |= forget(k, before[i]);
     return forgotten;
 }
 
@@ -124,7 +138,7 @@ uint64_t wpipe__name_watch_until(struct wpipe__name_watch *k, int why)
 {
     if (why != WPIPE_EAGAIN && !k->blind) {
         k->delay_ms = 0;
-        return UINT64_MAX;
+        return wpipe__os_deadline(LOOK_MS);
     }
     k->delay_ms = k->delay_ms == 0 ? DELAY_MIN : k->delay_ms * 2;
     if (k->delay_ms > DELAY_MAX)
@@ -156,20 +170,23 @@ int wpipe__name_watch_wait(struct wpipe__name_watch *k, int why,
 
 void wpipe__name_watch_rest(struct wpipe__name_watch *k)
 {
-    const int before[WPIPE__PLACES] = { k->numbers[0], k->numbers[1] };
-    int kind;
+    int before[WPIPE__PLACES];
+    int i;
 
-    k->numbers[0] = -1;
-    k->numbers[1] = -1;
-    for (kind = 0; kind < WPIPE__PLACES; kind++)
-        (void)forget(k, before[kind]);
+    for (i = 0; i < WPIPE__PLACES; i++) {
+        before[i] = k->numbers[i];
+        k->numbers[i] = -1;
+    }
+    for (i = 0; i < WPIPE__PLACES; i++)
+        (void)forget(k, before[i]);
 }
 
 void wpipe__name_watch_done(struct wpipe__name_watch *k)
 {
+    static const struct wpipe__name_watch null = WPIPE__NAME_WATCH_NULL;
+
     if (k->watch != WPIPE__NO_HANDLE)
         wpipe__os_close(k->watch);
     k->watch = WPIPE__NO_HANDLE;
-    k->numbers[0] = -1;
-    k->numbers[1] = -1;
+    memcpy(k->numbers, null.numbers, sizeof(k->numbers));
 }

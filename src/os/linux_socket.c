@@ -253,22 +253,60 @@ static int connect_address(const struct sockaddr_un *address,
     return 0;
 }
 
+/* The address of the inode itself, which stays open as *ret_file: any length of
+ * name, and a link is not followed, which could lead us to a socket that the
+ * link's owner cannot reach. */
+static int address_of(wpipe__handle directory, const char *name,
+                      struct sockaddr_un *ret_address, int *ret_file)
+{
+    int file = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    if (file < 0)
+        return wpipe__os_fail("open", errno);
+    *ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    snprintf(ret_address->sun_path, sizeof(ret_address->sun_path),
+             "/proc/self/fd/%d", file);
+    *ret_file = file;
+    return 0;
+}
+
 int wpipe__os_connect(wpipe__handle directory, const char *name,
                       wpipe__handle *ret_socket)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int door;
-    int r;
+    struct sockaddr_un address;
+    int file;
+    int r = address_of(directory, name, &address, &file);
 
-    /* The inode itself: any length of name, and a link is not followed, which
-     * could lead us to a socket that the link's owner cannot reach. */
-    door = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (door < 0)
-        return wpipe__os_fail("open", errno);
-    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d",
-             door);
+    if (r < 0)
+        return r;
     r = connect_address(&address, ret_socket);
-    wpipe__os_close(door);
+    wpipe__os_close(file);
+    return r;
+}
+
+/* A datagram socket is refused by every stream socket, but not in the same way
+ * as by a file that nobody is bound to. */
+int wpipe__os_socket_is_bound(wpipe__handle directory, const char *name)
+{
+    struct sockaddr_un address;
+    int file;
+    int fd;
+    int r = address_of(directory, name, &address, &file);
+
+    if (r < 0)
+        return r;
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        r = wpipe__os_fail("socket", errno);
+    } else {
+        r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+        if (r == 0 || errno == EPROTOTYPE)
+            r = 1;
+        else
+            r = errno == ECONNREFUSED ? 0 : fail_path("connect", errno);
+        wpipe__os_close(fd);
+    }
+    wpipe__os_close(file);
     return r;
 }
 

@@ -98,6 +98,9 @@ int wpipe__os_random(void *buf, size_t size);
 /* Base name of the executable of `pid`, cleaned of control bytes; "" if it
  * is not to be known. */
 void wpipe__os_program(int64_t pid, char *buf, size_t size);
+/* Do process ids mean the same to process `pid` as to us? 0 also if that is not
+ * to be known. */
+int wpipe__os_same_pids(int64_t pid);
 /* Login name of a user id; "" if unknown. Must not need NSS plug-ins at run
  * time in a static build: the number in decimal is a fine answer. */
 void wpipe__os_user(uint32_t uid, char *buf, size_t size);
@@ -224,12 +227,11 @@ int64_t wpipe__os_socket_process(uint64_t number);
  * Take the lock file `name` in `directory`, creating it with `mode`. An
  * advisory lock that the kernel drops when the process dies. After locking
  * the file is compared with the name, and tried again if it was replaced.
- * WPIPE_EINUSE when another process has it; then *ret_pid is what the holder
- * wrote, 0 if unknown. The taker's pid is written into the file.
+ * WPIPE_EINUSE when another process has it. The taker's pid is written into
+ * the file for people; in another PID namespace it means another process.
  */
 int wpipe__os_lock_take(wpipe__handle directory, const char *name,
-                        uint32_t mode, wpipe__handle *ret_lock,
-                        int64_t *ret_pid);
+                        uint32_t mode, wpipe__handle *ret_lock);
 /* A number that the holder leaves in the file for his successor, and what the
  * last one has left: 0 nothing. A full disk is no reason to fail. */
 void wpipe__os_lock_note(wpipe__handle lock, uint64_t note);
@@ -237,6 +239,15 @@ uint64_t wpipe__os_lock_noted(wpipe__handle lock);
 /* Unlink the lock file while still holding it, then let go. */
 void wpipe__os_lock_release(wpipe__handle directory, const char *name,
                             wpipe__handle lock);
+
+/*
+ * Ask cleaners of temporary files to leave the directory and all that is in it
+ * alone, for as long as the handle, which must be open for reading, is open: a
+ * shared lock on it, which systemd-tmpfiles respects. It may be taken again.
+ */
+int wpipe__os_directory_hold(wpipe__handle directory);
+/* Give a file of the directory, or with NULL the directory, the time of now. */
+void wpipe__os_file_touch(wpipe__handle directory, const char *name);
 
 /* ---- waiting for a name to appear (linux.c) ---------------------------- */
 
@@ -278,6 +289,15 @@ int wpipe__os_connect(wpipe__handle directory, const char *name,
 /* The same by a path, following links as every program does. WPIPE_ENAME: it
  * is too long for a socket address. */
 int wpipe__os_connect_path(const char *path, wpipe__handle *ret_socket);
+
+/*
+ * Is a socket of a living process bound to this socket file? The kernel
+ * tells for all network namespaces; the process hears nothing of it.
+ *
+ * Returns 1 or 0. Errors: WPIPE_EACCES (we may not ask), WPIPE_ENOTFOUND,
+ * WPIPE_ELIMIT, WPIPE_ESYSTEM.
+ */
+int wpipe__os_socket_is_bound(wpipe__handle directory, const char *name);
 
 /* WPIPE_EAGAIN when none waits, WPIPE_ELIMIT when descriptors are out. */
 int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket);

@@ -227,18 +227,6 @@ static int lock_open(int directory, const char *name, mode_t mode)
     return fd;
 }
 
-/* The pid in the file; 0 if there is none. */
-static int64_t lock_read_pid(int fd)
-{
-    char text[PID_TEXT + 1];
-    ssize_t n = pread(fd, text, PID_TEXT, 0);
-
-    if (n <= 0)
-        return 0;
-    text[n] = '\0';
-    return strtoll(text, NULL, 10);
-}
-
 /* What is written helps people, and to clean up; a full disk is no reason to
  * fail. A file-size limit would raise SIGXFSZ. */
 static void lock_write(int fd, const char *text, size_t size, off_t at)
@@ -302,8 +290,8 @@ static int lock_check(int directory, const char *name, int fd)
                                             : 0;
 }
 
-/* One try: 1 and *fd is locked, 0 to start over. */
-static int lock_try(int directory, const char *name, int fd, int64_t *ret_pid)
+/* One try: 1 and fd is locked, 0 to start over. */
+static int lock_try(int directory, const char *name, int fd)
 {
     struct stat locked;
     struct stat named;
@@ -319,13 +307,11 @@ static int lock_try(int directory, const char *name, int fd, int64_t *ret_pid)
         return errno == ENOENT ? 0 : wpipe__os_fail("fstatat", errno);
     if (locked.st_dev != named.st_dev || locked.st_ino != named.st_ino)
         return 0;
-    *ret_pid = lock_read_pid(fd);
     return WPIPE_EINUSE;
 }
 
 int wpipe__os_lock_take(wpipe__handle directory, const char *name,
-                        uint32_t mode, wpipe__handle *ret_lock,
-                        int64_t *ret_pid)
+                        uint32_t mode, wpipe__handle *ret_lock)
 {
     int fd;
     int i;
@@ -335,8 +321,9 @@ int wpipe__os_lock_take(wpipe__handle directory, const char *name,
         fd = lock_open(directory, name, (mode_t)mode);
         if (fd < 0)
             return fd;
-        r = lock_try(directory, name, fd, ret_pid);
+        r = lock_try(directory, name, fd);
         if (r == 1) {
+            (void)fchmod(fd, (mode_t)mode); /* it may be an older server's */
             lock_write_pid(fd);
             *ret_lock = fd;
             return 0;
@@ -345,7 +332,6 @@ int wpipe__os_lock_take(wpipe__handle directory, const char *name,
         if (r < 0)
             return r;
     }
-    *ret_pid = 0;
     return WPIPE_EINUSE;
 }
 
@@ -360,4 +346,22 @@ void wpipe__os_lock_release(wpipe__handle directory, const char *name,
         locked.st_dev == named.st_dev && locked.st_ino == named.st_ino)
         (void)unlinkat(directory, name, 0);
     close(lock);
+}
+
+/* ---- cleaners of temporary files ----------------------------------------- */
+
+/* Shared: all servers of a directory have it. Cleaners ask for it alone. */
+int wpipe__os_directory_hold(wpipe__handle directory)
+{
+    if (flock(directory, LOCK_SH | LOCK_NB) < 0)
+        return wpipe__os_fail("flock", errno);
+    return 0;
+}
+
+void wpipe__os_file_touch(wpipe__handle directory, const char *name)
+{
+    if (name == NULL)
+        (void)futimens(directory, NULL);
+    else
+        (void)utimensat(directory, name, NULL, AT_SYMLINK_NOFOLLOW);
 }

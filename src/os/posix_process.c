@@ -198,6 +198,32 @@ void wpipe__os_program(int64_t pid, char *buf, size_t size)
     copy_clean(buf, size, name, length);
 }
 
+/* Which PID namespace a process is in: 1 and its name; 0 unknown. */
+static int pid_namespace(const char *process, char *buf, size_t size)
+{
+    char path[64];
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/proc/%s/ns/pid", process);
+    n = readlink(path, buf, size - 1);
+    if (n <= 0)
+        return 0;
+    buf[n] = '\0';
+    return 1;
+}
+
+int wpipe__os_same_pids(int64_t pid)
+{
+    char process[24];
+    char ours[64];
+    char theirs[64];
+
+    (void)snprintf(process, sizeof(process), "%lld", (long long)pid);
+    return pid > 0 && pid_namespace("self", ours, sizeof(ours)) &&
+           pid_namespace(process, theirs, sizeof(theirs)) &&
+           strcmp(ours, theirs) == 0;
+}
+
 /* 1 when the passwd line `line` is about `uid`; then its first *ret_length
  * bytes are the name. */
 static int line_is_user(const char *line, uint32_t uid, size_t *ret_length)

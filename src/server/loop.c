@@ -128,6 +128,15 @@ static void on_refused(struct wpipe__acceptor *a,
         wpipe__loop_attend(&s->shards[0].loop);
 }
 
+static void on_named(struct wpipe__acceptor *a, int error)
+{
+    struct wpipe_server *s = host_of(a);
+
+    s->name_changed = 1; /* the last word is the one that counts */
+    s->name_error = error;
+    wpipe__loop_attend(&s->shards[0].loop);
+}
+
 /* A link that cannot be kept after all. */
 static void send_away(struct wpipe_server *s, uint32_t uid, int error)
 {
@@ -280,6 +289,7 @@ static int on_describe(struct wpipe__acceptor *a, struct wpipe__buffer *ret)
 const struct wpipe__acceptor_owner wpipe__server_acceptor_owner = {
     .admitted = on_admitted,
     .refused = on_refused,
+    .named = on_named,
     .describe = on_describe,
 };
 
@@ -301,6 +311,17 @@ static int next_refusal(struct wpipe_server *s, wpipe_event *ret_event)
     ret_event->count = count;
     wpipe__log_refused(s->log, why.reason, why.error, count);
     wpipe__shard_set_timer(&s->shards[0]);
+    return 1;
+}
+
+static int next_name(struct wpipe_server *s, wpipe_event *ret_event)
+{
+    if (!s->name_changed)
+        return 0;
+    s->name_changed = 0;
+    memset(ret_event, 0, sizeof(*ret_event));
+    ret_event->type = WPIPE_EVENT_NAME;
+    ret_event->error = s->name_error;
     return 1;
 }
 
@@ -359,6 +380,8 @@ static int find_event(struct wpipe__shard *shard, wpipe_event *ret_event)
     r = next_notice(shard, ret_event);
     if (r == 0 && shard->number == 0)
         r = next_refusal(shard->server, ret_event);
+    if (r == 0 && shard->number == 0)
+        r = next_name(shard->server, ret_event);
     if (r == 0)
         r = next_message(shard, ret_event);
     return r;

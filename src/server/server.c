@@ -103,6 +103,7 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
     r = open_acceptor(s, name);
     if (r < 0)
         goto fail;
+    wpipe__shard_set_timer(&s->shards[0]);
     s->options.error_text = NULL; /* the caller's, for this call only */
     s->options.error_text_size = 0;
     *ret = s;

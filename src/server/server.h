@@ -37,6 +37,8 @@ struct wpipe_server {
     wpipe_options options;
     struct wpipe__acceptor acceptor;
     struct wpipe__refusals refusals;
+    int name_changed;       /* to be told, with */
+    int name_error;         /* what stands in the way; 0 nothing */
     struct wpipe__log *log; /* NULL without a hook */
     wpipe_handlers handlers;
     void *handlers_user;

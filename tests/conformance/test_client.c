@@ -24,7 +24,9 @@ static void client_nobody_there_not_found(void **state)
                      WPIPE_ENOTFOUND);
     assert_null(client);
     assert_true(support_now_ms() - start >= 59);
-    assert_string_equal(text, "no server named 'absent' appeared within 60 ms");
+    assert_non_null(strstr(text, "no server has the pipe \"absent\" ("));
+    assert_non_null(strstr(text, support_runtime_dir()));
+    assert_non_null(strstr(text, "; waited 60 ms"));
     assert_int_equal(wpipe_client_open(&client, "a/b", &options), WPIPE_ENAME);
     assert_string_not_equal(text, "");
     assert_int_equal(wpipe_client_open(&client, NULL, &options), WPIPE_EINVAL);

@@ -335,7 +335,9 @@ static void connect_errors_told_apart(void **state)
     assert_non_null(strstr(text, "absent"));
     assert_int_equal(wpipe_connect(&stream, "absent", &options, 30),
                      WPIPE_ENOTFOUND);
-    assert_string_equal(text, "no server named 'absent' appeared within 30 ms");
+    assert_non_null(strstr(text, "no server has the pipe \"absent\" ("));
+    assert_non_null(strstr(text, support_runtime_dir()));
+    assert_non_null(strstr(text, "; waited 30 ms"));
     assert_int_equal(wpipe_connect(&stream, name, &options, 0),
                      WPIPE_ETIMEDOUT);
     assert_int_equal(wpipe_connect(&stream, "a/b", &options, 0), WPIPE_ENAME);

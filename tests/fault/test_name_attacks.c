@@ -279,7 +279,7 @@ static void shared_lock_squatted_is_refused_by_name(void **state)
         const char *said;
     } table[] = {
         { A_FILE, WPIPE_EINUSE, "belongs to user" },
-        { A_HELD_FILE, WPIPE_EINUSE, "is in use by process 1" },
+        { A_HELD_FILE, WPIPE_EINUSE, "is in use by another process" },
         { A_DIRECTORY, WPIPE_EACCES, "race.lock is a directory" },
         { A_LINK_TO_FILE, WPIPE_EACCES, "race.lock is a symbolic link" },
         { A_LINK_NOWHERE, WPIPE_EACCES, "race.lock is a symbolic link" },

@@ -32,8 +32,8 @@ static void door_open_is_reached_and_leaves_nothing(void **state)
     assert_string_equal(error_text, "");
     assert_string_equal(d.where, support_runtime_dir());
     assert_int_equal(count_files(d.where), 2);
-    assert_int_equal(mode_of(below(d.where, "echo.pipe")), 0600);
-    assert_int_equal(mode_of(below(d.where, "echo.lock")), 0600);
+    assert_int_equal(mode_of(below(d.where, "echo.pipe")), 01600);
+    assert_int_equal(mode_of(below(d.where, "echo.lock")), 01600);
     assert_reaches(&d, "echo", &options);
     assert_reaches(&d, "echo", NULL);
     wpipe__door_close(&d);
@@ -57,8 +57,8 @@ static void door_under_any_umask_has_its_mode(void **state)
         assert_int_equal(wpipe__door_open(&d, "echo", NULL), 0);
         assert_int_equal(umask(before), masks[i]);
         assert_int_equal(mode_of(d.where), 0700);
-        assert_int_equal(mode_of(below(d.where, "echo.pipe")), 0600);
-        assert_int_equal(mode_of(below(d.where, "echo.lock")), 0600);
+        assert_int_equal(mode_of(below(d.where, "echo.pipe")), 01600);
+        assert_int_equal(mode_of(below(d.where, "echo.lock")), 01600);
         wpipe__door_close(&d);
     }
 }

@@ -262,14 +262,14 @@ static void shared_door_has_the_mode_of_its_access(void **state)
     options.access = WPIPE_ACCESS_ANYONE;
     assert_int_equal(wpipe__door_open(&d, "echo", &options), 0);
     assert_string_equal(d.where, path);
-    assert_int_equal(mode_of(below(path, "echo.pipe")), 0666);
-    assert_int_equal(mode_of(below(path, "echo.lock")), 0600);
+    assert_int_equal(mode_of(below(path, "echo.pipe")), 01666);
+    assert_int_equal(mode_of(below(path, "echo.lock")), 01600);
     assert_reaches(&d, "echo", NULL);
     wpipe__door_close(&d);
     options.access = WPIPE_ACCESS_GROUP;
     options.group = geteuid() == 0 ? 12345 : 0;
     assert_int_equal(wpipe__door_open(&d, "echo", &options), 0);
-    assert_int_equal(mode_of(below(path, "echo.pipe")), 0660);
+    assert_int_equal(mode_of(below(path, "echo.pipe")), 01660);
     assert_int_equal(stat(below(path, "echo.pipe"), &status), 0);
     assert_int_equal(status.st_gid, geteuid() == 0 ? 12345 : getegid());
     assert_reaches(&d, "echo", NULL);
@@ -306,7 +306,8 @@ static void shared_place_that_is_unsafe_is_not_used(void **state)
     assert_int_equal(count_files(path), 0);
     options = plain();
     assert_dial("echo", &options, WPIPE_ENOTFOUND);
-    assert_said("not in the unsafe");
+    assert_said(path);
+    assert_said("is not sticky (mode 0777; it should be 1777)");
     assert_int_equal(wpipe__door_open(&d, "echo", NULL), 0);
     assert_reaches(&d, "echo", &options);
     wpipe__door_close(&d);
@@ -341,7 +342,12 @@ static void dial_nobody_names_where_it_looked(void **state)
     assert_dial("echo", &options, WPIPE_ENOTFOUND);
     assert_said("\"echo\"");
     assert_said(support_runtime_dir());
-    assert_said("and /run/nowhere");
+    assert_said("run: no such pipe");
+    assert_said("/run/nowhere: does not exist");
+    leave_socket(below(support_runtime_dir(), "echo.pipe"), SOCK_STREAM);
+    assert_dial("echo", &options, WPIPE_ENOTFOUND);
+    assert_said("run: its server is gone");
+    assert_int_equal(unlink(below(support_runtime_dir(), "echo.pipe")), 0);
 }
 
 static void dial_of_unexpected_user_is_denied(void **state)
