@@ -39,7 +39,7 @@ int wpipe__os_watch_open(const char *path, wpipe__handle *ret_watch)
     int number;
     int fd;
 
-    fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    fd = wpipe__os_above(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (fd < 0)
         return wpipe__os_fail("inotify_init", errno);
     if (inotify_add_watch(fd, path, WATCH_EVENTS) < 0) {
@@ -194,7 +194,7 @@ int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
 
 int wpipe__os_flag_open(wpipe__handle *ret_flag)
 {
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int fd = wpipe__os_above(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 
     if (fd < 0)
         return wpipe__os_fail("eventfd", errno);
@@ -236,7 +236,8 @@ int wpipe__os_reserve(wpipe__handle *ret_handle)
 
 int wpipe__os_timer_open(wpipe__handle *ret_timer)
 {
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    int fd = wpipe__os_above(
+        timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 
     if (fd < 0)
         return wpipe__os_fail("timerfd_create", errno);
@@ -257,7 +258,7 @@ void wpipe__os_timer_set(wpipe__handle timer, uint64_t when)
 
 int wpipe__os_poller_open(wpipe__handle *ret_poller)
 {
-    int fd = epoll_create1(EPOLL_CLOEXEC);
+    int fd = wpipe__os_above(epoll_create1(EPOLL_CLOEXEC));
 
     if (fd < 0)
         return wpipe__os_fail("epoll_create", errno);

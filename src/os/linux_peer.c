@@ -54,6 +54,7 @@ static int process_is_there(wpipe__handle socket)
 
     if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &process, &size) < 0)
         return errno == ENOPROTOOPT; /* an older kernel: believe it */
+    process = wpipe__os_above(process);
     there = syscall(SYS_pidfd_send_signal, process, 0, NULL, 0) == 0 ||
             errno != ESRCH;
     close(process);

@@ -55,7 +55,8 @@ void wpipe__os_shutdown(wpipe__handle socket)
 
 static int socket_new(int *ret_socket)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = wpipe__os_above(
+        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 
     if (fd < 0)
         return wpipe__os_fail("socket", errno);
@@ -100,7 +101,8 @@ static int set_access(int directory, const char *name, uint32_t mode,
     int r = 0;
     int fd;
 
-    fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    fd = wpipe__os_above(
+        openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (fd < 0 || fstat(fd, &facts) < 0) {
         r = wpipe__os_fail("fstat", errno);
         goto done;
@@ -262,7 +264,8 @@ int wpipe__os_connect(wpipe__handle directory, const char *name,
 
     /* The inode itself: any length of name, and a link is not followed, which
      * could lead us to a socket that the link's owner cannot reach. */
-    door = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    door = wpipe__os_above(
+        openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (door < 0)
         return wpipe__os_fail("open", errno);
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d",
@@ -298,7 +301,8 @@ int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket)
     int r;
 
     do
-        fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        fd = wpipe__os_above(
+            accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
     while (fd < 0 && accept_goes_on(errno) && --tries > 0);
     if (fd >= 0) {
         *ret_socket = fd;
@@ -314,8 +318,10 @@ int wpipe__os_socket_pair(wpipe__handle ret_sockets[2])
 {
     int fds[2];
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                   fds) < 0)
+    if (wpipe__os_both_above(
+            socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                       fds),
+            fds) < 0)
         return wpipe__os_fail("socketpair", errno);
     ret_sockets[0] = fds[0];
     ret_sockets[1] = fds[1];
@@ -578,15 +584,16 @@ static int take_passed(struct msghdr *message, wpipe__handle *ret_passed)
 {
     const int cut = (message->msg_flags & MSG_CTRUNC) != 0;
     int fds[PASSED_MAX];
-    int count;
+    int count = passed_descriptors(message, fds);
+    int lost = count == 0 && cut;
     int i;
 
-    count = passed_descriptors(message, fds);
     if (count == 1 && !cut) {
-        *ret_passed = fds[0];
-        return 0;
+        *ret_passed = wpipe__os_passed_above(fds[0]);
+        lost = *ret_passed < 0;
+        count = 0;
     }
-    if (count == 0 && cut) {
+    if (lost) {
         wpipe__os_fail("recvmsg", EMFILE);
         *ret_passed = WPIPE__LOST_HANDLE;
         return 0;
