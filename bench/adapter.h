@@ -172,4 +172,7 @@ extern const struct peer peer_nng;
 extern const struct peer peer_zeromq;
 extern const struct peer peer_nanomsg;
 
+/* What the bytes of an end travel through. */
+const char *end_transport(const struct peer *peer, void *end);
+
 #endif

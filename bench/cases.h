@@ -89,7 +89,7 @@ void restart_run(const struct bench *bench, const struct bench_case *self,
  * of its kind: there are more loaded ones than there is time. */
 int case_in_check(const struct bench_case *self);
 
-/* Is this peer wanted in this case, and there? */
+/* For the runners (outcome.c). Is this peer wanted in this case, and there? */
 int case_has_peer(const struct bench *bench, const struct bench_case *self,
                   enum peer_id id);
 

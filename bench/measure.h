@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The instruments of the benchmark: clocks, pinning, the state of the machine
- * (time of a cache line between two cores, processor time that others took)
+ * (processor time that others took)
  * and the statistics. Used by every other file of bench/.
  */
 #ifndef BENCH_MEASURE_H
@@ -62,13 +62,6 @@ void places_find(struct places *places);
 
 /* Stay on one processor; -1 is anywhere. Returns 0 or -1. */
 int pin_to(int cpu);
-
-/*
- * Round trip of a cache line between the two processors, in nanoseconds; 0
- * when there are not two. A virtual machine's cores are moved about by its
- * host, and every figure between two cores moves with this one.
- */
-double line_round_trip(const struct places *places);
 
 void load_sample(struct load *ret_load);
 

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "line.h"
+
 #define ROUNDS_MAX 64
 #define LINE_MOVED 1.6
 /* Slices that make one of several clients. With one message in flight each it

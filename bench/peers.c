@@ -71,3 +71,8 @@ int peer_is_alternative(enum peer_id id)
 {
     return id >= PEER_SOCKET;
 }
+
+const char *end_transport(const struct peer *peer, void *end)
+{
+    return peer->transport ? peer->transport(end) : "socket";
+}

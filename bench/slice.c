@@ -54,11 +54,6 @@ const double slice_percentiles[PERCENTILES] = {
     1, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99
 };
 
-const char *end_transport(const struct peer *peer, void *end)
-{
-    return peer->transport ? peer->transport(end) : "socket";
-}
-
 /* Look at a message, and do the work that the slice wants done with it. */
 static void consume(const struct job *job, const void *data, size_t size)
 {

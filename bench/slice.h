@@ -61,9 +61,6 @@ struct slice_result {
 /* The words used in names and figures. */
 const char *placement_name(enum placement placement);
 
-/* What the bytes of an end travel through. */
-const char *end_transport(const struct peer *peer, void *end);
-
 /* Can `peer` do this at all? */
 int slice_possible(const struct peer *peer, const struct slice *slice);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients: open, send, ask, close. How it connects is in client_connect.c,
- * waiting and calls are in client_wait.c.
+ * Clients: open, send, ask, close. How it connects is in connect.c,
+ * waiting and calls are in wait.c.
  */
 #include "client/client.h"
 
@@ -11,11 +11,8 @@
 #include "base/name.h"
 #include "base/options.h"
 #include "connect/connect.h"
+#include "loop/end.h"
 #include "loop/linger.h"
-
-enum {
-    LOOK_MS = 2 /* how often to ask what gives no sign */
-};
 
 /* ---- open --------------------------------------------------------------- */
 
@@ -23,7 +20,7 @@ enum {
 static int connect_now(struct wpipe_client *c)
 {
     struct wpipe__connect_wait waiting = { .wake = WPIPE__NO_HANDLE,
-                                            .name_watch = &c->name_watch };
+                                           .name_watch = &c->name_watch };
     struct wpipe__link *link = NULL;
     int r;
 
@@ -286,27 +283,6 @@ static int is_drained(struct wpipe_client *c, uint64_t id)
     return r == 0 ? WPIPE_EAGAIN : WPIPE_ENOTCONN;
 }
 
-/* Until it is worth to ask again. That a server which is not windpipe has read
- * gives no sign: ask the kernel now and then. */
-static int wait_drained(struct sleeper *s)
-{
-    const struct wpipe__timer timer = s->rest.timer;
-    struct wpipe__link *link = connection(s->c)->link;
-    uint64_t deadline;
-    int r;
-
-    if (s->rest.timer.timeout_ms == 0 ||
-        !(link->transport->interest(link) & WPIPE__INTEREST_SOON))
-        return follow(s);
-    deadline = wpipe__timer_deadline(&s->rest.timer);
-    s->rest.timer = (struct wpipe__timer){ LOOK_MS, 0 };
-    r = follow(s);
-    s->rest.timer = (struct wpipe__timer){ timer.timeout_ms, deadline };
-    if (r == WPIPE_ETIMEDOUT && wpipe__os_now() < deadline)
-        r = 0;
-    return r;
-}
-
 static int drain_connection(struct sleeper *s, struct wpipe__conn *conn)
 {
     struct wpipe_client *c = s->c;
@@ -315,7 +291,7 @@ static int drain_connection(struct sleeper *s, struct wpipe__conn *conn)
 
     wpipe__loop_drainer(&c->loop, conn, 1);
     while ((r = is_drained(c, id)) == WPIPE_EAGAIN) {
-        r = wait_drained(s);
+        r = wpipe__loop_await_read(&c->loop, connection(c)->link, &s->rest);
         if (r < 0)
             break;
     }

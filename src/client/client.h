@@ -37,7 +37,7 @@ struct wpipe_client {
     uint64_t last_id;
     uint64_t last_request;
 
-    /* being connected: client_connect.c */
+    /* being connected: connect.c */
     struct wpipe__link *greeting;        /* its socket is in the poller */
     struct wpipe__introduced introduced; /* its socket, too */
     char second[WPIPE_NAME_MAX + 1];     /* where we were sent; "" nowhere */
@@ -51,7 +51,7 @@ struct wpipe_client {
     uint64_t up_since;
     int failure; /* why the last try failed: WPIPE_E* */
 
-    /* events: client_wait.c, client_kept.c */
+    /* events: wait.c, kept.c */
     struct wpipe__received received; /* the message handed out last */
     struct wpipe__received answer;   /* what the last call returned */
     struct wpipe__received scratch;  /* the message that comes next */
@@ -61,7 +61,7 @@ struct wpipe_client {
     uint64_t kept_writable; /* for whom there is a WRITABLE; one will do */
 };
 
-/* ---- client_connect.c: all locked --------------------------------------- */
+/* ---- connect.c: all locked --------------------------------------- */
 
 extern const struct wpipe__loop_owner wpipe__client_loop_owner;
 
@@ -73,7 +73,7 @@ int wpipe__client_connected(struct wpipe_client *c, struct wpipe__link *link);
 /* Close what is half connected. */
 void wpipe__client_stop_trying(struct wpipe_client *c);
 
-/* ---- client_kept.c: events for later; all locked ------------------------ */
+/* ---- kept.c: events for later; all locked ------------------------ */
 
 /* Room for one more: 0; WPIPE_ENOMEM. Before an event is taken off. */
 int wpipe__client_keep_room(struct wpipe_client *c);
@@ -86,7 +86,7 @@ int wpipe__client_next_kept(struct wpipe_client *c, wpipe_event *ret_event,
 /* Free them, and the connections that are over. */
 void wpipe__client_drop_kept(struct wpipe_client *c);
 
-/* ---- client_wait.c ------------------------------------------------------ */
+/* ---- wait.c ------------------------------------------------------ */
 
 /*
  * Who sends or drains cannot use the connection: is another one to come? What

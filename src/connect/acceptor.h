@@ -121,7 +121,8 @@ void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a);
 /* Poll that door again, if a slot is free. */
 void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a);
 #define WPIPE__TAG_FOREIGN ((uint64_t)2 << 32)
-/* Let this one in, or send it away: the socket is the acceptor's. */
+/* Let this foreign client in, or send it away: the socket is the acceptor's
+ * (acceptor_admit.c). */
 void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket);
 
 /*

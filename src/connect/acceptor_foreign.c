@@ -64,41 +64,6 @@ void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a)
         a->foreign_polled = 1;
 }
 
-static void refuse(struct wpipe__acceptor *a, struct wpipe__link *link,
-                   int reason, int error)
-{
-    struct wpipe__refusal why = { .reason = reason, .error = error };
-
-    if (link != NULL)
-        link->transport->free(link);
-    wpipe__pending_refused(a, &why);
-}
-
-void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket)
-{
-    struct wpipe__link *link = NULL;
-    int r = wpipe__foreign_make(socket, &a->options, &link);
-
-    if (r < 0) {
-        refuse(a, NULL, WPIPE_REASON_MEMORY, r);
-        return;
-    }
-    r = wpipe__pending_check(a, link);
-    if (r < 0) {
-        refuse(a, link, WPIPE_REASON_DENIED, r);
-        return;
-    }
-    r = wpipe__slots_take(a->slots, link->peer.uid);
-    if (r < 0) {
-        refuse(a, link,
-               r == WPIPE_EBUSY ? WPIPE_REASON_FULL : WPIPE_REASON_MEMORY, r);
-        return;
-    }
-    a->total++;
-    a->budget--;
-    a->owner->admitted(a, link);
-}
-
 void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
 {
     wpipe__handle socket = WPIPE__NO_HANDLE;

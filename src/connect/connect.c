@@ -511,7 +511,7 @@ int wpipe_connect(wpipe_stream **ret, const char *name,
 {
     struct wpipe__name_watch name_watch = WPIPE__NAME_WATCH_NULL;
     struct wpipe__connect_wait waiting = { .wake = WPIPE__NO_HANDLE,
-                                            .name_watch = &name_watch };
+                                           .name_watch = &name_watch };
     struct wpipe__link *link = NULL;
     wpipe_options o;
     int r;

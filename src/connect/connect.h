@@ -44,7 +44,7 @@ int wpipe__connect_may_retry(int error);
 int wpipe__inspect_pipe(const char *name, const wpipe_options *options,
                         uint64_t deadline, wpipe_pipe_facts *ret_pipe);
 
-/* ---- for those who dial in a loop of their own (client_connect.c) -------- */
+/* ---- for those who dial in a loop of their own (client/connect.c) -------- */
 
 /* The name without its prefix, or a path for a foreign door alone. 0 or
  * WPIPE_ENAME with error_text. */

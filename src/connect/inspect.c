@@ -55,8 +55,8 @@ static int ask_once(const char *name, const wpipe_options *options,
 {
     struct wpipe__name_watch name_watch = WPIPE__NAME_WATCH_NULL;
     struct wpipe__connect_wait waiting = { .deadline = deadline,
-                                            .wake = WPIPE__NO_HANDLE,
-                                            .name_watch = &name_watch };
+                                           .wake = WPIPE__NO_HANDLE,
+                                           .name_watch = &name_watch };
     struct wpipe__link *link = NULL;
     const uint8_t *bytes = NULL;
     size_t size = 0;

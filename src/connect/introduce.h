@@ -2,7 +2,7 @@
 /*
  * Being introduced: from the socket of a first foreign door to the name of the
  * pipe where the server wants to meet us (options.second_pipe). The part that
- * does not wait, for connect.c and client_connect.c.
+ * does not wait, for connect.c and client/connect.c.
  */
 #ifndef WPIPE_CONNECT_INTRODUCE_H
 #define WPIPE_CONNECT_INTRODUCE_H

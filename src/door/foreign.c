@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Taking the path of a foreign door and giving it back, in a directory where
- * others come and go without asking. door_foreign.h has the rules; here they
+ * others come and go without asking. foreign.h has the rules; here they
  * are kept by never acting on what was seen a moment ago: names change files
  * in one step, and what was got is looked at afterwards.
  */

@@ -2,7 +2,7 @@
 /*
  * The staging directory: a directory of ours beside a foreign door, with mode
  * 0700 and for a moment only, where a socket is made before it is published,
- * and where files are taken to be looked at. For door_foreign.c.
+ * and where files are taken to be looked at. For foreign.c.
  */
 #ifndef WPIPE_DOOR_FOREIGN_STAGING_H
 #define WPIPE_DOOR_FOREIGN_STAGING_H

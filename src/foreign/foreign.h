@@ -60,7 +60,7 @@ static inline size_t wpipe__foreign_kept(struct wpipe__foreign *f)
 /* It ends here, for `error`, or for what `why` says. Link locked. */
 void wpipe__foreign_break(struct wpipe__foreign *f, int error, const char *why);
 
-/* ---- going out (foreign_write.c); link locked --------------------------- */
+/* ---- going out (write.c); link locked --------------------------- */
 
 /* Hand `pending` to the kernel. 1 it is gone; 0 not all; < 0. */
 int wpipe__foreign_flush(struct wpipe__foreign *f);

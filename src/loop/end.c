@@ -59,13 +59,9 @@ int wpipe__loop_reached(struct wpipe__loop *loop, struct wpipe__conn *conn,
 
 /* ---- drain -------------------------------------------------------------- */
 
-/* Until it is worth to ask again. That a peer which is not windpipe has read
- * gives no sign: ask the kernel now and then. It stays one wait, which wakes
- * that came since its beginning end. */
-static int await(struct wpipe__loop *loop, const struct wpipe__conn *conn,
-                 struct wpipe__rest *rest)
+int wpipe__loop_await_read(struct wpipe__loop *loop, struct wpipe__link *link,
+                           struct wpipe__rest *rest)
 {
-    struct wpipe__link *link = conn->link;
     const struct wpipe__timer timer = rest->timer;
     uint64_t deadline;
     int r;
@@ -97,7 +93,7 @@ int wpipe__loop_drain(struct wpipe__loop *loop, struct wpipe__conn *conn,
         r = wpipe__loop_reached(loop, conn, WPIPE__UNTIL_READ);
         if (r != 0)
             break;
-        r = await(loop, conn, rest);
+        r = wpipe__loop_await_read(loop, conn->link, rest);
     }
     wpipe__list_remove(&drain.node);
     if (drain.conn == NULL)

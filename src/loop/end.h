@@ -19,6 +19,13 @@ enum wpipe__until {
 int wpipe__loop_reached(struct wpipe__loop *loop, struct wpipe__conn *conn,
                         enum wpipe__until until);
 
+/* Until it is worth to ask again whether all was read, as wpipe__loop_follow.
+ * That a peer which is not windpipe has read gives no sign: the kernel is asked
+ * now and then. It stays one wait, which wakes that came since its beginning
+ * end. */
+int wpipe__loop_await_read(struct wpipe__loop *loop, struct wpipe__link *link,
+                           struct wpipe__rest *rest);
+
 /* Wait until it has read everything: 0; WPIPE_ENOTCONN (it went before that),
  * and as wpipe__loop_follow. It may be gone then. */
 int wpipe__loop_drain(struct wpipe__loop *loop, struct wpipe__conn *conn,

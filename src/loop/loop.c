@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loop's lists: who is looked at, who is told about, who drives. Sending is
- * in loop_send.c, sleeping in loop_rest.c.
+ * in send.c, sleeping in rest.c.
  */
 #include "loop/loop.h"
 

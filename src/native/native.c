@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The native link: making one, its end, and its table of functions. The
- * greeting is in native_greeting.c. Core calls the functions declared in
+ * greeting is in greeting.c. Core calls the functions declared in
  * transport.h.
  */
 #include "native/native.h"

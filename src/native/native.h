@@ -131,7 +131,7 @@ void wpipe__native_break(struct wpipe__native *n, int error);
 /* Why nothing more comes (writer: goes), or 0. */
 int wpipe__native_end(struct wpipe__native *n, int writer);
 
-/* ---- native_pump.c: all with link.lock held ---- */
+/* ---- pump.c: all with link.lock held ---- */
 
 /* Send these bytes; when the system is short of memory, again for a moment.
  * As wpipe__os_send_whole. Also without link.lock. */
@@ -160,7 +160,7 @@ uint64_t wpipe__native_window(uint32_t ring_size);
 /* No descriptor is due, now or ever again. */
 void wpipe__native_refuse_passing(struct wpipe__native *n);
 
-/* ---- native_greeting.c: link.lock held ---- */
+/* ---- greeting.c: link.lock held ---- */
 int wpipe__native_on_hello(struct wpipe__native *n, const uint8_t *body);
 int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body);
 
@@ -171,7 +171,7 @@ int wpipe__native_greet(struct wpipe__native *n, uint8_t type);
  * link broken. A server does so behind its verdict, which is waited for. */
 int wpipe__native_need_buffer(struct wpipe__native *n);
 
-/* ---- native_switch.c: all with link.lock held ---- */
+/* ---- switch.c: all with link.lock held ---- */
 /* Our segment, offered once. 0, or why not (< 0). */
 int wpipe__native_offer(struct wpipe__native *n);
 /* Some traffic went by in the framed phase; offer when it has earned it. */
@@ -195,7 +195,7 @@ int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
                       const struct wpipe__switch *offer,
                       const struct wpipe__control **ret_words);
 
-/* ---- native_grow.c ---- */
+/* ---- grow.c ---- */
 /* Writer: go on in a larger ring. 1; 0 there is none, or none now; < 0 the link
  * is over. */
 int wpipe__native_grow(struct wpipe__native *n);
@@ -210,7 +210,7 @@ int wpipe__native_on_growth(struct wpipe__native *n,
 /* Give back both. */
 void wpipe__native_ungrow(struct wpipe__native *n);
 
-/* ---- native_read.c, native_write.c ---- */
+/* ---- read.c, write.c ---- */
 int wpipe__native_look(struct wpipe__link *link, struct wpipe__record *ret);
 int wpipe__native_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
                        struct wpipe__record *ret);
@@ -236,7 +236,7 @@ uint32_t wpipe__native_fragment(struct wpipe__link *link, size_t left);
 uint32_t wpipe__native_most(struct wpipe__link *link);
 int wpipe__native_drained(struct wpipe__link *link);
 
-/* ---- native_bell.c ---- */
+/* ---- bell.c ---- */
 
 /* Reader: 1 when the peer has been writing without hearing from us. */
 int wpipe__native_streams(struct wpipe__native *n);

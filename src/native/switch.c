@@ -2,7 +2,7 @@
 /*
  * SWITCH: a native link moves from its socket to shared memory.
  *
- * Every ring begins with the least size (native_grow.c has what comes later).
+ * Every ring begins with the least size (grow.c has what comes later).
  * Both ends do the same: offer a segment (SWITCH + descriptor); and once both
  * segments are known, say MOVED and write into the own ring from there on.
  * Whoever is offered a segment and has not offered one does so at once. The

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers: open, ask, close. Sending is in server_send.c, waiting in
- * server_loop.c, the callback form in server_threads.c, ends in good order in
- * server_end.c.
+ * Servers: open, ask, close. Sending is in send.c, waiting in
+ * loop.c, the callback form in threads.c, ends in good order in
+ * end.c.
  */
 #include "server/server.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams: making, asking, ending. Reading and writing are in stream_read.c
- * and stream_write.c, zero-copy in stream_zero_copy.c.
+ * Streams: making, asking, ending. Reading and writing are in read.c
+ * and write.c, zero-copy in zero_copy.c.
  */
 #include "stream/stream.h"
 
