@@ -71,8 +71,10 @@ enum wpipe_reason {
     WPIPE_REASON_FULL = 6,     /* REFUSED: max_clients, or out of descriptors */
     WPIPE_REASON_TOO_BIG = 7,  /* a message over max_message */
     WPIPE_REASON_MEMORY = 8,   /* we had no memory for its messages */
-    WPIPE_REASON_LOST = 9      /* the peer closed, and discarded messages
+    WPIPE_REASON_LOST = 9,     /* the peer closed, and discarded messages
                                   that it had queued for us */
+    WPIPE_REASON_SYSTEM = 10   /* the system refused us a call that this takes,
+                                  as a filter of system calls does; os_error */
 };
 
 typedef struct wpipe_event {

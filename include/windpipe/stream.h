@@ -79,7 +79,9 @@ WPIPE_API int wpipe_listen(wpipe_listener **ret, const char *name,
  *
  * Returns 0 and the stream in *ret.
  * Errors: WPIPE_ETIMEDOUT, WPIPE_EWOKEN, WPIPE_EAGAIN (max_clients streams are
- *     open and timeout_ms is 0), WPIPE_ENOMEM, WPIPE_ESYSTEM.
+ *     open and timeout_ms is 0), WPIPE_ENOMEM, WPIPE_ESYSTEM (the system
+ *     refuses a call that it takes; clients wait, and the next accept tries
+ *     again).
  * Blocks up to timeout_ms. Source: ConnectNamedPipe, WaitForConnection.
  */
 WPIPE_API int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret,

@@ -188,6 +188,24 @@ void wpipe__acceptor_close(struct wpipe__acceptor *a)
 
 /* ---- accepting ---------------------------------------------------------- */
 
+void wpipe__acceptor_fail(struct wpipe__acceptor *a, int error)
+{
+    struct wpipe__refusal why = { .reason = WPIPE_REASON_SYSTEM,
+                                  .error = error,
+                                  .os_error = wpipe__os_error_number() };
+
+    a->error = error;
+    wpipe__pending_refused(a, &why);
+}
+
+void wpipe__acceptor_fail_once(struct wpipe__acceptor *a, int error)
+{
+    if (!a->failing)
+        wpipe__acceptor_fail(a, error);
+    a->error = error;
+    a->failing = 1;
+}
+
 /* Do not ask the listening socket for a while. */
 static void pause_door(struct wpipe__acceptor *a)
 {
@@ -272,30 +290,36 @@ static int accept_one(struct wpipe__acceptor *a)
             return r;
     }
     if (r < 0) {
+        if (r != WPIPE_ELIMIT) /* which was told */
+            wpipe__acceptor_fail_once(a, r);
         pause_door(a);
         return 0;
     }
+    a->failing = 0;
     r = wpipe__native_accept(socket, &a->options, &link);
     if (r == 0) {
         limit_silent(a);
         r = wpipe__pending_add(a, link);
     }
-    if (r < 0) {
+    if (r == WPIPE_ENOMEM || r == WPIPE_ELIMIT) {
         struct wpipe__refusal why = { .reason = WPIPE_REASON_MEMORY,
                                       .error = r };
 
         wpipe__pending_refused(a, &why);
+    } else if (r < 0) {
+        wpipe__acceptor_fail(a, r);
     }
     return 1;
 }
 
-/* To accept nobody costs the system as much as to accept somebody: ask. */
+/* To accept nobody costs the system as much as to accept somebody: ask. If that
+ * fails, see. */
 static int somebody_dials(struct wpipe__acceptor *a)
 {
     int dialled = a->dialled;
 
     a->dialled = 0;
-    return dialled || wpipe__os_wait(&a->door.listener, 1, 0) == 1;
+    return dialled || wpipe__os_wait(&a->door.listener, 1, 0) != 0;
 }
 
 static void accept_some(struct wpipe__acceptor *a)

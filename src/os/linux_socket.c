@@ -53,13 +53,20 @@ void wpipe__os_shutdown(wpipe__handle socket)
 
 /* ---- listening ---------------------------------------------------------- */
 
+/* What ENOTSUP says of a socket is another thing than that a filter of system
+ * calls refuses the call. */
+static int refused_code(int r)
+{
+    return r == WPIPE_ENOTSUP ? WPIPE_ESYSTEM : r;
+}
+
 static int socket_new(int *ret_socket)
 {
     int fd = wpipe__os_above(
         socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 
     if (fd < 0)
-        return wpipe__os_fail("socket", errno);
+        return refused_code(wpipe__os_fail("socket", errno));
     *ret_socket = fd;
     return 0;
 }
@@ -230,7 +237,7 @@ static int connect_code(int number)
     case ENOTSOCK:
         return WPIPE_ENOTSUP;
     default:
-        return r;
+        return refused_code(r);
     }
 }
 
@@ -311,7 +318,8 @@ int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket)
     if (errno == EAGAIN || accept_goes_on(errno))
         return WPIPE_EAGAIN;
     r = wpipe__os_fail("accept", errno);
-    return r == WPIPE_ENOMEM ? WPIPE_ELIMIT : r;
+    return r == WPIPE_ENOMEM || r == WPIPE_ELIMIT ? WPIPE_ELIMIT
+                                                  : WPIPE_ESYSTEM;
 }
 
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2])
@@ -426,6 +434,7 @@ static int64_t send_code(int number)
     case ENOTCONN:
         return WPIPE_EPIPE;
     case EPERM:
+    case ENOSYS: /* a filter of system calls, instead */
         return WPIPE_EACCES;
     case ENOMEM:
         return WPIPE_ENOMEM;

@@ -277,7 +277,8 @@ int wpipe__os_connect(wpipe__handle directory, const char *name,
  * is too long for a socket address. */
 int wpipe__os_connect_path(const char *path, wpipe__handle *ret_socket);
 
-/* WPIPE_EAGAIN when none waits, WPIPE_ELIMIT when descriptors are out. */
+/* WPIPE_EAGAIN when none waits, WPIPE_ELIMIT when descriptors or memory are
+ * out; else WPIPE_ESYSTEM. */
 int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket);
 
 /* uid, gid, pid of the other end, as of connect or listen; no names. */

@@ -16,6 +16,11 @@
  */
 int wpipe__os_fail(const char *what, int number);
 
+/* poll; and by its other name where a filter of system calls refuses one of the
+ * two. */
+struct pollfd;
+int wpipe__os_poll(struct pollfd *fds, unsigned count, int ms);
+
 /* Bytes that a sealed segment of memory holds, and will; UINT64_MAX when it is
  * anything else. Never waits, whatever was passed to us. */
 uint64_t wpipe__os_sealed_bytes(int fd);

@@ -211,7 +211,7 @@ int wpipe__os_hung_up(wpipe__handle handle)
 {
     struct pollfd fd = { .fd = handle };
 
-    if (poll(&fd, 1, 0) <= 0)
+    if (wpipe__os_poll(&fd, 1, 0) <= 0)
         return 0;
     if (fd.revents & POLLERR)
         return 2;
@@ -343,7 +343,7 @@ static void wait_process(int process, uint64_t deadline)
     struct pollfd fd = { .fd = process, .events = POLLIN };
 
     if (process >= 0)
-        (void)poll(&fd, 1, wpipe__os_left_ms(deadline));
+        (void)wpipe__os_poll(&fd, 1, wpipe__os_left_ms(deadline));
     else
         nanosleep(&step, NULL); /* there is no wait with a deadline */
 }
