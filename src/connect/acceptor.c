@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/name.h"
 #include "base/options.h"
+#include "connect/connect.h"
 #include "connect/pending.h"
 
 enum {
@@ -47,7 +48,6 @@ void wpipe__acceptor_init(struct wpipe__acceptor *a)
 static int choose_name(const char *name, const wpipe_options *options,
                        char ret_name[WPIPE_NAME_MAX + 1])
 {
-    const char *why = NULL;
     uint8_t random[16];
     int r;
 
@@ -55,15 +55,7 @@ static int choose_name(const char *name, const wpipe_options *options,
         r = wpipe__os_random(random, sizeof(random));
         return r < 0 ? r : wpipe__name_generate(random, ret_name);
     }
-    if (options->foreign == WPIPE_FOREIGN_ONLY && name[0] == '/' &&
-        strlen(name) <= WPIPE_NAME_MAX) {
-        memcpy(ret_name, name, strlen(name) + 1); /* the path itself */
-        return 0;
-    }
-    r = wpipe__name_parse(name, ret_name, &why);
-    if (r < 0)
-        wpipe__options_explain(options, "%s", why);
-    return r;
+    return wpipe__connect_name(name, options, ret_name);
 }
 
 static int poll_door(struct wpipe__acceptor *a)
