@@ -492,7 +492,9 @@ static int serve_events(struct serve *s)
         say(s->options, "%s", strerror(errno));
         return STATUS_FAILED;
     }
-    r = wpipe_server_open(&s->server, name, &wishes);
+    r = wpipe_options_inherit(&wishes, name);
+    if (r >= 0)
+        r = wpipe_server_open(&s->server, name, &wishes);
     if (r < 0) {
         close(s->bell);
         return say_error(s->options, name, r);

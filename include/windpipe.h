@@ -245,6 +245,18 @@ WPIPE_API void wpipe_server_wake(wpipe_server *server);
  */
 WPIPE_API void wpipe_server_stop(wpipe_server *server);
 
+/*
+ * Accept no more clients, and release the name: another server can take it at
+ * once. Connected clients stay and are served as before, until they leave or
+ * shutdown or close ends them. Clients that were not accepted yet are sent
+ * away; if they may wait, they connect to the next server. With a socket that a
+ * service manager keeps (options.listen_fd) they wait there.
+ *
+ * Returns 0, also the second time. Errors: WPIPE_EINVAL, WPIPE_ESTATE (in a
+ *     forked child). Does not block. Any thread, also in handlers.
+ */
+WPIPE_API int wpipe_server_stop_accepting(wpipe_server *server);
+
 /* The handlers of wpipe_server_start; any may be NULL. */
 typedef struct wpipe_handlers {
     size_t size;

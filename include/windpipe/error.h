@@ -281,7 +281,11 @@ typedef struct wpipe_options {
                        that it has begun. Time in which we do not read does
                        not count. 0 = 30000 ms, WPIPE_FOREVER, or
                        milliseconds */
-    uint64_t reserved[6]; /* zero */
+    int listen_fd;  /* listener, server: a listening unix socket that another
+                       process made, to serve instead of a new native socket
+                       (wpipe_options_inherit); 0 = none */
+    int foreign_fd; /* the same instead of a new foreign socket */
+    uint64_t reserved[5]; /* zero */
 } wpipe_options;
 
 #ifdef __cplusplus

@@ -42,7 +42,8 @@ static const struct {
     FIELD(admit),        FIELD(admit_user),      FIELD(foreign),
     FIELD(threads),      FIELD(framing),         FIELD(second_pipe),
     FIELD(error_text),   FIELD(error_text_size), FIELD(linger_ms),
-    FIELD(message_ms),   FIELD(reserved),
+    FIELD(message_ms),   FIELD(listen_fd),       FIELD(foreign_fd),
+    FIELD(reserved),
 };
 
 void wpipe__options_explain(const wpipe_options *options, const char *format,

@@ -91,13 +91,39 @@ static int open_parts(struct wpipe__acceptor *a, const wpipe_options *options,
     return r;
 }
 
+/* Can the sockets of others be used as the other options want it? */
+static int check_inherited(const char *name, const wpipe_options *o)
+{
+    const int serves_foreign =
+        o->foreign == WPIPE_FOREIGN_ONLY || o->foreign == WPIPE_FOREIGN_ALSO;
+    const char *why = NULL;
+
+    if (o->listen_fd == 0 && o->foreign_fd == 0)
+        return 0;
+    if (name == NULL)
+        why = "a socket of another process needs a name";
+    else if (o->listen_fd != 0 && o->foreign == WPIPE_FOREIGN_ONLY)
+        why = "options.listen_fd is set, but the native socket is not served";
+    else if (o->foreign_fd != 0 && !serves_foreign)
+        why = "options.foreign_fd is set, but no foreign socket is served";
+    else if (o->foreign_fd != 0 && o->second_pipe != WPIPE_SECOND_PIPE_NONE)
+        why = "options.second_pipe needs a foreign socket of our own, "
+              "not options.foreign_fd";
+    if (why == NULL)
+        return 0;
+    wpipe__options_explain(o, "%s", why);
+    return WPIPE_EINVAL;
+}
+
 static int open_doors(struct wpipe__acceptor *a, const char *name,
                       const wpipe_options *options)
 {
     int r = 0;
 
     if (options->foreign != WPIPE_FOREIGN_ONLY) {
-        r = wpipe__door_open(&a->door, name, options);
+        r = options->listen_fd == 0
+                ? wpipe__door_open(&a->door, name, options)
+                : wpipe__door_inherit(&a->door, name, options);
         if (r == 0)
             r = poll_door(a);
     } else {
@@ -122,7 +148,9 @@ int wpipe__acceptor_open(struct wpipe__acceptor *a,
     a->options = *options;
     a->options.error_text = NULL;
     a->options.error_text_size = 0;
-    r = choose_name(name, options, chosen);
+    r = check_inherited(name, options);
+    if (r == 0)
+        r = choose_name(name, options, chosen);
     if (r < 0)
         return r;
     r = open_parts(a, options, flag);

@@ -23,7 +23,9 @@ enum {
 int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
                                  const wpipe_options *options)
 {
-    int r = wpipe__foreign_door_open(&a->foreign, name, options);
+    int r = options->foreign_fd == 0
+                ? wpipe__foreign_door_open(&a->foreign, name, options)
+                : wpipe__foreign_door_inherit(&a->foreign, options);
 
     if (r < 0)
         return r;

@@ -357,7 +357,9 @@ void wpipe__door_close(struct wpipe__door *d)
     }
     if (d->lock != WPIPE__NO_HANDLE)
         wpipe__os_close(d->lock);
-    if (d->listener != WPIPE__NO_HANDLE)
+    if (d->inherited)
+        wpipe__os_close_shared(d->listener, d->generation);
+    else if (d->listener != WPIPE__NO_HANDLE)
         wpipe__os_close_unknown(d->listener, d->generation);
     if (d->directory != WPIPE__NO_HANDLE)
         wpipe__os_close(d->directory);

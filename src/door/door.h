@@ -45,6 +45,8 @@ struct wpipe__door {
     uint64_t inode;               /* 0 until then */
     uint32_t generation;          /* of the process that opened it */
     int access;                   /* WPIPE_ACCESS_* */
+    int inherited; /* the socket and its file are somebody else's: there is
+                      no lock and no directory */
 };
 
 #define WPIPE__DOOR_NULL                                         \
@@ -65,6 +67,20 @@ struct wpipe__door {
  */
 int wpipe__door_open(struct wpipe__door *d, const char *name,
                      const wpipe_options *options);
+
+/*
+ * Take options->listen_fd, a listening socket that somebody else made, as the
+ * door of `name`. What is called `name` where is his affair, and stays when the
+ * door is closed.
+ *
+ * Returns 0. Errors, each with error_text: WPIPE_EINVAL (it is no listening
+ * local stream socket), WPIPE_ELIMIT, WPIPE_ESYSTEM.
+ */
+int wpipe__door_inherit(struct wpipe__door *d, const char *name,
+                        const wpipe_options *options);
+/* What both kinds of doors do for that; `field` is the option's name. */
+int wpipe__door_copy(int fd, const char *field, const wpipe_options *options,
+                     wpipe__handle *ret_listener);
 
 /*
  * Give the name back: unlinks the door if it is still ours, then the lock.

@@ -62,6 +62,7 @@ struct wpipe__foreign_door {
     uint64_t device;                         /* of the door, once published */
     uint64_t inode;                          /* 0 until then */
     uint32_t generation;                     /* of the process that opened it */
+    int inherited;                           /* as that of a wpipe__door */
 };
 
 #define WPIPE__FOREIGN_DOOR_NULL                                 \
@@ -98,6 +99,10 @@ int wpipe__foreign_path(const char *name, char *ret_path, size_t size,
  */
 int wpipe__foreign_door_open(struct wpipe__foreign_door *d, const char *name,
                              const wpipe_options *options);
+
+/* Take options->foreign_fd; as wpipe__door_inherit. */
+int wpipe__foreign_door_inherit(struct wpipe__foreign_door *d,
+                                const wpipe_options *options);
 
 /*
  * Give the path back: unlinks the door if it is still ours. Takes NULL, null
