@@ -61,7 +61,8 @@ deactivate() {
 }
 
 if [ -z "$skipped" ]; then
-    mkdir -p -m 700 "$WINDPIPE_DIR"
+    mkdir -p "$WINDPIPE_DIR"
+    chmod 700 "$WINDPIPE_DIR"
     socket=$WINDPIPE_DIR/act.pipe
     activate act "$socket" --echo
     run call -w "$patience" act ping
