@@ -485,6 +485,47 @@ static void stop_accepting_keeps_clients_and_frees_the_name(void **state)
     assert_int_equal(wpipe_server_stop_accepting(NULL), WPIPE_EINVAL);
 }
 
+static void stop_and_echo(wpipe_server *server, const wpipe_event *event,
+                          void *user)
+{
+    *(_Atomic int *)user |= wpipe_server_stop_accepting(server);
+    (void)wpipe_server_send(server, event->from, event->data, event->size);
+}
+
+static void stop_accepting_in_handlers_frees_the_name(void **state)
+{
+    const wpipe_handlers handlers = { .size = sizeof handlers,
+                                      .message = stop_and_echo };
+    const char *name = support_unique_name();
+    wpipe_options options = options_of(WPIPE_FOREIGN_NEVER);
+    wpipe_stream *streams[3] = { NULL };
+    wpipe_server *servers[2] = { NULL };
+    _Atomic int result = 0;
+    char bytes[8];
+
+    (void)state;
+    options.type = WPIPE_MESSAGE;
+    options.threads = 2;
+    assert_int_equal(wpipe_server_open(&servers[0], name, &options), 0);
+    assert_int_equal(wpipe_server_start(servers[0], &handlers, &result), 0);
+    for (int i = 0; i < 3; i++) /* of both threads */
+        assert_int_equal(
+            wpipe_connect(&streams[i], name, &options, SUPPORT_WAIT_MS), 0);
+    for (int n = 0; n < MESSAGES; n++)
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(wpipe_write(streams[i], "hi", 2, 0), 2);
+            assert_int_equal(
+                wpipe_read(streams[i], bytes, sizeof bytes, SUPPORT_WAIT_MS),
+                2);
+        }
+    assert_int_equal(result, 0);
+    assert_int_equal(wpipe_server_open(&servers[1], name, &options), 0);
+    for (int i = 0; i < 3; i++)
+        wpipe_stream_close(streams[i]);
+    wpipe_server_close(servers[0]);
+    wpipe_server_close(servers[1]);
+}
+
 static const int native_only = WPIPE_FOREIGN_NEVER;
 static const int foreign_only = WPIPE_FOREIGN_ONLY;
 
@@ -500,6 +541,7 @@ static const struct support_case cases[] = {
               (void *)(uintptr_t)&native_only, "native"),
     TEST_WITH(stop_accepting_keeps_clients_and_frees_the_name,
               (void *)(uintptr_t)&foreign_only, "foreign"),
+    TEST(stop_accepting_in_handlers_frees_the_name),
 };
 
 TEST_MAIN(cases)
