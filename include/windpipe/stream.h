@@ -78,8 +78,8 @@ WPIPE_API int wpipe_listen(wpipe_listener **ret, const char *name,
  * options->listen_fd and options->foreign_fd to them. The environment tells of
  * them (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES). A socket is for `name` if its
  * file is called NAME.pipe (then it is the native one) or CoreFxPipe_NAME, if
- * its path is `name`, or if its FileDescriptorName= is `name`. If only a foreign
- * socket is found, and options->foreign does not ask for one,
+ * its path is `name`, or if its FileDescriptorName= is `name`. If only a
+ * foreign socket is found, and options->foreign does not ask for one,
  * options->foreign becomes WPIPE_FOREIGN_ONLY; if both are, WPIPE_FOREIGN_ALSO.
  *
  * The file of the socket, its mode and its directory are the manager's: no lock

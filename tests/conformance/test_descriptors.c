@@ -195,7 +195,7 @@ static void descriptors_of_ours_are_above_two(void **state)
     assert_int_equal(helper_join(&helper), 0);
 }
 
-/* ---- sockets of others ---------------------------------------------------- */
+/* ---- sockets of others --------------------------------------------------- */
 
 enum {
     PATH_ROOM = 108
@@ -374,7 +374,7 @@ static void what_is_no_listening_socket_is_refused(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
-/* ---- what the environment tells of them ----------------------------------- */
+/* ---- what the environment tells of them ---------------------------------- */
 
 struct passed {
     const char *names; /* LISTEN_FDNAMES */
@@ -456,7 +456,7 @@ static void options_of_before_are_told_so(void **state)
     assert_int_equal(wpipe_options_inherit(NULL, "a"), WPIPE_EINVAL);
 }
 
-/* ---- no more clients ------------------------------------------------------ */
+/* ---- no more clients ----------------------------------------------------- */
 
 static void stop_accepting_keeps_clients_and_frees_the_name(void **state)
 {
