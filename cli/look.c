@@ -296,6 +296,9 @@ static void print_json_info(const struct options *options,
         json_number(stdout, "bytes_in", links[i].bytes_in);
         json_number(stdout, "bytes_out", links[i].bytes_out);
         json_number(stdout, "queued", links[i].queued);
+        json_number(stdout, "age_us", links[i].age_us);
+        json_number(stdout, "idle_us", links[i].idle_us);
+        json_number(stdout, "dropped", links[i].dropped);
         putchar('}');
     }
     putchar(']');
@@ -309,13 +312,16 @@ static void print_link(const wpipe_link_facts *link)
     fputs("client:   ", stdout);
     output_peer(text, sizeof(text), &link->peer);
     output_escaped(stdout, text, strlen(text), false);
-    printf("\n    by %s; in %llu messages, %s; out %llu messages, %s; "
-           "%s queued\n",
-           link_way(link), (unsigned long long)link->messages_in,
-           output_size(in, sizeof(in), (double)link->bytes_in),
-           (unsigned long long)link->messages_out,
-           output_size(out, sizeof(out), (double)link->bytes_out),
-           output_size(queued, sizeof(queued), (double)link->queued));
+    printf(
+        "\n    by %s; in %llu messages, %s; out %llu messages, %s; "
+        "%s queued\n    for %.1f s, quiet for %.1f s, %llu messages dropped\n",
+        link_way(link), (unsigned long long)link->messages_in,
+        output_size(in, sizeof(in), (double)link->bytes_in),
+        (unsigned long long)link->messages_out,
+        output_size(out, sizeof(out), (double)link->bytes_out),
+        output_size(queued, sizeof(queued), (double)link->queued),
+        (double)link->age_us / 1e6, (double)link->idle_us / 1e6,
+        (unsigned long long)link->dropped);
 }
 
 static void print_info(const struct options *options,

@@ -134,7 +134,14 @@ static int send_message(const struct options *options, struct endpoint *e,
                         const struct parcel *p)
 {
     int r = endpoint_write(e, p->data, p->size, options->wait_ms);
+    const char *why = NULL;
 
+    if (r == WPIPE_EINVAL && options->framing >= 0)
+        why = wpipe_framing_problem(options->framing, p->data, p->size);
+    if (why != NULL) {
+        say(options, "%s: %s", options->operands[0], why);
+        return STATUS_USAGE;
+    }
     return r < 0 ? say_error(options, options->operands[0], r) : STATUS_DONE;
 }
 

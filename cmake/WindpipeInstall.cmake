@@ -73,6 +73,35 @@ elseif(windpipe_man_sources AND WINDPIPE_TOP_LEVEL)
   message(STATUS "scdoc not found: the man pages are left out")
 endif()
 
+# --- a page for each function, from its comment in the header ------------------
+
+find_package(Python3 QUIET COMPONENTS Interpreter)
+set(windpipe_man_tool "${PROJECT_SOURCE_DIR}/tools/man-functions")
+if(Python3_Interpreter_FOUND AND EXISTS "${windpipe_man_tool}")
+  set(headers "${PROJECT_SOURCE_DIR}/include/windpipe.h" ${windpipe_headers})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+    ${headers} "${windpipe_man_tool}")
+  execute_process(COMMAND "${Python3_EXECUTABLE}" "${windpipe_man_tool}" --list
+    OUTPUT_VARIABLE pages RESULT_VARIABLE result
+    OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "tools/man-functions failed")
+  endif()
+  string(REPLACE "\n" ";" pages "${pages}")
+  list(TRANSFORM pages PREPEND "${PROJECT_BINARY_DIR}/man3/")
+  file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/man3")
+  add_custom_command(OUTPUT ${pages}
+    COMMAND "${Python3_EXECUTABLE}" "${windpipe_man_tool}"
+      "${PROJECT_BINARY_DIR}/man3"
+    DEPENDS ${headers} ${windpipe_man_sources} "${windpipe_man_tool}"
+    COMMENT "Making the man pages of functions"
+    VERBATIM)
+  add_custom_target(windpipe_man_functions ALL DEPENDS ${pages})
+  install(FILES ${pages} DESTINATION "${CMAKE_INSTALL_MANDIR}/man3")
+elseif(WINDPIPE_TOP_LEVEL)
+  message(STATUS "python3 not found: the man pages of functions are left out")
+endif()
+
 # --- completions, documents, runtime directory -------------------------------
 
 install(FILES "${PROJECT_SOURCE_DIR}/packaging/completions/windpipe.bash"

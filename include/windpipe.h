@@ -22,6 +22,7 @@
  * Memory: event data stays valid until the next wait on the same object.
  *     Sends copy. You close what you open; close(NULL) is allowed.
  * Fork: a child may only close what its parent opened.
+ * Timeouts: as in stream.h.
  */
 #ifndef WINDPIPE_H
 #define WINDPIPE_H
@@ -51,7 +52,9 @@ enum wpipe_event_type {
     WPIPE_EVENT_CONNECTED = 1,    /* from: a new connection */
     WPIPE_EVENT_MESSAGE = 2,      /* from, data, size; request if a call */
     WPIPE_EVENT_DISCONNECTED = 3, /* from, reason, lost_messages, lost_bytes */
-    WPIPE_EVENT_REFUSED = 4,      /* server: a peer was refused; reason */
+    WPIPE_EVENT_REFUSED = 4,      /* server: peers were refused; reason,
+                                     error, count. Those of a quarter of a
+                                     second, if alike, are one event */
     WPIPE_EVENT_WRITABLE = 5,     /* from: its queue has room after EAGAIN */
     WPIPE_EVENT_SKIPPED = 6,      /* from: a broadcast skipped this client */
     WPIPE_EVENT_FINISHED = 7      /* from: half-closed: it will send nothing
@@ -91,7 +94,8 @@ typedef struct wpipe_event {
     uint64_t lost_bytes;    /* the same in bytes */
     int os_error;           /* the system's errno, or 0 */
     int error;              /* the WPIPE_E* behind the reason, or 0 */
-    uint64_t reserved[4];
+    uint64_t count;         /* REFUSED: how many, all for the same reason */
+    uint64_t reserved[3];
 } wpipe_event;
 
 /* ---- server ----------------------------------------------------------- */
@@ -485,7 +489,13 @@ typedef struct wpipe_link_facts {
     uint64_t messages_out;
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t queued; /* bytes in the server's send queue for this client */
+    uint64_t queued;  /* bytes in the server's send queue for this client */
+    uint64_t age_us;  /* microseconds since it was made. Counts of two answers
+                        by the difference of their ages are rates */
+    uint64_t idle_us; /* since a message went in either direction; to within
+                         10 milliseconds, or as long as the server was busy
+                         outside the library */
+    uint64_t dropped; /* messages for it that a broadcast skipped */
 } wpipe_link_facts;
 
 /*

@@ -22,6 +22,30 @@
 #define WPIPE_API
 #endif
 
+/*
+ * A struct that begins with its size (wpipe_options, wpipe_handlers, wpipe_peer
+ * and so on): all zero but for that, in C and in C++.
+ *
+ *     wpipe_options options = WPIPE_INIT(wpipe_options);
+ *     options.type = WPIPE_MESSAGE;
+ *
+ * In C this is { .size = sizeof(type) }, to which more fields can be added.
+ */
+#ifdef __cplusplus
+template <typename T> inline T wpipe__init()
+{
+    T object = T();
+    object.size = sizeof(T);
+    return object;
+}
+#define WPIPE_INIT(type) wpipe__init<type>()
+#else
+#define WPIPE_INIT(type)     \
+    {                        \
+        .size = sizeof(type) \
+    }
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -29,7 +53,8 @@ extern "C" {
 /* The version of this header; wpipe_version() tells the library's. */
 #define WPIPE_VERSION "0.1.0"
 
-/* A timeout that never ends. Timeouts are milliseconds; 0 does not wait. */
+/* A timeout that never ends. Timeouts are milliseconds; 0 does not wait; any
+ * other negative number is WPIPE_EINVAL. */
 #define WPIPE_FOREVER (-1)
 
 /* The longest pipe name, in bytes, without the optional \\.\pipe\ prefix. */
@@ -40,7 +65,10 @@ extern "C" {
  * numbers never change and there are never more than 24.
  */
 enum wpipe_error {
-    WPIPE_EINVAL = -1,         /* an argument or option is out of range */
+    WPIPE_OK = 0,              /* no error */
+    WPIPE_EINVAL = -1,         /* an argument or option is out of range, or
+                                  options.framing cannot carry the message
+                                  (wpipe_framing_problem tells why) */
     WPIPE_ENAME = -2,          /* the pipe name is not allowed */
     WPIPE_ENOMEM = -3,         /* out of memory */
     WPIPE_ELIMIT = -4,         /* out of descriptors or another system limit */
@@ -85,7 +113,8 @@ enum wpipe_class {
  */
 WPIPE_API const char *wpipe_strerror(int error);
 
-/* The name of `error`, such as "WPIPE_EBUSY"; "unknown" for other numbers. */
+/* The name of `error`, such as "WPIPE_EBUSY"; "WPIPE_OK" for 0 and more;
+ * "unknown" for other numbers. */
 WPIPE_API const char *wpipe_error_name(int error);
 
 /* The class of `error`, one of WPIPE_CLASS_*. */
@@ -97,7 +126,8 @@ WPIPE_API const char *wpipe_version(void);
 /* Who is at the other end. The kernel recorded it when the two connected. */
 typedef struct wpipe_peer {
     size_t size;      /* set to sizeof(wpipe_peer) by the caller */
-    uint32_t uid;     /* user id */
+    uint32_t uid;     /* user id; UINT32_MAX: it has none in our user
+                         namespace, and may be anybody */
     uint32_t gid;     /* group id */
     int64_t pid;      /* process id: a hint, pids are used again */
     char program[64]; /* name of its executable; untrusted; "" if unknown, or
@@ -153,10 +183,24 @@ enum wpipe_framing {
     WPIPE_FRAMING_LE32 = 1,     /* four-byte little-endian length */
     WPIPE_FRAMING_BE32 = 2,     /* four-byte big-endian length: H.Pipes,
                                    named-pipe-wrapper, StreamJsonRpc */
-    WPIPE_FRAMING_LINES = 3,    /* text lines; a CR before the LF is dropped */
+    WPIPE_FRAMING_LINES = 3,    /* text lines; a CR before the LF is dropped,
+                                   and so is a UTF-8 byte order mark before the
+                                   first line. A message that ends in a newline
+                                   is one line, too; one with a newline inside
+                                   is WPIPE_EINVAL */
     WPIPE_FRAMING_HEADERS = 4,  /* Content-Length: as in LSP */
     WPIPE_FRAMING_TYPE_LE32 = 5 /* type byte, little-endian length */
 };
+
+/*
+ * Why a message of `size` bytes cannot be sent in `framing` (WPIPE_FRAMING_*).
+ * Calls that send return WPIPE_EINVAL for it.
+ *
+ * Returns NULL if it can be sent, else a sentence such as "the line has a
+ * newline inside": a static string. Does not block; any thread.
+ */
+WPIPE_API const char *wpipe_framing_problem(int framing, const void *data,
+                                            size_t size);
 
 /*
  * options.foreign: the foreign socket of a pipe. It is a plain unix socket at
@@ -197,7 +241,9 @@ enum wpipe_flags {
                                  a call and the commit of a part do: only the
                                  answer tells whether the pipe has messages */
     WPIPE_TRUST_PEER = 4,     /* share memory with another user, too, and let
-                             read_begin show it without a copy */
+                             read_begin show it without a copy; and take a
+                             user without a number in our user namespace for
+                             our own */
     WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
     WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first
@@ -214,6 +260,34 @@ enum wpipe_flags {
     WPIPE_WAIT_SIGNALS = 64
 };
 
+/* entry.kind of options.log: what happened. */
+enum wpipe_log_kind {
+    WPIPE_LOG_CONNECTED = 1,    /* a connection was made */
+    WPIPE_LOG_MOVED = 2,        /* our writes go through shared memory now */
+    WPIPE_LOG_GROWN = 3,        /* bytes: of our ring in shared memory, now */
+    WPIPE_LOG_DISCONNECTED = 4, /* a connection is over; reason, error */
+    WPIPE_LOG_DROPPED = 5,      /* count, bytes: messages that this peer will
+                                   not get; reason. Its connection ended, or
+                                   a broadcast skipped it */
+    WPIPE_LOG_REFUSED = 6       /* count: peers that were refused; reason,
+                                   error */
+};
+
+/* One entry of options.log. What its kind does not name is 0. */
+typedef struct wpipe_log_entry {
+    size_t size;         /* of what the library filled in */
+    int kind;            /* WPIPE_LOG_* */
+    int reason;          /* WPIPE_REASON_*, see windpipe.h */
+    int error;           /* the WPIPE_E* behind the reason, or 0 */
+    uint64_t connection; /* as event.from; 0 of a stream, and for REFUSED */
+    uint64_t count;      /* UINT64_MAX: nobody can tell */
+    uint64_t bytes;      /* the same */
+    uint64_t missed;     /* entries before this one that there was no memory
+                            for */
+    wpipe_peer peer;     /* who is at the other end: uid, gid and pid; names
+                            are not looked up. Not for REFUSED */
+} wpipe_log_entry;
+
 /* options.spin_us: no spinning at all. */
 #define WPIPE_SPIN_OFF (-1)
 
@@ -225,7 +299,8 @@ enum wpipe_flags {
 
 /*
  * Options of a listener, stream, server or client. Zero everywhere means the
- * default; set `size` to sizeof(wpipe_options). An object ignores the fields
+ * default; set `size` to sizeof(wpipe_options), or begin with
+ * WPIPE_INIT(wpipe_options). An object ignores the fields
  * that it does not use. A larger `size` than the library knows is refused with
  * WPIPE_EINVAL unless the unknown rest is zero.
  */
@@ -253,8 +328,10 @@ typedef struct wpipe_options {
                                0 = 16 MiB */
     uint64_t queue_limit;  /* bytes queued for one client; 0 = 1 MiB */
     uint64_t memory_limit; /* server: bytes of queued and half-received
-                               messages of all clients; client: of messages
-                               kept for wait; 0 = 256 MiB */
+                               messages of all clients, and as many again
+                               that were received and wait for their turn;
+                               client: of messages kept for wait;
+                               0 = 256 MiB */
     int handshake_ms;      /* time that a peer has to complete the handshake,
                                or to connect to its second pipe; 0 = 5000 */
     int connect_ms;        /* client_open: how long to wait for the server;
@@ -281,11 +358,20 @@ typedef struct wpipe_options {
                        that it has begun. Time in which we do not read does
                        not count. 0 = 30000 ms, WPIPE_FOREVER, or
                        milliseconds */
+    /*
+     * Called when something happens to a connection (WPIPE_LOG_*), never for
+     * each message. Runs on a thread that is in a call on the object, or on one
+     * of wpipe_server_start, with no lock of the library held: one call at a
+     * time for each object, in order. It may call the library, but not wait on
+     * or close that object. It should be short: the caller waits for it.
+     */
+    void (*log)(const wpipe_log_entry *entry, void *log_user);
+    void *log_user;
     int listen_fd;  /* listener, server: a listening unix socket that another
                        process made, to serve instead of a new native socket
                        (wpipe_options_inherit); 0 = none */
     int foreign_fd; /* the same instead of a new foreign socket */
-    uint64_t reserved[5]; /* zero */
+    uint64_t reserved[3]; /* zero */
 } wpipe_options;
 
 #ifdef __cplusplus

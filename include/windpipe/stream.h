@@ -12,7 +12,8 @@
  *     A listener may be used by one thread at a time; any may call wake.
  * Fork: a child may only close what its parent opened.
  * Memory: you close what you open; close accepts NULL, never blocks or fails.
- * Timeouts: milliseconds, WPIPE_FOREVER, or 0 to not wait at all.
+ * Timeouts: milliseconds, WPIPE_FOREVER, or 0 to not wait at all; another
+ *     negative number is WPIPE_EINVAL from every call.
  * Wakes: WPIPE_EWOKEN from a call that waits means wake, or with
  *     WPIPE_WAIT_SIGNALS that a signal handler ran (error.h).
  */
@@ -321,10 +322,12 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  *     over 10 KiB while the connection is on its socket: write several parts
  *     with more = 1), and those of wpipe_write.
  * commit: returns the bytes committed. Errors: WPIPE_ESTATE (nothing begun),
- *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. With
- *     more = 1 and WPIPE_CONNECT_EARLY it may have to wait for the server's
- *     answer, which tells what kind of pipe this is: as long as begin was
- *     allowed to. WPIPE_ETIMEDOUT keeps the reservation; try again.
+ *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. It may have
+ *     to wait as long as begin was allowed to: for the peer to read, if the
+ *     connection moved to shared memory meanwhile; and with more = 1 and
+ *     WPIPE_CONNECT_EARLY for the server's answer, which tells what kind of
+ *     pipe this is. WPIPE_ETIMEDOUT keeps the reservation: try again with the
+ *     same size, or abort.
  * abort: releases the reservation. If parts of the message were already
  *     committed with more = 1, the whole message is withdrawn.
  * On a connection that is still on its socket the memory is a private copy.

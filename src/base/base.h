@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <windpipe/error.h>
+
 #define WPIPE__ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The structure of `type` whose `member` is at `pointer`, never NULL. */
@@ -41,6 +43,13 @@ static inline uint64_t wpipe__max_u64(uint64_t a, uint64_t b)
 static inline uint64_t wpipe__align8(uint64_t n)
 {
     return (n + 7) & ~(uint64_t)7;
+}
+
+/* Milliseconds to wait, or WPIPE_FOREVER: 1. Other negative numbers are most
+ * likely a wrong sum, and not "for ever": 0. */
+static inline int wpipe__is_timeout(int timeout_ms)
+{
+    return timeout_ms >= WPIPE_FOREVER;
 }
 
 /* ---- little-endian numbers at any address -------------------------------- */

@@ -32,6 +32,7 @@ static const struct kind kinds[] = {
 };
 
 static const uint8_t CARRIAGE_RETURN = '\r';
+static const uint8_t BYTE_ORDER_MARK[] = { 0xef, 0xbb, 0xbf };
 
 /* ---- refusing ------------------------------------------------------------ */
 
@@ -318,11 +319,33 @@ static int give_line(struct wpipe__decoder *d, const uint8_t *data, size_t size,
     return 1;
 }
 
+/* Before the first line: a byte order mark is dropped, and what only begins
+ * like one is given back. 1 with a chunk; 0 go on at *at. */
+static int pass_mark(struct wpipe__decoder *d, const uint8_t *bytes,
+                     size_t size, size_t *at, struct wpipe__chunk *ret_chunk)
+{
+    size_t held = d->marked;
+    int r = 0;
+
+    while (*at < size && held < sizeof(BYTE_ORDER_MARK) &&
+           bytes[*at] == BYTE_ORDER_MARK[held]) {
+        held++;
+        (*at)++;
+    }
+    d->marked = (uint8_t)held;
+    if (held < sizeof(BYTE_ORDER_MARK) && *at == size)
+        return 0; /* it may be one */
+    d->marked = WPIPE__MARK_PASSED;
+    if (held > 0 && held < sizeof(BYTE_ORDER_MARK))
+        r = give_line(d, BYTE_ORDER_MARK, held, 0, ret_chunk);
+    return r;
+}
+
 /* A CR at the end of what was fed is held back until the next byte tells
  * whether it belongs to the newline. */
-static int feed_lines(struct wpipe__decoder *d, const uint8_t *bytes,
-                      size_t size, size_t *ret_used,
-                      struct wpipe__chunk *ret_chunk)
+static int feed_text(struct wpipe__decoder *d, const uint8_t *bytes,
+                     size_t size, size_t *ret_used,
+                     struct wpipe__chunk *ret_chunk)
 {
     const uint8_t *newline;
     size_t n = size;
@@ -349,6 +372,24 @@ static int feed_lines(struct wpipe__decoder *d, const uint8_t *bytes,
         r = give_line(d, bytes, n, newline != NULL, ret_chunk);
     if (r >= 0)
         *ret_used = newline != NULL ? (size_t)(newline - bytes) + 1 : size;
+    return r;
+}
+
+static int feed_lines(struct wpipe__decoder *d, const uint8_t *bytes,
+                      size_t size, size_t *ret_used,
+                      struct wpipe__chunk *ret_chunk)
+{
+    size_t at = 0;
+    int r = 0;
+
+    if (d->marked != WPIPE__MARK_PASSED)
+        r = pass_mark(d, bytes, size, &at, ret_chunk);
+    if (r == 0 && at < size) {
+        r = feed_text(d, bytes + at, size - at, ret_used, ret_chunk);
+        *ret_used += r < 0 ? 0 : at;
+    } else if (r >= 0) {
+        *ret_used = at;
+    }
     return r;
 }
 
@@ -410,13 +451,20 @@ int wpipe__decoder_feed(struct wpipe__decoder *d, const uint8_t *bytes,
 
 int wpipe__decoder_is_half(const struct wpipe__decoder *d)
 {
-    return d->in_message || d->have > 0;
+    int marked = d->marked > 0 && d->marked < sizeof(BYTE_ORDER_MARK);
+
+    return d->in_message || d->have > 0 || marked;
 }
 
 static int end_line(struct wpipe__decoder *d, struct wpipe__chunk *ret_chunk)
 {
     size_t held = d->carriage;
 
+    if (d->marked > 0 && d->marked < sizeof(BYTE_ORDER_MARK)) {
+        held = d->marked;
+        d->marked = WPIPE__MARK_PASSED;
+        return give_line(d, BYTE_ORDER_MARK, held, 1, ret_chunk);
+    }
     if (!d->in_message)
         return 0;
     d->carriage = 0;
@@ -493,28 +541,46 @@ int wpipe__framing_before(int framing, uint64_t total, uint8_t type,
     return (int)kinds[framing].fixed;
 }
 
-int wpipe__framing_after(int framing,
+int wpipe__framing_after(int framing, uint8_t end,
                          uint8_t ret_bytes[WPIPE__FRAMING_OWN_HEADER])
 {
     if (!is_framing(framing))
         return WPIPE_EINVAL;
-    if (framing != WPIPE_FRAMING_LINES)
+    if (framing != WPIPE_FRAMING_LINES || end == '\n')
         return 0;
     ret_bytes[0] = '\n';
     return 1;
 }
 
+/* What is wrong with a part of a message, or NULL. */
+static const char *part_problem(int framing, const uint8_t *bytes, size_t size,
+                                int last)
+{
+    if (!is_framing(framing))
+        return "there is no such framing";
+    if (bytes == NULL && size > 0)
+        return "the message is NULL and has a size";
+    if (framing != WPIPE_FRAMING_LINES || size == 0)
+        return NULL;
+    if (last && bytes[size - 1] == '\r')
+        return "the line ends in a carriage return, which the reader drops";
+    if (last && bytes[size - 1] == '\n')
+        size--;
+    if (memchr(bytes, '\n', size) != NULL)
+        return "the line has a newline inside";
+    return NULL;
+}
+
 int wpipe__framing_check(int framing, const void *data, size_t size, int last)
 {
-    const uint8_t *bytes = data;
+    return part_problem(framing, data, size, last) == NULL ? 0 : WPIPE_EINVAL;
+}
 
-    if (!is_framing(framing) || (bytes == NULL && size > 0))
-        return WPIPE_EINVAL;
-    if (framing != WPIPE_FRAMING_LINES || size == 0)
-        return 0;
-    if (memchr(bytes, '\n', size) != NULL)
-        return WPIPE_EINVAL;
-    return last && bytes[size - 1] == '\r' ? WPIPE_EINVAL : 0;
+const char *wpipe_framing_problem(int framing, const void *data, size_t size)
+{
+    if (framing == WPIPE_FRAMING_TYPE_LE32 && size == 0)
+        return "the message has no first byte, which is its type";
+    return part_problem(framing, data, size, 1);
 }
 
 /* ---- names --------------------------------------------------------------- */

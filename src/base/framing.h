@@ -18,6 +18,7 @@
 
 #define WPIPE__FRAMING_HEADER_MAX 256u /* "headers": all header lines */
 #define WPIPE__FRAMING_OWN_HEADER 48u  /* the longest that we write */
+#define WPIPE__MARK_PASSED        0xffu
 #define WPIPE__FRAMING_WHY_MAX    128u /* the longest sentence, terminated */
 
 /* What a decoder gives: a part of one message, empty only when it is last. */
@@ -47,6 +48,8 @@ struct wpipe__decoder {
     uint8_t in_message; /* payload is due; lines: the line has begun */
     uint8_t began;      /* the first chunk of the message was given */
     uint8_t carriage;   /* lines: a CR is held back */
+    uint8_t marked;     /* lines: bytes of a byte order mark that are held back;
+                           WPIPE__MARK_PASSED behind the place of one */
     uint8_t header[WPIPE__FRAMING_HEADER_MAX];
     char why[WPIPE__FRAMING_WHY_MAX];
 };
@@ -71,6 +74,12 @@ int wpipe__decoder_feed(struct wpipe__decoder *d, const uint8_t *bytes,
  * no messages. */
 int wpipe__decoder_is_half(const struct wpipe__decoder *d);
 
+/* Payload bytes of the message begun that are known to be still to come. */
+static inline uint64_t wpipe__decoder_left(const struct wpipe__decoder *d)
+{
+    return d->in_message && d->framing != WPIPE_FRAMING_LINES ? d->left : 0;
+}
+
 /* The stream ended: 0 between messages, WPIPE_EPROTO inside one. Lines: a last
  * line without its newline is a message: 1 with its last chunk, which is empty
  * or a CR that was held back (then WPIPE_EMSGSIZE is possible too). */
@@ -81,15 +90,16 @@ int wpipe__decoder_end(struct wpipe__decoder *d, struct wpipe__chunk *ret_chunk,
  * the framing cannot carry it; WPIPE_EINVAL for a framing not known. */
 int wpipe__framing_before(int framing, uint64_t total, uint8_t type,
                           uint8_t ret_bytes[WPIPE__FRAMING_OWN_HEADER]);
-/* What goes behind it (lines: a newline): its length. */
-int wpipe__framing_after(int framing,
+/* What goes behind a message whose last byte is `end` (0 of an empty one): its
+ * length. Lines: a newline, unless the message has it already. */
+int wpipe__framing_after(int framing, uint8_t end,
                          uint8_t ret_bytes[WPIPE__FRAMING_OWN_HEADER]);
 
 /*
  * May these bytes be a part of a message in this framing, with `last` the end
- * of it? Lines: no newline, and no CR at the end, since the reader would drop
- * it. 0 or WPIPE_EINVAL. A message in parts: the last one that is not empty
- * is the one to call `last`.
+ * of it? Lines: no newline but as the last byte, and no CR at the end, since
+ * the reader would drop it. 0 or WPIPE_EINVAL. A message in parts: the last
+ * one that is not empty is the one to call `last`.
  */
 int wpipe__framing_check(int framing, const void *data, size_t size, int last);
 

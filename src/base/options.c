@@ -33,16 +33,22 @@ static const struct {
     size_t offset;
     size_t size;
 } fields[] = {
-    FIELD(type),         FIELD(direction),       FIELD(access),
-    FIELD(group),        FIELD(shared_memory),   FIELD(slow_reader),
-    FIELD(spin_us),      FIELD(flags),           FIELD(server_uid),
-    FIELD(max_clients),  FIELD(max_per_user),    FIELD(buffer_in),
-    FIELD(buffer_out),   FIELD(max_message),     FIELD(queue_limit),
-    FIELD(memory_limit), FIELD(handshake_ms),    FIELD(connect_ms),
-    FIELD(admit),        FIELD(admit_user),      FIELD(foreign),
-    FIELD(threads),      FIELD(framing),         FIELD(second_pipe),
-    FIELD(error_text),   FIELD(error_text_size), FIELD(linger_ms),
-    FIELD(message_ms),   FIELD(listen_fd),       FIELD(foreign_fd),
+    FIELD(type),          FIELD(direction),
+    FIELD(access),        FIELD(group),
+    FIELD(shared_memory), FIELD(slow_reader),
+    FIELD(spin_us),       FIELD(flags),
+    FIELD(server_uid),    FIELD(max_clients),
+    FIELD(max_per_user),  FIELD(buffer_in),
+    FIELD(buffer_out),    FIELD(max_message),
+    FIELD(queue_limit),   FIELD(memory_limit),
+    FIELD(handshake_ms),  FIELD(connect_ms),
+    FIELD(admit),         FIELD(admit_user),
+    FIELD(foreign),       FIELD(threads),
+    FIELD(framing),       FIELD(second_pipe),
+    FIELD(error_text),    FIELD(error_text_size),
+    FIELD(linger_ms),     FIELD(message_ms),
+    FIELD(log),           FIELD(log_user),
+    FIELD(listen_fd),     FIELD(foreign_fd),
     FIELD(reserved),
 };
 

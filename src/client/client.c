@@ -90,6 +90,9 @@ int wpipe_client_open(wpipe_client **ret, const char *name,
                                wpipe__os_error_text());
         goto fail;
     }
+    r = wpipe__log_open(&o, &c->loop.log);
+    if (r < 0)
+        goto fail;
     c->loop.budget.freed = memory_freed;
     if (o.flags & WPIPE_CONNECT_LATER)
         connect_later(c);
@@ -146,7 +149,8 @@ int wpipe_client_shutdown(wpipe_client *client, int timeout_ms,
     wpipe_lost lost = { .size = sizeof(lost) };
     int r;
 
-    if (client == NULL || wpipe__lost_check(ret_lost) < 0)
+    if (client == NULL || wpipe__lost_check(ret_lost) < 0 ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     if (client->loop.generation != wpipe__os_generation())
         return WPIPE_ESTATE;
@@ -182,6 +186,7 @@ void wpipe_client_close(wpipe_client *client)
     wpipe__received_done(&client->answer);
     wpipe__received_done(&client->scratch);
     wpipe__loop_done(&client->loop);
+    wpipe__log_close(client->loop.log);
     wpipe__budget_done(&client->loop.budget);
     wpipe__free(client);
 }
@@ -255,7 +260,8 @@ int wpipe_client_send_wait(wpipe_client *client, const void *data, size_t size,
     struct sleeper s = { .c = client, .rest = { .timer = { timeout_ms, 0 } } };
     int r;
 
-    if (client == NULL || (data == NULL && size > 0))
+    if (client == NULL || (data == NULL && size > 0) ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__loop_use(&client->loop);
     if (r < 0)
@@ -332,7 +338,7 @@ int wpipe_client_drain(wpipe_client *client, int timeout_ms)
     struct sleeper s = { .c = client, .rest = { .timer = { timeout_ms, 0 } } };
     int r;
 
-    if (client == NULL)
+    if (client == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__loop_use(&client->loop);
     if (r < 0)
@@ -346,6 +352,7 @@ int wpipe_client_drain(wpipe_client *client, int timeout_ms)
 
 int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer)
 {
+    struct wpipe__link_peer peer;
     struct wpipe__conn *conn;
     int r;
 
@@ -355,8 +362,11 @@ int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer)
     if (r < 0)
         return r;
     conn = connection(client);
-    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__link_peer(conn->link, ret_peer);
+    r = conn == NULL ? WPIPE_ENOTCONN
+                     : wpipe__link_hold_peer(conn->link, ret_peer, &peer);
     wpipe__loop_unlock(&client->loop);
+    if (r == 0)
+        wpipe__link_name_peer(&peer, ret_peer);
     return r;
 }
 

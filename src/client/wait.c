@@ -118,7 +118,7 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
     struct wpipe__rest rest = { .timer = { timeout_ms, 0 } };
     int r;
 
-    if (client == NULL || ret_event == NULL)
+    if (client == NULL || ret_event == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__loop_enter(&client->loop, &rest);
     if (r < 0)
@@ -303,7 +303,8 @@ int wpipe_client_call(wpipe_client *client, const void *request, size_t size,
     struct call call = { .c = client };
     int r;
 
-    if (client == NULL || ret_answer == NULL || (request == NULL && size > 0))
+    if (client == NULL || ret_answer == NULL || (request == NULL && size > 0) ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__loop_enter(&client->loop, &rest);
     if (r < 0)

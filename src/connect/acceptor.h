@@ -154,6 +154,8 @@ uint64_t wpipe__acceptor_seconds_until(const struct wpipe__acceptor *a);
 unsigned wpipe__acceptor_seconds_waiting(const struct wpipe__acceptor *a);
 #define WPIPE__TAG_SECOND ((uint64_t)3 << 32)
 
+/* Does access let this user in: 1; 0. */
+int wpipe__acceptor_serves(const struct wpipe__acceptor *a, uint32_t uid);
 /* May its user come in, and does the owner's admit say so? 0 or < 0. */
 int wpipe__pending_check(const struct wpipe__acceptor *a,
                          const struct wpipe__link *link);

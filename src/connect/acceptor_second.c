@@ -144,7 +144,7 @@ static int check_first(const struct wpipe__acceptor *a, wpipe__handle socket,
 
     if (r < 0)
         return WPIPE_EPIPE; /* it went */
-    if (a->options.access == WPIPE_ACCESS_USER && peer.uid != wpipe__os_uid())
+    if (!wpipe__acceptor_serves(a, peer.uid))
         return WPIPE_EACCES;
     *ret_uid = peer.uid;
     return 0;
@@ -178,11 +178,14 @@ void wpipe__acceptor_introduce(struct wpipe__acceptor *a, wpipe__handle socket)
 /* ---- the second door ----------------------------------------------------- */
 
 /* Is it the one that we expect? */
-static int is_right(const struct second *s, wpipe__handle socket)
+static int is_right(const struct wpipe__acceptor *a, const struct second *s,
+                    wpipe__handle socket)
 {
     wpipe_peer peer;
 
-    return wpipe__os_peer(socket, &peer) == 0 && peer.uid == s->uid;
+    return wpipe__os_peer(socket, &peer) == 0 && peer.uid == s->uid &&
+           (peer.uid != WPIPE__UID_UNMAPPED ||
+            (a->options.flags & WPIPE_TRUST_PEER) != 0);
 }
 
 /* It has come: nobody else is to come here. */
@@ -211,7 +214,7 @@ static void accept_at(struct wpipe__acceptor *a, struct second *s)
             refuse(a, WPIPE_REASON_FULL, r);
             return;
         }
-        if (is_right(s, socket)) {
+        if (is_right(a, s, socket)) {
             arrive(a, s, socket);
             return;
         }

@@ -535,6 +535,11 @@ int wpipe_connect(wpipe_stream **ret, const char *name,
     r = wpipe__options_take(options, &o);
     if (r < 0)
         return r;
+    if (!wpipe__is_timeout(timeout_ms)) {
+        wpipe__options_explain(
+            &o, "timeout_ms is %d, not WPIPE_FOREVER or more", timeout_ms);
+        return WPIPE_EINVAL;
+    }
     if (o.type == WPIPE_DEFAULT_TYPE)
         o.type = WPIPE_BYTE;
     waiting.deadline = wpipe__os_deadline(timeout_ms);

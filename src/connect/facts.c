@@ -5,9 +5,10 @@
  *           u32 clients, u32 max_clients, u64 total_clients, u64 refused
  *     then the connections: u64 id, u32 uid, u32 gid, u64 pid, u32 shared,
  *           u32 zero, u64 messages_in, messages_out, bytes_in, bytes_out,
- *           queued
- * A later version may make connections longer; what we do not know of them is
- * skipped.
+ *           queued, age_us, idle_us, dropped
+ * A server of an earlier version makes connections shorter: what is missing
+ * is 0. A later version may make connections longer; what we do not know of
+ * them is skipped.
  */
 #include "connect/facts.h"
 
@@ -16,7 +17,8 @@
 enum {
     VERSION = 1,
     HEAD = 40,
-    LINK = 72,
+    LINK = 96,
+    LINK_MIN = 72,  /* without the age and what follows */
     LINK_MAX = 4096 /* bytes of a connection in any version */
 };
 
@@ -51,10 +53,14 @@ int wpipe__facts_add(struct wpipe__buffer *out,
     wpipe__store_u64(b + 48, link->bytes_in);
     wpipe__store_u64(b + 56, link->bytes_out);
     wpipe__store_u64(b + 64, link->queued);
+    wpipe__store_u64(b + 72, link->age_us);
+    wpipe__store_u64(b + 80, link->idle_us);
+    wpipe__store_u64(b + 88, link->dropped);
     return wpipe__buffer_append(out, b, sizeof(b));
 }
 
-static void decode_link(const uint8_t *b, struct wpipe__link_fact *ret)
+static void decode_link(const uint8_t *b, size_t size,
+                        struct wpipe__link_fact *ret)
 {
     ret->id = wpipe__load_u64(b);
     ret->uid = wpipe__load_u32(b + 8);
@@ -66,6 +72,9 @@ static void decode_link(const uint8_t *b, struct wpipe__link_fact *ret)
     ret->bytes_in = wpipe__load_u64(b + 48);
     ret->bytes_out = wpipe__load_u64(b + 56);
     ret->queued = wpipe__load_u64(b + 64);
+    ret->age_us = size >= LINK ? wpipe__load_u64(b + 72) : 0;
+    ret->idle_us = size >= LINK ? wpipe__load_u64(b + 80) : 0;
+    ret->dropped = size >= LINK ? wpipe__load_u64(b + 88) : 0;
 }
 
 static int decode_head(const uint8_t *b, wpipe_pipe_facts *ret)
@@ -99,13 +108,13 @@ int wpipe__facts_decode(const uint8_t *bytes, size_t size,
     if (wpipe__load_u32(bytes) != VERSION)
         return WPIPE_EVERSION;
     each = wpipe__load_u32(bytes + 4);
-    if (each < LINK || each > LINK_MAX || (size - HEAD) % each != 0 ||
+    if (each < LINK_MIN || each > LINK_MAX || (size - HEAD) % each != 0 ||
         (size - HEAD) / each > WPIPE__FACTS_LINKS ||
         decode_head(bytes, &pipe) < 0)
         return WPIPE_EPROTO;
     count = wpipe__min_size((size - HEAD) / each, max_links);
     for (i = 0; i < count; i++) {
-        decode_link(bytes + HEAD + i * each, &ret_links[i]);
+        decode_link(bytes + HEAD + i * each, each, &ret_links[i]);
         if (ret_links[i].shared > 2)
             return WPIPE_EPROTO;
     }

@@ -29,6 +29,9 @@ struct wpipe__link_fact {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t queued;
+    uint64_t age_us;
+    uint64_t idle_us;
+    uint64_t dropped;
 };
 
 /* Append the head, that is, what is told of the pipe. 0, WPIPE_ENOMEM. */

@@ -123,6 +123,9 @@ static void fill_link(const struct wpipe__link_fact *fact, size_t size,
     link.bytes_in = fact->bytes_in;
     link.bytes_out = fact->bytes_out;
     link.queued = fact->queued;
+    link.age_us = fact->age_us;
+    link.idle_us = fact->idle_us;
+    link.dropped = fact->dropped;
     memcpy(ret, &link, size);
 }
 
@@ -152,7 +155,7 @@ int wpipe_inspect(const char *name, wpipe_pipe_facts *ret_pipe,
     wpipe_options o;
     int r;
 
-    if (name == NULL || ret_pipe == NULL ||
+    if (name == NULL || ret_pipe == NULL || !wpipe__is_timeout(timeout_ms) ||
         !is_size(ret_pipe->size, sizeof(pipe)) ||
         (max_links > 0 &&
          (ret_links == NULL || !is_size(ret_links->size, sizeof(*ret_links)))))
@@ -194,7 +197,7 @@ int wpipe_wait_for(const char *name, int timeout_ms)
     int watching = 0;
     int r;
 
-    if (name == NULL)
+    if (name == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__name_parse(name, parsed, NULL);
     if (r < 0)

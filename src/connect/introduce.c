@@ -76,7 +76,8 @@ wpipe_options wpipe__introduced_options(const struct wpipe__introduced *i,
 
     o.foreign = WPIPE_FOREIGN_ONLY;
     o.second_pipe = WPIPE_SECOND_PIPE_NONE;
-    o.flags |= WPIPE_CHECK_UID;
+    if (i->uid != WPIPE__UID_UNMAPPED || !(o.flags & WPIPE_TRUST_PEER))
+        o.flags |= WPIPE_CHECK_UID;
     o.server_uid = i->uid;
     return o;
 }

@@ -11,6 +11,8 @@
 #include "base/ring.h"
 #include "connect/acceptor.h"
 #include "connect/facts.h"
+#include "connect/refusals.h"
+#include "link/log.h"
 #include "stream/stream.h"
 
 enum {
@@ -34,6 +36,8 @@ struct wpipe_listener {
     uint64_t due;        /* when the acceptor has something to do */
     struct wpipe__spin_record spin;
     struct wpipe__link *link; /* just let in */
+    struct wpipe__log *log;   /* NULL without a hook: for refusals */
+    struct wpipe__refusals refusals;
 };
 
 /* What a stream gives back when it is closed, after the listener maybe. */
@@ -54,6 +58,12 @@ static void on_admitted(struct wpipe__acceptor *a, struct wpipe__link *link)
     listener_of(a)->link = link;
 }
 
+static void on_refused(struct wpipe__acceptor *a,
+                       const struct wpipe__refusal *why)
+{
+    (void)wpipe__refusals_add(&listener_of(a)->refusals, why, wpipe__os_now());
+}
+
 static int on_describe(struct wpipe__acceptor *a, struct wpipe__buffer *ret)
 {
     wpipe_pipe_facts facts = { .size = sizeof(facts) };
@@ -69,6 +79,7 @@ static int on_describe(struct wpipe__acceptor *a, struct wpipe__buffer *ret)
 
 static const struct wpipe__acceptor_owner owner = {
     .admitted = on_admitted,
+    .refused = on_refused,
     .describe = on_describe,
 };
 
@@ -114,6 +125,9 @@ int wpipe_listen(wpipe_listener **ret, const char *name,
     l->alarm = WPIPE__NO_HANDLE;
     l->due = UINT64_MAX;
     l->generation = wpipe__os_generation();
+    r = wpipe__log_open(&o, &l->log);
+    if (r < 0)
+        goto fail;
     r = open_poller(l);
     if (r < 0) {
         wpipe__options_explain(&o, "cannot listen: %s", wpipe__os_error_text());
@@ -137,15 +151,29 @@ fail:
     return r;
 }
 
+/* The log is told what is due at `now`. */
+static void tell_refusals(struct wpipe_listener *l, uint64_t now)
+{
+    struct wpipe__refusal why;
+    uint64_t count;
+
+    while (wpipe__refusals_next(&l->refusals, now, &why, &count))
+        wpipe__log_refused(l->log, why.reason, why.error, count);
+    wpipe__log_tell(l->log);
+}
+
 void wpipe_listener_close(wpipe_listener *listener)
 {
     if (listener == NULL)
         return;
+    if (listener->generation == wpipe__os_generation())
+        tell_refusals(listener, UINT64_MAX);
     wpipe__acceptor_close(&listener->acceptor);
     wpipe__os_close(listener->poller);
     wpipe__waiters_done(&listener->waiters);
     wpipe__os_close(listener->slot);
     wpipe__os_close(listener->alarm);
+    wpipe__log_close(listener->log);
     wpipe__free(listener);
 }
 
@@ -191,6 +219,8 @@ static void take_turn(struct wpipe_listener *l)
     uint64_t due;
 
     wpipe__acceptor_turn(&l->acceptor, 1);
+    if (l->refusals.waiting > 0)
+        tell_refusals(l, wpipe__os_now());
     due = wpipe__acceptor_until(&l->acceptor);
     if (due == l->due)
         return;
@@ -283,7 +313,7 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
     int late = 0;
     int r;
 
-    if (listener == NULL || ret == NULL)
+    if (listener == NULL || ret == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     if (listener->generation != wpipe__os_generation())
         return WPIPE_ESTATE;

@@ -102,15 +102,20 @@ void wpipe__pending_expire(struct wpipe__acceptor *a,
 
 /* ---- who may come in ---------------------------------------------------- */
 
-/* The kernel let it connect; is it one of those that we serve? Root can
- * connect to anything, and is served only by itself, unless others are. */
+/* Root can connect to anything, and is served only by itself, unless others
+ * are. */
+int wpipe__acceptor_serves(const struct wpipe__acceptor *a, uint32_t uid)
+{
+    if (a->options.access != WPIPE_ACCESS_USER || uid == wpipe__os_uid())
+        return 1;
+    return uid == WPIPE__UID_UNMAPPED &&
+           (a->options.flags & WPIPE_TRUST_PEER) != 0;
+}
+
 static int check_user(const struct wpipe__acceptor *a,
                       const struct wpipe__link *link)
 {
-    if (a->options.access == WPIPE_ACCESS_USER &&
-        link->peer.uid != wpipe__os_uid())
-        return WPIPE_EACCES;
-    return 0;
+    return wpipe__acceptor_serves(a, link->peer.uid) ? 0 : WPIPE_EACCES;
 }
 
 static int ask_admit(const struct wpipe__acceptor *a,

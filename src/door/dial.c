@@ -12,6 +12,20 @@
 #include "base/options.h"
 #include "door/place.h"
 
+int wpipe__door_unmapped(const char *name, const wpipe_options *options)
+{
+    if (options != NULL && (options->flags & WPIPE_TRUST_PEER) != 0 &&
+        (options->flags & WPIPE_CHECK_UID) == 0)
+        return 0;
+    wpipe__options_explain(
+        options,
+        "the server of \"%s\" is run by a user without a number in our user "
+        "namespace (/proc/self/uid_map), so it may be anybody: map that user, "
+        "or trust the peer",
+        name);
+    return WPIPE_EACCES;
+}
+
 /* Is this server one that we want to talk to? */
 static int check_server(wpipe__handle socket, const char *name,
                         const wpipe_options *options)
@@ -29,6 +43,8 @@ static int check_server(wpipe__handle socket, const char *name,
                                wpipe__os_error_text());
         return r;
     }
+    if (peer.uid == WPIPE__UID_UNMAPPED)
+        return wpipe__door_unmapped(name, options);
     if (options != NULL && (options->flags & WPIPE_CHECK_UID) != 0) {
         uid = options->server_uid;
         if (peer.uid == uid)

@@ -101,6 +101,11 @@ void wpipe__door_close(struct wpipe__door *d);
 int wpipe__door_dial(const char *name, const wpipe_options *options,
                      wpipe__handle *ret_socket);
 
+/* The user of the server `name` has no number in our user namespace, and may be
+ * anybody: WPIPE_EACCES with a text; 0 with WPIPE_TRUST_PEER, unless a certain
+ * user is asked for. */
+int wpipe__door_unmapped(const char *name, const wpipe_options *options);
+
 /*
  * Call `each` for every name with a door in the search order, living or not
  * (ask the server). A non-zero return of `each` ends the list.

@@ -4,6 +4,7 @@
  * appear there, and listing those there are. Whose server it is gets checked
  * before it gets a byte.
  */
+#include "door/door.h"
 #include "door/foreign.h"
 
 #include <stdio.h>
@@ -34,6 +35,8 @@ static int check_server(wpipe__handle socket, const char *path,
                                wpipe__os_error_text());
         return r;
     }
+    if (peer.uid == WPIPE__UID_UNMAPPED)
+        return wpipe__door_unmapped(path, options);
     if (chosen)
         uid = options->server_uid;
     if (peer.uid == uid || (!chosen && peer.uid == 0))

@@ -168,21 +168,29 @@ static int see_hang_up(struct wpipe__foreign *f)
     return 1;
 }
 
-/* Is as much unread as we would keep? A loop has many links, and its poller
- * tells of each of them while it takes from one: what it does not read yet
- * stays in the system. */
+/* Is as much unread as we would keep? */
 static int is_full(struct wpipe__foreign *f)
 {
-    size_t limit =
-        f->link.polled ? wpipe__min_size(f->limit, RECEIVE_SIZE) : f->limit;
+    return atomic_load(&f->unread) >= f->limit;
+}
 
-    return atomic_load(&f->unread) >= limit;
+/* How much to receive at a time. When it is little, all that is known to be
+ * missing of a message comes with it. */
+static size_t receive_size(const struct wpipe__foreign *f)
+{
+    uint64_t most = f->link.receive_most;
+
+    if (most == 0)
+        return RECEIVE_SIZE;
+    most += wpipe__decoder_left(&f->decoder);
+    return (size_t)wpipe__min_u64(most, RECEIVE_SIZE);
 }
 
 /* 1 something came; 0; < 0 broken. With a place the queue is empty. */
 static int receive(struct wpipe__foreign *f, struct place *place)
 {
     uint8_t bytes[RECEIVE_SIZE];
+    size_t size = receive_size(f);
     int64_t got;
     int r;
 
@@ -190,9 +198,11 @@ static int receive(struct wpipe__foreign *f, struct place *place)
         return see_hang_up(f);
     if (f->ended || is_full(f))
         return 0;
-    got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, sizeof bytes,
+    got = wpipe__os_stream_read(f->link.socket, f->kind, bytes, size,
                                 &f->link.passing);
-    f->dry = got < (int64_t)sizeof bytes;
+    f->dry = got < (int64_t)size;
+    if (f->dry)
+        f->told = 0;
     if (got == WPIPE_EAGAIN)
         return 0;
     if (got == WPIPE_EPIPE)
@@ -307,6 +317,8 @@ static int foreign_carries(struct wpipe__link *link, const wpipe_piece *pieces,
 
     for (i = 0; i < count; i++)
         left += pieces[i].size;
+    if (left == 0 && framing == WPIPE_FRAMING_TYPE_LE32)
+        return WPIPE_EINVAL; /* a message begins with its type */
     for (i = 0; r == 0 && i < count; i++) {
         left -= pieces[i].size;
         r = wpipe__framing_check(framing, pieces[i].data, pieces[i].size,
@@ -503,13 +515,18 @@ static int foreign_gone(struct wpipe__link *link)
     return wpipe__os_hung_up(link->socket) ? WPIPE_EPIPE : 0;
 }
 
+static size_t foreign_holds(struct wpipe__link *link)
+{
+    return wpipe__queue_holds(&wpipe__foreign(link)->queue);
+}
+
 static unsigned foreign_interest(struct wpipe__link *link)
 {
     struct wpipe__foreign *f = wpipe__foreign(link);
     unsigned interest = 0;
 
     if (!f->ended && may_receive(f) && link->terms.direction != WPIPE_OUT &&
-        !is_full(f))
+        !is_full(f) && !f->told)
         interest |= WPIPE__INTEREST_IN;
     if (wpipe__foreign_kept(f) > 0)
         interest |= WPIPE__INTEREST_OUT;
@@ -518,15 +535,28 @@ static unsigned foreign_interest(struct wpipe__link *link)
     return interest;
 }
 
-/* A poller's telling is left to the reader, who knows where he wants it; but
- * told again, it is taken, or the poller would tell for ever. */
+/* The poller told that there is something. It is left to the reader, in whose
+ * turn it is received, and where he wants it. Told again before that, we want
+ * to be told no more until he has found the end of it: what is not read yet
+ * stays in the system. */
+static int hear(struct wpipe__foreign *f)
+{
+    if (f->link.terms.direction == WPIPE_OUT)
+        return receive(f, NULL); /* the end is all that may come */
+    if (f->ended)
+        return 0;
+    f->told = !f->dry;
+    f->dry = 0;
+    return !f->told;
+}
+
 static int foreign_pump(struct wpipe__link *link)
 {
     struct wpipe__foreign *f = wpipe__foreign(link);
     int r;
 
     if (link->polled && f->dry && wpipe__foreign_kept(f) == 0 &&
-        may_receive(f)) {
+        may_receive(f) && !f->ended) {
         f->dry = 0;
         return 1;
     }
@@ -535,7 +565,7 @@ static int foreign_pump(struct wpipe__link *link)
     if (r == 0) {
         if (!atomic_load(&f->over))
             (void)wpipe__foreign_flush(f);
-        r = receive(f, NULL);
+        r = link->polled ? hear(f) : receive(f, NULL);
         if (r == 1)
             wpipe__link_notify(link);
     }
@@ -620,6 +650,7 @@ static const struct wpipe__transport foreign_transport = {
     .unread = foreign_unread,
     .lost = foreign_lost,
     .gone = foreign_gone,
+    .holds = foreign_holds,
     .interest = foreign_interest,
     .pump = foreign_pump,
     .arm = foreign_arm,

@@ -28,6 +28,7 @@ struct wpipe__foreign {
     _Atomic int ended; /* nothing more comes: EOF was received */
     int dry;           /* the last receive took all, and no poller said since
                          that there is more */
+    int told;          /* a poller said so again before that */
     int began;         /* a message was begun with no byte of it yet */
     uint64_t began_total;
     struct wpipe__queue queue;

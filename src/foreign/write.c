@@ -143,11 +143,14 @@ static int append_payload(struct wpipe__foreign *f,
     return 0;
 }
 
-/* The byte at the beginning of a record's payload. */
-static uint8_t first_byte(const struct wpipe__parcel *p)
+/* One byte of a record's payload; 0 when it has none there. */
+static uint8_t byte_at(const struct wpipe__parcel *p, size_t at)
 {
-    size_t skip = p->offset;
+    size_t skip = p->offset + at;
     int i;
+
+    if (at >= p->record.size)
+        return 0;
 
     for (i = 0; i < p->count; i++) {
         if (skip < p->pieces[i].size)
@@ -180,7 +183,7 @@ static int compose(struct wpipe__foreign *f, const struct wpipe__parcel *p,
         if (f->framing == WPIPE_FRAMING_TYPE_LE32) {
             if (r->size == 0)
                 return WPIPE_EINVAL; /* a message begins with its type */
-            type = first_byte(p);
+            type = byte_at(p, 0);
             skip = 1;
             total--;
         }
@@ -194,7 +197,8 @@ static int compose(struct wpipe__foreign *f, const struct wpipe__parcel *p,
     if (n < 0)
         return n;
     if (!(r->flags & WPIPE__RECORD_MORE)) {
-        n = wpipe__framing_after(f->framing, o->after);
+        n = wpipe__framing_after(f->framing, byte_at(p, (size_t)r->size - 1),
+                                 o->after);
         if (n > 0) {
             append_piece(o, o->after, (size_t)n);
             o->behind = (size_t)n;

@@ -27,6 +27,7 @@
 #include "os/os.h"
 
 struct wpipe__link;
+struct wpipe__log;
 
 /* What both ends agreed on. Sizes are in bytes. Atomic, since an early link is
  * in use when the agreement comes: by a reader's hand while a writer asks. */
@@ -125,6 +126,9 @@ struct wpipe__transport {
     /* Any thread. 1 the peer has read all that was written; 0; < 0. */
     int (*drained)(struct wpipe__link *link);
 
+    /* The loop's thread, may be NULL. Bytes that came and are not read. */
+    size_t (*holds)(struct wpipe__link *link);
+
     /* Any thread. Payload bytes that put took and the peer has not read yet,
      * as far as can be told. */
     uint64_t (*unread)(struct wpipe__link *link);
@@ -183,6 +187,7 @@ struct wpipe__link {
     uint32_t generation;  /* wpipe__os_generation when it was made */
     int polled; /* a poller calls pump whenever the socket is readable, so a
                    look need not ask a socket that was found empty */
+    uint32_t receive_most; /* polled: so much at a time; 0: as it likes */
     _Atomic int undecided; /* only the verdict tells whether it is a byte pipe:
                               until then no record may have flags */
     int half; /* bytes came that are no whole record, or part of one, yet */
@@ -193,6 +198,10 @@ struct wpipe__link {
     struct wpipe__terms terms;
     wpipe_peer peer; /* uid, gid, pid; no names */
     int own_user;    /* its uid is ours */
+
+    struct wpipe__log *log; /* of the object that has it, or NULL */
+    uint64_t log_id;        /* what it is called there */
+    int logged;             /* it is a connection, and not over */
 };
 
 /* Set up and take down the common part. */
@@ -204,6 +213,17 @@ void wpipe__link_done(struct wpipe__link *link);
 /* Any thread. Fill in who is at the other end, as far as ret->size goes; looks
  * names up. 0, WPIPE_EINVAL. */
 int wpipe__link_peer(struct wpipe__link *link, wpipe_peer *ret);
+
+/* The same in two steps, for who holds a lock: names come from files, which may
+ * take their time. Hold reads none; name needs the link no more, and is due
+ * after each hold that returned 0. */
+struct wpipe__link_peer {
+    wpipe_peer peer;
+    struct wpipe__held_peer held;
+};
+int wpipe__link_hold_peer(struct wpipe__link *link, const wpipe_peer *ret,
+                          struct wpipe__link_peer *ret_peer);
+void wpipe__link_name_peer(struct wpipe__link_peer *peer, wpipe_peer *ret);
 
 /* Can it carry this message: 0; WPIPE_EINVAL. */
 static inline int wpipe__link_carries(struct wpipe__link *link,

@@ -96,6 +96,11 @@ void wpipe__queue_take(struct wpipe__queue *q,
     q->taken = 0;
 }
 
+size_t wpipe__queue_holds(const struct wpipe__queue *q)
+{
+    return wpipe__buffer_size(&q->arrived) + wpipe__buffer_size(&q->front);
+}
+
 void wpipe__queue_done(struct wpipe__queue *q)
 {
     wpipe__buffer_done(&q->arrived);

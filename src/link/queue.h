@@ -51,6 +51,9 @@ void wpipe__queue_take(struct wpipe__queue *q,
                        const struct wpipe__record *record, uint32_t bytes,
                        int whole);
 
+/* Bytes in it. Link locked, or nobody receives. */
+size_t wpipe__queue_holds(const struct wpipe__queue *q);
+
 void wpipe__queue_done(struct wpipe__queue *q);
 
 #endif

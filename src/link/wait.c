@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "base/ring.h"
+#include "link/log.h"
 
 /* How late a call that never waits may see that the peer has died. */
 #define ASK_AFTER_NS 1000000u
@@ -52,22 +53,38 @@ void wpipe__link_done(struct wpipe__link *link)
     /* else a forked child: a thread of its parent may hold it */
 }
 
-int wpipe__link_peer(struct wpipe__link *link, wpipe_peer *ret)
+int wpipe__link_hold_peer(struct wpipe__link *link, const wpipe_peer *ret,
+                          struct wpipe__link_peer *ret_peer)
 {
     /* a thread of a forked child's parent may hold the lock */
     const int own = link->generation == wpipe__os_generation();
-    wpipe_peer peer = link->peer;
 
-    if (ret->size < sizeof ret->size || ret->size > sizeof peer)
+    if (ret->size < sizeof ret->size || ret->size > sizeof ret_peer->peer)
         return WPIPE_EINVAL;
-    peer.size = ret->size;
+    ret_peer->peer = link->peer;
     if (own)
         wpipe__mutex_lock(&link->lock); /* a writer may close the handle */
-    wpipe__os_name_peer(link->socket, &peer);
+    wpipe__os_hold_peer(link->socket, &link->peer, &ret_peer->held);
     if (own)
         wpipe__mutex_unlock(&link->lock);
-    memcpy(ret, &peer, ret->size);
     return 0;
+}
+
+void wpipe__link_name_peer(struct wpipe__link_peer *peer, wpipe_peer *ret)
+{
+    wpipe__os_name_held(&peer->held, &peer->peer);
+    peer->peer.size = ret->size;
+    memcpy(ret, &peer->peer, ret->size);
+}
+
+int wpipe__link_peer(struct wpipe__link *link, wpipe_peer *ret)
+{
+    struct wpipe__link_peer peer;
+    int r = wpipe__link_hold_peer(link, ret, &peer);
+
+    if (r == 0)
+        wpipe__link_name_peer(&peer, ret);
+    return r;
 }
 
 /* For a foreign event loop. Safe in a signal handler. */
@@ -329,7 +346,10 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
         return look_at_socket(&w);
     w.deadline = wpipe__timer_deadline(timer);
     r = wait_awake(&w);
-    return r != 0 ? r : join(&w);
+    if (r == 0)
+        r = join(&w);
+    wpipe__log_tell(link->log);
+    return r;
 }
 
 void wpipe__link_watch(struct wpipe__link *link, wpipe__handle watch)

@@ -10,9 +10,21 @@
 #include "base/base.h"
 #include "base/memory.h"
 
-static uint32_t count_of(_Atomic uint32_t *count)
+static uint32_t count_of(const _Atomic uint32_t *count)
 {
     return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+static uint64_t used_of(const struct wpipe__budget *budget)
+{
+    return atomic_load_explicit(&budget->used, memory_order_relaxed);
+}
+
+/* How many share it: at least one, and the next one who comes. */
+static uint32_t sharers(const struct wpipe__budget *budget)
+{
+    return (uint32_t)wpipe__max_u64(count_of(&budget->users), 1) +
+           (budget->open != 0);
 }
 
 /* What this connection may hold of the second half; of all, when it is alone
@@ -20,15 +32,59 @@ static uint32_t count_of(_Atomic uint32_t *count)
 static uint64_t size_of(const struct wpipe__share *share)
 {
     struct wpipe__budget *budget = share->budget;
-    uint32_t users = count_of(&budget->users);
     uint32_t own =
         share->account == NULL ? 1 : count_of(&share->account->connections);
 
     if (!budget->open && count_of(&budget->connections) < 2)
         return budget->limit;
     /* the counts may be of two moments */
-    users = (users > 0 ? users : 1) + (budget->open != 0);
-    return budget->limit / 2 / users / (own > 0 ? own : 1);
+    return budget->limit / 2 / sharers(budget) / (own > 0 ? own : 1);
+}
+
+void wpipe__budget_received(struct wpipe__budget *budget,
+                            struct wpipe__account *account, int64_t n)
+{
+    atomic_fetch_add_explicit(&account->received, (uint64_t)n,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&budget->received, (uint64_t)n,
+                              memory_order_relaxed);
+}
+
+int wpipe__budget_is_flooded(const struct wpipe__budget *budget)
+{
+    return atomic_load_explicit(&budget->received, memory_order_relaxed) >
+           budget->limit;
+}
+
+int wpipe__budget_is_behind(const struct wpipe__budget *budget,
+                            const struct wpipe__account *account)
+{
+    return atomic_load_explicit(&account->received, memory_order_relaxed) >=
+           atomic_load_explicit(&budget->receive_share, memory_order_relaxed);
+}
+
+/* The number of users has changed, maybe. */
+static void set_receive_share(struct wpipe__budget *budget)
+{
+    atomic_store_explicit(&budget->receive_share,
+                          budget->limit / 4 / sharers(budget),
+                          memory_order_relaxed);
+}
+
+int wpipe__budget_lacks(const struct wpipe__budget *budget, uint64_t n)
+{
+    uint64_t used = used_of(budget);
+
+    return used > budget->limit || n > budget->limit - used;
+}
+
+int wpipe__budget_is_greedy(const struct wpipe__budget *budget,
+                            const struct wpipe__account *account, uint64_t n)
+{
+    uint64_t share = budget->limit / 2 / sharers(budget);
+    uint64_t held = atomic_load_explicit(&account->held, memory_order_relaxed);
+
+    return held > share || n > share - held;
 }
 
 /* May it take `n` more when `used` are taken? */
@@ -83,22 +139,44 @@ static struct wpipe__account *find(struct wpipe__budget *budget, uint32_t uid)
     return unused;
 }
 
+void wpipe__user_turn_init(struct wpipe__user_turn *turn)
+{
+    wpipe__list_init(&turn->node);
+    wpipe__list_init(&turn->active);
+    turn->count = 0;
+    turn->burst = 0;
+}
+
+static struct wpipe__account *make_account(struct wpipe__budget *budget,
+                                           uint32_t uid)
+{
+    uint64_t loops = wpipe__max_u64(budget->loops, 1);
+    struct wpipe__account *account =
+        wpipe__alloc(sizeof(*account) + loops * sizeof(account->turns[0]));
+
+    if (account == NULL)
+        return NULL;
+    while (loops-- > 0)
+        wpipe__user_turn_init(&account->turns[loops]);
+    account->uid = uid;
+    account->next = budget->accounts;
+    budget->accounts = account;
+    return account;
+}
+
 int wpipe__budget_join(struct wpipe__budget *budget, uint32_t uid,
                        struct wpipe__account **ret)
 {
     struct wpipe__account *account = find(budget, uid);
 
-    if (account == NULL) {
-        account = wpipe__alloc(sizeof(*account));
-        if (account == NULL)
-            return WPIPE_ENOMEM;
-        account->uid = uid;
-        account->next = budget->accounts;
-        budget->accounts = account;
-    }
+    if (account == NULL)
+        account = make_account(budget, uid);
+    if (account == NULL)
+        return WPIPE_ENOMEM;
     if (atomic_fetch_add(&account->connections, 1) == 0)
         atomic_fetch_add(&budget->users, 1);
     atomic_fetch_add(&budget->connections, 1);
+    set_receive_share(budget);
     *ret = account;
     return 0;
 }
@@ -119,6 +197,7 @@ void wpipe__budget_leave(struct wpipe__budget *budget,
     if (atomic_fetch_sub(&account->connections, 1) == 1)
         atomic_fetch_sub(&budget->users, 1);
     atomic_fetch_sub(&budget->connections, 1);
+    set_receive_share(budget);
     tell_freed(budget); /* each share is larger now */
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/ring.h"
+#include "link/log.h"
 
 int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
                      struct wpipe__conn **ret)
@@ -20,6 +21,8 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
         return WPIPE_ENOMEM;
     }
     conn->link = link;
+    conn->since = wpipe__os_now();
+    conn->used_at = conn->since;
     conn->uid = link->peer.uid;
     wpipe__list_init(&conn->active);
     wpipe__list_init(&conn->notice);
@@ -89,9 +92,22 @@ int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
         return WPIPE_ENOTSUP;
     r = wpipe__outbox_send(&conn->outbox, conn->link, &share, outgoing,
                            want_writable);
-    if (r >= 0)
+    if (r >= 0) {
         count_sent(conn, outgoing->size);
+        if (wpipe__list_empty(&conn->active))
+            wpipe__conn_note_use(conn);
+    }
     return r;
+}
+
+void wpipe__conn_note_use(struct wpipe__conn *conn)
+{
+    uint64_t passed = conn->messages_in + conn->messages_out;
+
+    if (passed == conn->noted)
+        return;
+    conn->noted = passed;
+    conn->used_at = wpipe__os_now_roughly();
 }
 
 int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget)
@@ -152,6 +168,35 @@ void wpipe__conn_count_pending(struct wpipe__conn *conn,
     conn->pending = pending;
 }
 
+/* In steps: what is read at once, as in a conversation, is not counted. */
+#define RECEIVED_STEP 4096u
+/* Of one whose user has enough unread; the kernel keeps the rest. */
+#define RECEIVE_LITTLE 256u
+
+static void set_received(struct wpipe__conn *conn, struct wpipe__budget *budget,
+                         uint64_t received)
+{
+    if (received == conn->received)
+        return;
+    wpipe__budget_received(budget, conn->account,
+                           (int64_t)(received - conn->received));
+    conn->received = received;
+}
+
+void wpipe__conn_count_received(struct wpipe__conn *conn,
+                                struct wpipe__budget *budget)
+{
+    struct wpipe__link *link = conn->link;
+    size_t holds;
+
+    if (conn->account == NULL || link->transport->holds == NULL)
+        return;
+    holds = link->transport->holds(link);
+    set_received(conn, budget, holds - holds % RECEIVED_STEP);
+    link->receive_most =
+        wpipe__budget_is_behind(budget, conn->account) ? RECEIVE_LITTLE : 0;
+}
+
 static uint64_t held_by_user(const struct wpipe__conn *conn)
 {
     return conn->account == NULL ? conn->held
@@ -167,6 +212,17 @@ int wpipe__conn_is_greater(const struct wpipe__conn *conn,
     return user != other_user && conn->uid != other->uid
                ? user > other_user
                : conn->held > other->held;
+}
+
+int wpipe__conn_is_fuller(const struct wpipe__conn *conn,
+                          const struct wpipe__conn *other)
+{
+    uint64_t user = atomic_load(&conn->account->received);
+    uint64_t other_user = atomic_load(&other->account->received);
+
+    return user != other_user && conn->account != other->account
+               ? user > other_user
+               : conn->received > other->received;
 }
 
 void wpipe__conn_drop_half(struct wpipe__conn *conn,
@@ -277,10 +333,20 @@ static void clear(struct wpipe__conn *conn, struct wpipe__budget *budget)
     wpipe__outbox_done(&conn->outbox, &share);
     wpipe__share_give(&share, conn->pending);
     conn->pending = 0;
+    if (conn->received > 0)
+        set_received(conn, budget, 0);
     if (conn->account != NULL)
         wpipe__budget_leave(budget, conn->account);
     conn->account = NULL;
     wpipe__sent_sizes_done(&conn->sent_sizes);
+}
+
+static void tell_log(const struct wpipe__conn *conn, int reason, int error)
+{
+    struct wpipe__log_end end = { reason, error, conn->lost_messages,
+                                  conn->lost_bytes };
+
+    wpipe__log_ended(conn->link, &end);
 }
 
 void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,
@@ -291,6 +357,7 @@ void wpipe__conn_end(struct wpipe__conn *conn, struct wpipe__budget *budget,
     if (link == NULL)
         return;
     count_lost(conn);
+    tell_log(conn, reason, error);
     if (wpipe__outbox_begun(&conn->outbox) > 0 && !conn->outbox.bytewise)
         (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
     link->transport->leave(link, state);

@@ -32,10 +32,11 @@ enum {
 struct wpipe__conn {
     struct wpipe__link *link; /* NULL once it is over */
     uint64_t id;
-    struct wpipe__list active; /* in loop.active: to be looked at */
-    struct wpipe__list notice; /* in loop.notices */
-    struct wpipe__list aside;  /* in loop.wanting, or closing in loop.leaving */
-    struct wpipe__list half;   /* in loop.halves: its message was half */
+    struct wpipe__list active;     /* in its user's turn: to be looked at */
+    struct wpipe__user_turn *turn; /* that one; NULL: it is not active */
+    struct wpipe__list notice;     /* in loop.notices */
+    struct wpipe__list aside; /* in loop.wanting, or closing in loop.leaving */
+    struct wpipe__list half;  /* in loop.halves: its message was half */
     struct wpipe__inbox inbox;
     struct wpipe__outbox outbox;
     struct wpipe__sent_sizes sent_sizes;
@@ -43,11 +44,16 @@ struct wpipe__conn {
     uint64_t messages_out;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    uint64_t dropped;       /* messages that a broadcast skipped it with */
+    uint64_t since;         /* when it was made; the clock of wpipe__os_now */
+    uint64_t used_at;       /* when a message passed, as far as noted */
+    uint64_t noted;         /* how many had passed then */
     uint64_t lost_messages; /* once it is over; or WPIPE_LOST_UNKNOWN */
     uint64_t lost_bytes;
     struct wpipe__account *account; /* its user's; NULL: it has not joined */
     uint64_t held;                  /* of the budget */
     uint64_t pending;     /* of that, for bytes that a foreign link keeps */
+    uint64_t received;    /* counted beside that: came and nobody has read */
     uint64_t half_of;     /* messages_in when its half message was seen */
     uint64_t leave_since; /* closing: since when */
     uint64_t leave_by;    /* and until when it is to have read something */
@@ -83,6 +89,11 @@ int wpipe__conn_send(struct wpipe__conn *conn, struct wpipe__budget *budget,
 /* Move what is kept. 1 something went, 0, < 0. */
 int wpipe__conn_flush(struct wpipe__conn *conn, struct wpipe__budget *budget);
 
+/* Messages that passed since the last time have passed now: whenever it is no
+ * longer looked at in turn, and when it is sent to while it is not; so busy
+ * connections read no clock for it. */
+void wpipe__conn_note_use(struct wpipe__conn *conn);
+
 /* The next message, as wpipe__inbox_next. */
 int wpipe__conn_next(struct wpipe__conn *conn, struct wpipe__budget *budget,
                      struct wpipe__received *received);
@@ -102,9 +113,17 @@ int wpipe__conn_keeps(const struct wpipe__conn *conn);
 void wpipe__conn_count_pending(struct wpipe__conn *conn,
                                struct wpipe__budget *budget);
 
-/* Does it hold more than the other: its user does, or it does of the same? */
+/* What came and nobody has read is memory, too: count it, and say how much the
+ * link may receive at a time. After whatever may have moved it. */
+void wpipe__conn_count_received(struct wpipe__conn *conn,
+                                struct wpipe__budget *budget);
+
+/* Does it hold more than the other: its user does, or it does of the same? And
+ * has it received more that nobody has read? */
 int wpipe__conn_is_greater(const struct wpipe__conn *conn,
                            const struct wpipe__conn *other);
+int wpipe__conn_is_fuller(const struct wpipe__conn *conn,
+                          const struct wpipe__conn *other);
 
 /* Is something to be taken from it? */
 static inline int wpipe__conn_takes(const struct wpipe__conn *conn)

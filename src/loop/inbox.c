@@ -71,8 +71,10 @@ static int add_part(struct wpipe__inbox *inbox,
 {
     int r = wpipe__share_take(share, record->size);
 
-    if (r < 0)
+    if (r < 0) {
+        inbox->wanting = record->size;
         return r;
+    }
     r = wpipe__buffer_append(&inbox->parts, record->data, record->size);
     if (r < 0) {
         wpipe__share_give(share, record->size);

@@ -38,8 +38,9 @@ struct wpipe__inbox {
     struct wpipe__sequence order;
     uint64_t request; /* of the message begun */
     uint32_t kind;
-    uint8_t eighths; /* the owner's: how long it waits for the rest */
-    uint8_t bytes;   /* set by the owner: no messages, every record is one */
+    uint32_t wanting; /* what the budget did not give last */
+    uint8_t eighths;  /* the owner's: how long it waits for the rest */
+    uint8_t bytes;    /* set by the owner: no messages, every record is one */
 };
 
 /*

@@ -39,7 +39,8 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     loop->owner = owner;
     loop->budget.limit = options->memory_limit;
     loop->shared_budget = &loop->budget;
-    wpipe__list_init(&loop->active);
+    wpipe__list_init(&loop->turns);
+    wpipe__user_turn_init(&loop->turn);
     wpipe__list_init(&loop->notices);
     wpipe__list_init(&loop->drains);
     wpipe__list_init(&loop->wanting);
@@ -99,9 +100,17 @@ void wpipe__loop_lock(struct wpipe__loop *loop)
     atomic_fetch_sub_explicit(&loop->contenders, 1, memory_order_relaxed);
 }
 
-void wpipe__loop_unlock(struct wpipe__loop *loop)
+void wpipe__loop_leave(struct wpipe__loop *loop)
 {
     wpipe__mutex_unlock(&loop->lock);
+}
+
+void wpipe__loop_unlock(struct wpipe__loop *loop)
+{
+    struct wpipe__log *log = loop->log;
+
+    wpipe__mutex_unlock(&loop->lock);
+    wpipe__log_tell(log);
 }
 
 int wpipe__loop_use(struct wpipe__loop *loop)
@@ -138,6 +147,7 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn)
     conn->polled = 1;
     conn->link->polled = 1;
     conn->interest = WPIPE__INTEREST_IN;
+    wpipe__log_connected(loop->log, conn->link, conn->id);
     return 0;
 }
 
@@ -169,14 +179,6 @@ static void stop_polling(struct wpipe__loop *loop, struct wpipe__conn *conn)
     wpipe__os_poller_remove(loop->poller, conn->link->socket);
 }
 
-static void cool(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    if (wpipe__list_empty(&conn->active))
-        return;
-    wpipe__list_remove(&conn->active);
-    loop->active_count--;
-}
-
 void wpipe__loop_not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     if (wpipe__list_empty(&conn->aside))
@@ -196,11 +198,10 @@ void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
 void wpipe__loop_activate(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     conn->seen = loop->round;
-    if (conn->link == NULL || !wpipe__list_empty(&conn->active))
+    if (conn->link == NULL || conn->turn != NULL)
         return;
     conn->armed = 0; /* if it was rung: a new sleep takes a new epoch */
-    wpipe__list_append(&loop->active, &conn->active);
-    loop->active_count++;
+    wpipe__turn_add(loop, conn);
     (void)conn->link->transport->same_core(conn->link); /* it tells ours */
 }
 
@@ -225,6 +226,7 @@ void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn)
     see_gone(conn);
     wpipe__loop_watch(loop, conn);
     wpipe__loop_activate(loop, conn);
+    wpipe__loop_count_received(loop, conn);
     wpipe__waiters_tell(&loop->waiters);
 }
 
@@ -243,7 +245,7 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
     if (conn->link == NULL)
         return;
     stop_polling(loop, conn);
-    cool(loop, conn);
+    wpipe__turn_remove(loop, conn);
     wpipe__loop_not_aside(loop, conn);
     wpipe__loop_not_half(loop, conn);
     wpipe__conn_end(conn, loop->shared_budget, state, reason, error);
@@ -351,18 +353,6 @@ static void reader_ended(struct wpipe__loop *loop, struct wpipe__conn *conn,
     wpipe__loop_end(loop, conn, state, reason, error);
 }
 
-/* There is no memory for what comes: who holds most of it loses first. */
-static void make_room(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    struct wpipe__conn *victim =
-        loop->owner->greatest == NULL ? NULL : loop->owner->greatest(loop);
-
-    if (victim == NULL || !wpipe__conn_is_greater(victim, conn))
-        victim = conn;
-    wpipe__loop_end(loop, victim, WPIPE__STATE_DISCONNECTED,
-                    WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
-}
-
 /* One that we are ending: 1 when it was its time. */
 static int see_off(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
@@ -393,9 +383,8 @@ static int flush(struct wpipe__loop *loop, struct wpipe__conn *conn)
 
 static void to_the_back(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    wpipe__list_remove(&conn->active);
-    wpipe__list_append(&loop->active, &conn->active);
-    conn->burst = 0;
+    wpipe__loop_count_received(loop, conn);
+    wpipe__turn_to_the_back(conn);
 }
 
 /* What arm found. */
@@ -447,7 +436,7 @@ static int settle(struct wpipe__loop *loop, struct wpipe__conn *conn)
     if (unread)
         return UNREAD;
     wpipe__loop_watch(loop, conn);
-    cool(loop, conn);
+    wpipe__turn_remove(loop, conn);
     return QUIET;
 }
 
@@ -471,7 +460,8 @@ static void found_quiet(struct wpipe__loop *loop, struct wpipe__conn *conn,
     if (wpipe__loop_is_foreign(link) && conn->polled && conn->drainers == 0 &&
         wpipe__conn_wants(conn) == WPIPE__WANT_DATA) {
         wpipe__loop_watch(loop, conn);
-        cool(loop, conn);
+        wpipe__loop_count_received(loop, conn);
+        wpipe__turn_remove(loop, conn);
         return;
     }
     to_the_back(loop, conn);
@@ -491,13 +481,18 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
     uint32_t turn = wpipe__loop_turn_of(link);
     int r = 0;
 
+    wpipe__loop_shed(loop, conn);
+    if (conn->link == NULL)
+        return 2;
+    if (conn->burst == 0 && wpipe__loop_is_foreign(link))
+        wpipe__loop_count_received(loop, conn); /* and how much it may now */
     if ((!wpipe__conn_takes(conn) || !wpipe__outbox_empty(&conn->outbox)) &&
         flush(loop, conn))
         return 2;
     if (wpipe__conn_takes(conn))
         r = wpipe__conn_next(conn, loop->shared_budget, received);
     if (r == WPIPE_EAGAIN) {
-        make_room(loop, conn);
+        wpipe__loop_make_room(loop, conn, conn->inbox.wanting);
         return 2;
     }
     if (r < 0) {
@@ -515,17 +510,41 @@ static int visit(struct wpipe__loop *loop, struct wpipe__conn *conn,
     return r;
 }
 
-int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__received *received,
+/* One user's turn: as visit. */
+static int take_turn(struct wpipe__loop *loop, struct wpipe__user_turn *turn,
+                     struct wpipe__received *received,
                      struct wpipe__conn **ret_conn)
 {
-    unsigned left = loop->active_count;
-    struct wpipe__list *node;
+    unsigned left = turn->count;
     int more = 0;
     int r;
 
-    while (left-- > 0 && (node = wpipe__list_first(&loop->active)) != NULL) {
-        *ret_conn = wpipe__container_of(node, struct wpipe__conn, active);
+    while (left-- > 0 && (*ret_conn = wpipe__turn_first(turn)) != NULL) {
         r = visit(loop, *ret_conn, received);
+        if (r == 1) {
+            if (++turn->burst >= BURST)
+                wpipe__loop_pass_turn(loop, turn);
+            return 1;
+        }
+        more |= r;
+        if (!wpipe__list_empty(&loop->notices) ||
+            (more && loop->turn_count > 1))
+            break;
+    }
+    wpipe__loop_pass_turn(loop, turn);
+    return more;
+}
+
+int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__received *received,
+                     struct wpipe__conn **ret_conn)
+{
+    unsigned users = loop->turn_count;
+    struct wpipe__user_turn *turn;
+    int more = 0;
+    int r;
+
+    while (users-- > 0 && (turn = wpipe__loop_turn(loop)) != NULL) {
+        r = take_turn(loop, turn, received, ret_conn);
         if (r == 1)
             return 1;
         more |= r;
@@ -535,20 +554,31 @@ int wpipe__loop_take(struct wpipe__loop *loop, struct wpipe__received *received,
     return more;
 }
 
-int wpipe__loop_arm(struct wpipe__loop *loop)
+static int arm_turn(struct wpipe__loop *loop, struct wpipe__user_turn *turn)
 {
-    unsigned left = loop->active_count;
-    struct wpipe__list *node;
+    unsigned left = turn->count;
     struct wpipe__conn *conn;
-    int found = QUIET;
+    int found = 0;
     int r;
 
-    while (left-- > 0 && (node = wpipe__list_first(&loop->active)) != NULL) {
-        conn = wpipe__container_of(node, struct wpipe__conn, active);
+    while (left-- > 0 && (conn = wpipe__turn_first(turn)) != NULL) {
         to_the_back(loop, conn);
         r = settle(loop, conn);
         if (r == AGAIN || (r == UNREAD && loop->waiting))
             found = 1; /* a follower may sleep on a message */
+    }
+    return found;
+}
+
+int wpipe__loop_arm(struct wpipe__loop *loop)
+{
+    unsigned users = loop->turn_count;
+    struct wpipe__user_turn *turn;
+    int found = 0;
+
+    while (users-- > 0 && (turn = wpipe__loop_turn(loop)) != NULL) {
+        wpipe__loop_pass_turn(loop, turn);
+        found |= arm_turn(loop, turn);
     }
     return found;
 }

@@ -23,6 +23,7 @@
 #include <windpipe.h>
 
 #include "base/base.h"
+#include "link/log.h"
 #include "loop/conn.h"
 #include "os/os.h"
 
@@ -45,23 +46,29 @@ struct wpipe__loop_owner {
     /* The connection is over; DISCONNECTED will be told. Locked; any
      * thread. */
     void (*ended)(struct wpipe__loop *loop, struct wpipe__conn *conn);
-    /* Of those of this loop that hold something of the budget, the greatest one
-     * of the user who holds most; may be NULL: there is one connection. Locked.
-     */
-    struct wpipe__conn *(*greatest)(struct wpipe__loop *loop);
+    /* Of those of this loop that have joined, of this user's if `of` is not
+     * NULL, the greatest one. May be NULL: there is one connection. Locked. */
+    struct wpipe__conn *(*greatest)(
+        struct wpipe__loop *loop, const struct wpipe__account *of,
+        int (*is_greater)(const struct wpipe__conn *conn,
+                          const struct wpipe__conn *other));
 };
 
 struct wpipe__loop {
     const struct wpipe__loop_owner *owner;
     struct wpipe__mutex lock;
     struct wpipe__waiters waiters; /* its flag is in the poller */
+    struct wpipe__log *log;        /* of the owner; may be NULL */
     wpipe__handle poller;
     wpipe__handle alarm; /* in a watched poller: readable at `timer` */
     uint32_t generation;
     uint32_t spin_ns; /* 0: never stay awake */
     struct wpipe__spin_record spin;
-    struct wpipe__list active;
-    unsigned active_count;
+    struct wpipe__list turns; /* users who have active connections (turn.c) */
+    unsigned turn_count;
+    unsigned active_count;        /* connections */
+    unsigned number;              /* among the loops with one budget */
+    struct wpipe__user_turn turn; /* of connections that have not joined */
     struct wpipe__list notices;
     struct wpipe__list drains;  /* threads in wpipe__loop_drain */
     struct wpipe__list wanting; /* connections that wait for the budget */
@@ -96,7 +103,10 @@ int wpipe__loop_init(struct wpipe__loop *loop,
 void wpipe__loop_done(struct wpipe__loop *loop);
 
 void wpipe__loop_lock(struct wpipe__loop *loop);
+/* Unlock, and tell the log: no other lock may be held. */
 void wpipe__loop_unlock(struct wpipe__loop *loop);
+/* Unlock with the lock of another loop held. */
+void wpipe__loop_leave(struct wpipe__loop *loop);
 
 /* Lock; WPIPE_ESTATE, not locked, in a forked child. */
 int wpipe__loop_use(struct wpipe__loop *loop);
@@ -119,6 +129,9 @@ int wpipe__loop_join(struct wpipe__loop *loop, struct wpipe__conn *conn);
 void wpipe__loop_activate(struct wpipe__loop *loop, struct wpipe__conn *conn);
 /* Its socket is readable. */
 void wpipe__loop_pump(struct wpipe__loop *loop, struct wpipe__conn *conn);
+/* More was received and not read than the limit allows, and this connection may
+ * be why: end those with most of it until it is not so. */
+void wpipe__loop_shed(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* Tell WPIPE__TELL_* about it. */
 void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,

@@ -4,7 +4,7 @@
  * whom.
  */
 #include "base/ring.h"
-#include "loop/loop.h"
+#include "loop/inside.h"
 
 enum {
     TAGS = 64,
@@ -39,7 +39,7 @@ static int poll_sockets(struct wpipe__loop *loop, uint64_t tags[TAGS],
         sleeps = 0;
         until = 0;
     }
-    wpipe__mutex_unlock(&loop->lock);
+    wpipe__loop_unlock(loop);
     n = wpipe__os_poller_wait(loop->poller, tags, TAGS, until);
     wpipe__loop_lock(loop);
     if (sleeps)
@@ -82,18 +82,14 @@ static int ask_sockets(struct wpipe__loop *loop, const struct wpipe__rest *rest,
  * do. */
 static void tell_core(struct wpipe__loop *loop)
 {
-    const struct wpipe__list *node = wpipe__list_first(&loop->active);
+    const struct wpipe__conn *conn = NULL;
     int core = wpipe__os_core();
 
     if (core == loop->core)
         return;
     loop->core = core;
-    for (; node != NULL; node = wpipe__list_next(&loop->active, node)) {
-        struct wpipe__link *link =
-            wpipe__container_of(node, struct wpipe__conn, active)->link;
-
-        (void)link->transport->same_core(link);
-    }
+    while ((conn = wpipe__loop_next_active(loop, conn)) != NULL)
+        (void)conn->link->transport->same_core(conn->link);
 }
 
 /* There is no end to what comes; those who send it may be on our core. */
@@ -122,21 +118,23 @@ void wpipe__loop_glance(struct wpipe__loop *loop)
  * from many? */
 static unsigned how_to_spin(struct wpipe__loop *loop)
 {
-    const struct wpipe__list *node = wpipe__list_first(&loop->active);
+    const struct wpipe__conn *conn = NULL;
     unsigned many = loop->active_count > 1 ? WPIPE__SPIN_MANY : 0;
     unsigned how = 0;
     int i;
 
-    for (i = 0; node != NULL && i < CORES_ASKED; i++) {
-        struct wpipe__link *link =
-            wpipe__container_of(node, struct wpipe__conn, active)->link;
+    for (i = 0; i < CORES_ASKED; i++) {
+        struct wpipe__link *link;
 
+        conn = wpipe__loop_next_active(loop, conn);
+        if (conn == NULL)
+            break;
+        link = conn->link;
         if (link->transport->in_memory(link, WPIPE__WANT_DATA)) {
             if (!link->transport->same_core(link))
                 return WPIPE__SPIN_MEMORY | many;
             how = WPIPE__SPIN_MEMORY | WPIPE__SPIN_SAME_CORE;
         }
-        node = wpipe__list_next(&loop->active, node);
     }
     return how;
 }

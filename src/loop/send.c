@@ -31,8 +31,7 @@ static void arm_again(struct wpipe__loop *loop, struct wpipe__conn *conn)
     uint32_t turn = wpipe__loop_turn_of(conn->link);
     int r;
 
-    if (!wpipe__list_empty(&conn->active) ||
-        (wants & ~(unsigned)conn->armed) == 0)
+    if (conn->turn != NULL || (wants & ~(unsigned)conn->armed) == 0)
         return;
     wpipe__conn_arm(conn, wants);
     r = wpipe__conn_flush(conn, loop->shared_budget);

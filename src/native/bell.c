@@ -16,11 +16,15 @@
 
 int wpipe__native_end(struct wpipe__native *n, int writer)
 {
-    int over = atomic_load_explicit(&n->over, memory_order_acquire);
+    /* Before the state: who closes says so first and hangs up then. Pairs with
+     * the stores of `hung_up`. */
+    int hung_up = atomic_load_explicit(&n->hung_up, memory_order_acquire);
+    int over = atomic_load_explicit(&n->over, memory_order_relaxed);
     uint32_t state;
 
     if (over)
         return over;
+    /* pairs with the release store in native_leave: its last words are seen */
     state = atomic_load_explicit(&n->theirs->state, memory_order_acquire);
     if (state == WPIPE__STATE_DISCONNECTED)
         return WPIPE_EDISCONNECTED;
@@ -33,9 +37,7 @@ int wpipe__native_end(struct wpipe__native *n, int writer)
         atomic_compare_exchange_strong(&n->over, &over, WPIPE_EPROTO);
         return WPIPE_EPROTO;
     }
-    if (atomic_load_explicit(&n->hung_up, memory_order_acquire))
-        return WPIPE_EDIED;
-    return 0;
+    return hung_up ? WPIPE_EDIED : 0;
 }
 
 /* 0; < 0: it was refused for good, and the link has to end, since nobody else
@@ -157,7 +159,7 @@ void wpipe__native_ring_reader(struct wpipe__native *n)
         n->run = 0;
         if (n->fenceless) {
             n->fenceless = 0;
-            atomic_store_explicit(&n->mine->fenceless, 0, memory_order_release);
+            atomic_store_explicit(&n->mine->fenceless, 0, memory_order_relaxed);
         }
     }
     if (n->fenceless) {

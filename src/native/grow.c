@@ -14,6 +14,7 @@
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "link/log.h"
 
 /* Both ends copy while it stays in their caches. */
 #define FRAGMENT 65536u
@@ -47,6 +48,7 @@ static int grow_locked(struct wpipe__native *n)
     if (r == 0) {
         wpipe__ring_mark(&n->out, WPIPE__RECORD_GROWN);
         wpipe__native_use_ring(n, n->grown, size);
+        wpipe__log_grown(&n->link, size);
         return 1;
     }
     if (wpipe__native_end(n, 1) < 0)

@@ -45,8 +45,15 @@ static int native_dropped(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
 
-    return atomic_load_explicit(&n->theirs->state, memory_order_acquire) ==
+    return atomic_load_explicit(&n->theirs->state, memory_order_relaxed) ==
            WPIPE__STATE_DROPPED;
+}
+
+static size_t native_holds(struct wpipe__link *link)
+{
+    struct wpipe__native *n = wpipe__native(link);
+
+    return wpipe__queue_holds(&n->queue) + wpipe__buffer_size(&n->partial);
 }
 
 static unsigned native_interest(struct wpipe__link *link)
@@ -71,7 +78,7 @@ static void native_arm(struct wpipe__link *link, unsigned mask)
     /* pairs with the fence in wpipe__native_ring */
     atomic_thread_fence(memory_order_seq_cst);
     /* or, when the peer leaves that out, makes it pass one now */
-    if (atomic_load_explicit(&n->theirs->fenceless, memory_order_acquire) ||
+    if (atomic_load_explicit(&n->theirs->fenceless, memory_order_relaxed) ||
         (waits && n->their_features & WPIPE__FEATURE_BARRIER))
         (void)wpipe__os_barrier();
     if (wpipe__in_shared(n))
@@ -189,6 +196,7 @@ static const struct wpipe__transport native_transport = {
     .unread = native_unread,
     .gone = native_gone,
     .dropped = native_dropped,
+    .holds = native_holds,
     .interest = native_interest,
     .pump = native_pump,
     .arm = native_arm,

@@ -109,8 +109,8 @@ static inline struct wpipe__native *wpipe__native(struct wpipe__link *link)
 
 static inline int wpipe__in_shared(struct wpipe__native *n)
 {
-    /* pairs with the release store in enter_ring: reader only */
-    return atomic_load_explicit(&n->in_shared, memory_order_acquire);
+    /* stored by the reader; others need the word alone */
+    return atomic_load_explicit(&n->in_shared, memory_order_relaxed);
 }
 
 static inline int wpipe__out_shared(struct wpipe__native *n)

@@ -54,16 +54,28 @@ static int is_short(int64_t sent)
 int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
                            int count)
 {
+    wpipe_piece rest[1 + BODY_PIECES];
+    int64_t total = 0;
     int64_t sent;
-    int i;
+    int tries = 0;
 
-    for (i = 0;; i++) {
-        sent = wpipe__os_send_whole(n->link.socket, pieces, count,
-                                    WPIPE__NO_HANDLE);
-        if (!is_short(sent) || i == SHORT_TRIES)
+    assert(count <= 1 + BODY_PIECES);
+    memcpy(rest, pieces, (size_t)count * sizeof(*rest));
+    while (count > 0) {
+        sent =
+            wpipe__os_send_whole(n->link.socket, rest, count, WPIPE__NO_HANDLE);
+        if (sent == WPIPE_EAGAIN && total > 0)
+            break; /* a frame is torn */
+        if (sent < 0 && (!is_short(sent) || tries++ == SHORT_TRIES))
             return sent;
-        (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(SHORT_MS));
+        if (sent < 0) {
+            (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(SHORT_MS));
+            continue;
+        }
+        total += sent;
+        count = wpipe__os_drop_front(rest, count, (size_t)sent);
     }
+    return total;
 }
 
 int wpipe__native_refusal(int64_t sent)
@@ -184,7 +196,7 @@ static int on_tail(struct wpipe__native *n, uint64_t tail)
 
     if (n->out.head - tail > n->out.head - before)
         return WPIPE_EPROTO;
-    atomic_store_explicit(&words->tail, tail, memory_order_release);
+    atomic_store_explicit(&words->tail, tail, memory_order_relaxed);
     if (tail == n->out.head) /* all was read; DATA has no room to say so */
         atomic_store_explicit(&words->consumed, n->sent, memory_order_relaxed);
     return 0;
@@ -239,7 +251,7 @@ static int on_want(struct wpipe__native *n, uint64_t want)
 
 static int on_state(struct wpipe__native *n, uint32_t state)
 {
-    atomic_store_explicit(&n->local[1].state, state, memory_order_release);
+    atomic_store_explicit(&n->local[1].state, state, memory_order_relaxed);
     return 0;
 }
 

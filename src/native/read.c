@@ -292,7 +292,7 @@ static void take_framed(struct wpipe__native *n,
     wpipe__mutex_lock(&n->link.lock);
     atomic_store_explicit(&n->mine->consumed, n->consumed,
                           memory_order_relaxed);
-    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_release);
+    atomic_store_explicit(&n->mine->tail, n->in.tail, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* as in wpipe__native_ring */
     want = atomic_load_explicit(&n->theirs->want, memory_order_relaxed);
     if (want & (WPIPE__WANT_ROOM | WPIPE__WANT_DRAINED))

@@ -14,6 +14,7 @@
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "link/log.h"
 
 /* A link earns shared memory with this many records or 4 KiB units. */
 #define EARNED_AT 16u
@@ -41,7 +42,7 @@ static void copy_words(struct wpipe__control *to,
 static int move(struct wpipe__native *n)
 {
     uint64_t tail =
-        atomic_load_explicit(&n->theirs->tail, memory_order_acquire);
+        atomic_load_explicit(&n->theirs->tail, memory_order_relaxed);
     int r;
 
     if (n->out.head - tail > wpipe__native_window(n->link.terms.ring_out))
@@ -55,6 +56,7 @@ static int move(struct wpipe__native *n)
     n->out.seen = tail;
     wpipe__ring_publish(&n->out, n->mine);
     atomic_store_explicit(&n->out_shared, 1, memory_order_release);
+    wpipe__log_moved(&n->link);
     wpipe__link_notify(&n->link);
     return 0;
 }
@@ -249,5 +251,5 @@ void wpipe__native_enter_ring(struct wpipe__native *n)
     n->in.known = 0;
     n->told = n->in.tail;
     wpipe__queue_done(&n->queue);
-    atomic_store_explicit(&n->in_shared, 1, memory_order_release);
+    atomic_store_explicit(&n->in_shared, 1, memory_order_relaxed);
 }

@@ -71,7 +71,7 @@ static int framed_room(struct wpipe__native *n, uint64_t charge)
 
     for (i = 0; i < 2; i++) {
         uint64_t tail =
-            atomic_load_explicit(&n->theirs->tail, memory_order_acquire);
+            atomic_load_explicit(&n->theirs->tail, memory_order_relaxed);
         int end = wpipe__native_end(n, 1);
 
         if (end < 0)
@@ -433,7 +433,7 @@ int wpipe__native_drained(struct wpipe__link *link)
     if (!wpipe__out_shared(n))
         (void)wpipe__native_pump(n);
     end = wpipe__native_end(n, 1); /* before the tail: the last word counts */
-    r = (int64_t)(atomic_load_explicit(&n->theirs->tail, memory_order_acquire) -
+    r = (int64_t)(atomic_load_explicit(&n->theirs->tail, memory_order_relaxed) -
                   atomic_load_explicit(&n->solid, memory_order_relaxed)) >= 0;
     wpipe__mutex_unlock(&n->link.lock);
     return r && end != WPIPE_EDISCONNECTED ? 1 : end;

@@ -361,13 +361,13 @@ static long membarrier(int command)
  * inherits the registration together with the answer. */
 int wpipe__os_has_barrier(void)
 {
-    int state = atomic_load_explicit(&barrier_state, memory_order_acquire);
+    int state = atomic_load_explicit(&barrier_state, memory_order_relaxed);
 
     if (state == BARRIER_UNKNOWN) {
         state = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0
                     ? BARRIER_THERE
                     : BARRIER_MISSING;
-        atomic_store_explicit(&barrier_state, state, memory_order_release);
+        atomic_store_explicit(&barrier_state, state, memory_order_relaxed);
     }
     return state == BARRIER_THERE;
 }

@@ -8,6 +8,8 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,6 +22,56 @@
 #define SO_PEERPIDFD 77
 #endif
 
+/* ---- the numbers --------------------------------------------------------- */
+
+/* The numbers in a file of /proc, `most` at a time; how many; 0: it cannot be
+ * read. */
+static int read_numbers(FILE *file, unsigned long *numbers, int most)
+{
+    int n = 0;
+
+    while (n < most && fscanf(file, "%lu", &numbers[n]) == 1)
+        n++;
+    return n;
+}
+
+/* Users without a number here show as this one; it is everybody's. */
+static uint32_t overflow_uid(void)
+{
+    static _Atomic uint32_t known;
+    uint32_t uid = atomic_load_explicit(&known, memory_order_relaxed);
+    unsigned long number;
+    FILE *file;
+
+    if (uid != 0)
+        return uid;
+    uid = 65534; /* what it is, unless somebody changed it */
+    file = fopen("/proc/sys/kernel/overflowuid", "re");
+    if (file != NULL) {
+        if (read_numbers(file, &number, 1) == 1)
+            uid = (uint32_t)number;
+        fclose(file);
+    }
+    atomic_store_explicit(&known, uid, memory_order_relaxed);
+    return uid;
+}
+
+/* Does our user namespace give some user that number? Without /proc nobody can
+ * tell. */
+static int is_mapped(uint32_t uid)
+{
+    unsigned long line[3]; /* first number inside, outside, how many */
+    FILE *file = fopen("/proc/self/uid_map", "re");
+    int found = 0;
+
+    if (file == NULL)
+        return 0;
+    while (!found && read_numbers(file, line, 3) == 3)
+        found = uid >= line[0] && uid - line[0] < line[2];
+    fclose(file);
+    return found;
+}
+
 int wpipe__os_peer(wpipe__handle socket, wpipe_peer *ret_peer)
 {
     struct ucred who;
@@ -27,6 +79,8 @@ int wpipe__os_peer(wpipe__handle socket, wpipe_peer *ret_peer)
 
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
         return wpipe__os_fail("getsockopt", errno);
+    if (who.uid == overflow_uid() && !is_mapped(who.uid))
+        who.uid = WPIPE__UID_UNMAPPED;
     ret_peer->uid = who.uid;
     ret_peer->gid = who.gid;
     ret_peer->pid = who.pid;
@@ -35,52 +89,78 @@ int wpipe__os_peer(wpipe__handle socket, wpipe_peer *ret_peer)
     return 0;
 }
 
-/* Nobody has waited for it yet: its id is its own until then. */
-static int child_is_there(int64_t pid)
-{
-    siginfo_t info;
+/* ---- the names ----------------------------------------------------------- */
 
-    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
+enum {
+    PEER_GONE = 0,     /* or not to be held for lack of a descriptor */
+    PEER_HELD = 1,     /* by a descriptor */
+    PEER_BELIEVED = 2, /* an older kernel holds none */
+    PEER_CHILD = 3     /* of ours, which was given the other end */
+};
 
-/* 0 when it has ended, or when that is not to be known for lack of a
- * descriptor. */
-static int process_is_there(wpipe__handle socket)
+static int hold_process(wpipe__handle socket, wpipe__handle *ret_process)
 {
 #if defined(SO_PEERPIDFD) && defined(SYS_pidfd_send_signal)
     socklen_t size = sizeof(int);
     int process = -1;
-    int there;
 
     if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &process, &size) < 0)
-        return errno == ENOPROTOOPT; /* an older kernel: believe it */
-    process = wpipe__os_above(process);
-    there = syscall(SYS_pidfd_send_signal, process, 0, NULL, 0) == 0 ||
-            errno != ESRCH;
-    close(process);
-    return there;
+        return errno == ENOPROTOOPT ? PEER_BELIEVED : PEER_GONE;
+    *ret_process = wpipe__os_above(process);
+    return *ret_process < 0 ? PEER_GONE : PEER_HELD;
 #else
     (void)socket;
-    return 1;
+    (void)ret_process;
+    return PEER_BELIEVED;
 #endif
+}
+
+void wpipe__os_hold_peer(wpipe__handle socket, const wpipe_peer *peer,
+                         struct wpipe__held_peer *ret_held)
+{
+    struct ucred who = { .pid = 0 };
+    socklen_t size = sizeof(who);
+
+    ret_held->process = WPIPE__NO_HANDLE;
+    ret_held->how = PEER_CHILD;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+        who.pid == peer->pid)
+        ret_held->how = hold_process(socket, &ret_held->process);
+}
+
+/* Asked after the name was read: the id was not another's meanwhile. */
+static int is_there(const struct wpipe__held_peer *held, int64_t pid)
+{
+    siginfo_t info;
+
+    switch (held->how) {
+#if defined(SO_PEERPIDFD) && defined(SYS_pidfd_send_signal)
+    case PEER_HELD:
+        return syscall(SYS_pidfd_send_signal, held->process, 0, NULL, 0) == 0 ||
+               errno != ESRCH;
+#endif
+    case PEER_CHILD: /* nobody has waited for it: until then it has its id */
+        return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
+               0;
+    default:
+        return held->how == PEER_BELIEVED;
+    }
+}
+
+void wpipe__os_name_held(struct wpipe__held_peer *held, wpipe_peer *peer)
+{
+    wpipe__os_user(peer->uid, peer->user, sizeof(peer->user));
+    wpipe__os_program(peer->pid, peer->program, sizeof(peer->program));
+    if (peer->program[0] != '\0' && !is_there(held, peer->pid))
+        peer->program[0] = '\0';
+    wpipe__os_close(held->process);
+    held->process = WPIPE__NO_HANDLE;
 }
 
 void wpipe__os_name_peer(wpipe__handle socket, wpipe_peer *peer)
 {
-    struct ucred who = { .pid = 0 };
-    socklen_t size = sizeof(who);
-    int there;
+    struct wpipe__held_peer held;
 
-    wpipe__os_user(peer->uid, peer->user, sizeof(peer->user));
-    wpipe__os_program(peer->pid, peer->program, sizeof(peer->program));
-    if (peer->program[0] == '\0')
-        return;
-    /* Asked after the name was read: the id was not another's meanwhile. */
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
-        who.pid == peer->pid)
-        there = process_is_there(socket);
-    else
-        there = child_is_there(peer->pid); /* it was given the other end */
-    if (!there)
-        peer->program[0] = '\0';
+    wpipe__os_hold_peer(socket, peer, &held);
+    wpipe__os_name_held(&held, peer);
 }

@@ -417,10 +417,18 @@ void wpipe__os_test_short_sends(int count)
     atomic_store(&short_sends, count);
 }
 
-static int is_short(void)
+static atomic_int cut_sends;
+
+void wpipe__os_test_cut_sends(int count)
 {
-    return atomic_load_explicit(&short_sends, memory_order_relaxed) > 0 &&
-           atomic_fetch_sub(&short_sends, 1) > 0;
+    atomic_store(&cut_sends, count);
+}
+
+/* Is it one of those that are counted? */
+static int is_counted(atomic_int *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed) > 0 &&
+           atomic_fetch_sub(count, 1) > 0;
 }
 
 static int64_t send_code(int number)
@@ -499,7 +507,9 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
 
     if (count < 0 || count > SEND_PIECES)
         return WPIPE_EINVAL;
-    if (is_short())
+    if (is_counted(&cut_sends))
+        return send(socket, pieces[0].data, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (is_counted(&short_sends))
         return send_code(ENOBUFS);
     for (i = 0; i < count; i++) {
         parts[i].iov_base = pieces[i].data;
@@ -521,8 +531,7 @@ int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
     return n < 0 ? send_code(errno) : n;
 }
 
-/* Takes `sent` bytes off the front; how many pieces are left. */
-static int drop_front(wpipe_piece *pieces, int count, size_t sent)
+int wpipe__os_drop_front(wpipe_piece *pieces, int count, size_t sent)
 {
     int gone = 0;
 
@@ -549,7 +558,7 @@ int64_t wpipe__os_send_whole(wpipe__handle socket, const wpipe_piece *pieces,
     memcpy(rest, pieces, (size_t)count * sizeof(*rest));
     while (sent > 0) {
         total += sent;
-        count = drop_front(rest, count, (size_t)sent);
+        count = wpipe__os_drop_front(rest, count, (size_t)sent);
         if (count == 0)
             return total;
         sent = wpipe__os_send(socket, rest, count, WPIPE__NO_HANDLE);

@@ -30,6 +30,8 @@ typedef int wpipe__handle;
 
 /* Nanoseconds of a clock that never jumps. */
 uint64_t wpipe__os_now(void);
+/* The same, up to ten milliseconds late, and cheaper. */
+uint64_t wpipe__os_now_roughly(void);
 
 /* A deadline: now + timeout_ms; UINT64_MAX for WPIPE_FOREVER (any < 0);
  * 0 for timeout 0, so that the fast path reads no clock. */
@@ -290,12 +292,25 @@ int wpipe__os_connect_path(const char *path, wpipe__handle *ret_socket);
  * out; else WPIPE_ESYSTEM. */
 int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket);
 
+/* A user that has no number in our user namespace: nobody's, never our own. */
+#define WPIPE__UID_UNMAPPED UINT32_MAX
+
 /* uid, gid, pid of the other end, as of connect or listen; no names. */
 int wpipe__os_peer(wpipe__handle socket, wpipe_peer *ret_peer);
 /* The names of a peer whose numbers are known: its user, and its program while
  * it is there. When the kernel says another id, or none, the peer is a child of
  * ours that was given the other end: then a child is believed. */
 void wpipe__os_name_peer(wpipe__handle socket, wpipe_peer *peer);
+
+/* The same in two steps. Hold the peer's process, without reading any file;
+ * then name it, which lets go of it and needs the socket no more. */
+struct wpipe__held_peer {
+    wpipe__handle process;
+    int how;
+};
+void wpipe__os_hold_peer(wpipe__handle socket, const wpipe_peer *peer,
+                         struct wpipe__held_peer *ret_held);
+void wpipe__os_name_held(struct wpipe__held_peer *held, wpipe_peer *peer);
 
 /* Two connected ends (tests, anonymous pipes). */
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2]);
@@ -319,7 +334,10 @@ uint32_t wpipe__os_send_buffer(wpipe__handle socket);
  */
 int64_t wpipe__os_send(wpipe__handle socket, const wpipe_piece *pieces,
                        int count, wpipe__handle pass);
-/* The same, and again what a call left: fewer bytes mean that it is full. */
+/* Takes `sent` bytes off the front of the pieces; how many are left. */
+int wpipe__os_drop_front(wpipe_piece *pieces, int count, size_t sent);
+/* The same, and again what a call left: fewer bytes mean that it is full, or
+ * was refused the rest; sending that tells why. */
 int64_t wpipe__os_send_whole(wpipe__handle socket, const wpipe_piece *pieces,
                              int count, wpipe__handle pass);
 

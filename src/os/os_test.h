@@ -12,6 +12,10 @@ void wpipe__os_test_no_memory(int on);
 /* As when memory is short for a moment: so many sends fail with ENOBUFS. */
 void wpipe__os_test_short_sends(int count);
 
+/* As when it is short in the middle of a send: so many sends, before those that
+ * fail, take one byte. */
+void wpipe__os_test_cut_sends(int count);
+
 /* As on a kernel without MADV_WIPEONFORK. Before the first generation(). */
 void wpipe__os_test_no_wipe(int on);
 

@@ -108,6 +108,18 @@ uint64_t wpipe__os_now(void)
     return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
 }
 
+uint64_t wpipe__os_now_roughly(void)
+{
+    struct timespec t;
+
+#ifdef CLOCK_MONOTONIC_COARSE
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &t);
+#endif
+    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
 uint64_t wpipe__os_deadline(int timeout_ms)
 {
     if (timeout_ms < 0)

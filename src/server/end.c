@@ -49,7 +49,7 @@ int wpipe_server_drain(wpipe_server *server, wpipe_id who, int timeout_ms)
     unsigned i;
     int r = 0;
 
-    if (server == NULL)
+    if (server == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     if (who != WPIPE_ALL)
         return drain_one(server, who, &rest);
@@ -89,12 +89,18 @@ static struct wpipe__conn *next_client(void *user, size_t *cursor)
     return wpipe__table_next(&shard->clients, cursor);
 }
 
-/* The name is given back first: a new server may begin while we linger. */
+/* The name is given back first: a new server may begin while we linger. Nobody
+ * asks for events any more; what was refused is for the log. */
 static void give_name_back(struct wpipe_server *s)
 {
+    struct wpipe__refusal why;
+    uint64_t count;
+
     wpipe__loop_lock(&s->shards[0].loop);
     if (!s->shut)
         wpipe__acceptor_close(&s->acceptor);
+    while (wpipe__refusals_next(&s->refusals, UINT64_MAX, &why, &count))
+        wpipe__log_refused(s->log, why.reason, why.error, count);
     s->shut = 1;
     wpipe__loop_unlock(&s->shards[0].loop);
 }
@@ -131,7 +137,8 @@ int wpipe_server_shutdown(wpipe_server *server, int timeout_ms,
     wpipe_lost lost = { .size = sizeof(lost) };
     int r;
 
-    if (server == NULL || wpipe__lost_check(ret_lost) < 0)
+    if (server == NULL || wpipe__lost_check(ret_lost) < 0 ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     if (server->shards[0].loop.generation != wpipe__os_generation() ||
         wpipe__server_own_thread(server))

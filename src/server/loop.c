@@ -23,8 +23,10 @@ void wpipe__shard_set_timer(struct wpipe__shard *shard)
     struct wpipe_server *s = shard->server;
     uint64_t when = wpipe__min_u64(shard->loop.leave_at, shard->loop.half_at);
 
-    if (shard->number == 0 && !s->shut)
+    if (shard->number == 0 && !s->shut) {
         when = wpipe__min_u64(when, wpipe__acceptor_until(&s->acceptor));
+        when = wpipe__min_u64(when, wpipe__refusals_due(&s->refusals));
+    }
     wpipe__loop_set_timer(&shard->loop, when);
 }
 
@@ -56,8 +58,10 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
         return;
     }
     conn = wpipe__table_find(&shard->clients, tag & ~WPIPE__LANE_MASK);
-    if (conn != NULL)
-        wpipe__loop_pump(loop, conn);
+    if (conn == NULL)
+        return;
+    wpipe__loop_pump(loop, conn);
+    wpipe__loop_shed(loop, conn);
 }
 
 static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
@@ -73,7 +77,10 @@ static void on_ended(struct wpipe__loop *loop, struct wpipe__conn *conn)
         wpipe__loop_nudge(&s->shards[0].loop);
 }
 
-static struct wpipe__conn *greatest_holder(struct wpipe__loop *loop)
+static struct wpipe__conn *greatest(
+    struct wpipe__loop *loop, const struct wpipe__account *of,
+    int (*is_greater)(const struct wpipe__conn *conn,
+                      const struct wpipe__conn *other))
 {
     struct wpipe__shard *shard = shard_of(loop);
     struct wpipe__conn *best = NULL;
@@ -81,8 +88,8 @@ static struct wpipe__conn *greatest_holder(struct wpipe__loop *loop)
     size_t cursor = 0;
 
     while ((conn = wpipe__table_next(&shard->clients, &cursor)) != NULL)
-        if (conn->held > 0 &&
-            (best == NULL || wpipe__conn_is_greater(conn, best)))
+        if (conn->account != NULL && (of == NULL || conn->account == of) &&
+            (best == NULL || is_greater(conn, best)))
             best = conn;
     return best;
 }
@@ -102,7 +109,7 @@ void wpipe__server_freed(struct wpipe__budget *budget)
 const struct wpipe__loop_owner wpipe__server_loop_owner = {
     .ready = on_ready,
     .ended = on_ended,
-    .greatest = greatest_holder,
+    .greatest = greatest,
 };
 
 /* ---- the acceptor's owner ----------------------------------------------- */
@@ -116,14 +123,9 @@ static void on_refused(struct wpipe__acceptor *a,
                        const struct wpipe__refusal *why)
 {
     struct wpipe_server *s = host_of(a);
-    unsigned at;
 
-    if (s->refusal_count == WPIPE__REFUSALS)
-        return; /* nobody reads them, and facts count them all */
-    at = (s->refusal_first + s->refusal_count) % WPIPE__REFUSALS;
-    s->refusals[at] = *why;
-    s->refusal_count++;
-    wpipe__loop_attend(&s->shards[0].loop);
+    if (wpipe__refusals_add(&s->refusals, why, wpipe__os_now()))
+        wpipe__loop_attend(&s->shards[0].loop);
 }
 
 /* A link that cannot be kept after all. */
@@ -213,6 +215,7 @@ static int describe_client(struct wpipe__shard *shard, struct wpipe__conn *conn,
                            struct wpipe__buffer *ret)
 {
     struct wpipe__link *link = conn->link;
+    uint64_t now = wpipe__os_now();
     struct wpipe__link_fact fact = {
         .id = conn->id,
         .uid = link->peer.uid,
@@ -224,8 +227,13 @@ static int describe_client(struct wpipe__shard *shard, struct wpipe__conn *conn,
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,
         .queued = conn->outbox.bytes,
+        .age_us = (now - conn->since) / 1000,
+        .dropped = conn->dropped,
     };
 
+    wpipe__conn_note_use(conn);
+    now = wpipe__max_u64(now, conn->used_at);
+    fact.idle_us = (now - conn->used_at) / 1000;
     return wpipe__facts_add(ret, &fact);
 }
 
@@ -279,18 +287,20 @@ const struct wpipe__acceptor_owner wpipe__server_acceptor_owner = {
 
 static int next_refusal(struct wpipe_server *s, wpipe_event *ret_event)
 {
-    const struct wpipe__refusal *why;
+    struct wpipe__refusal why;
+    uint64_t count;
 
-    if (s->refusal_count == 0)
+    if (s->refusals.waiting == 0 ||
+        !wpipe__refusals_next(&s->refusals, wpipe__os_now(), &why, &count))
         return 0;
-    why = &s->refusals[s->refusal_first];
     memset(ret_event, 0, sizeof(*ret_event));
     ret_event->type = WPIPE_EVENT_REFUSED;
-    ret_event->reason = why->reason;
-    ret_event->error = why->error;
-    ret_event->os_error = why->os_error;
-    s->refusal_first = (s->refusal_first + 1) % WPIPE__REFUSALS;
-    s->refusal_count--;
+    ret_event->reason = why.reason;
+    ret_event->error = why.error;
+    ret_event->os_error = why.os_error;
+    ret_event->count = count;
+    wpipe__log_refused(s->log, why.reason, why.error, count);
+    wpipe__shard_set_timer(&s->shards[0]);
     return 1;
 }
 
@@ -392,7 +402,7 @@ int wpipe__shard_next(struct wpipe__shard *shard, wpipe_event *ret_event,
 int wpipe_server_wait(wpipe_server *server, wpipe_event *ret_event,
                       int timeout_ms)
 {
-    if (server == NULL || ret_event == NULL)
+    if (server == NULL || ret_event == NULL || !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     return wpipe__shard_next(&server->shards[0], ret_event, timeout_ms, 0);
 }

@@ -64,7 +64,8 @@ int wpipe_server_send_wait(wpipe_server *server, wpipe_id to, const void *data,
     struct wpipe__shard *shard;
     int r;
 
-    if (server == NULL || (data == NULL && size > 0))
+    if (server == NULL || (data == NULL && size > 0) ||
+        !wpipe__is_timeout(timeout_ms))
         return WPIPE_EINVAL;
     r = wpipe__server_lock(server, to, &shard);
     if (r < 0)
@@ -86,9 +87,16 @@ static int wants_memory(const struct wpipe__conn *conn)
     return conn->outbox.wanting > 0;
 }
 
+static void tell_dropped(const struct wpipe__conn *conn, size_t size, int error)
+{
+    struct wpipe__log_end end = { conn->skip_reason, error, 1, size };
+
+    wpipe__log_dropped(conn->link, &end);
+}
+
 /* It did not take the message: drop it or leave it out, and say so. */
 static void too_slow(struct wpipe__shard *shard, struct wpipe__conn *conn,
-                     int error)
+                     size_t size, int error)
 {
     if (error == WPIPE_ENOTCONN)
         return; /* its end is told anyhow */
@@ -103,6 +111,9 @@ static void too_slow(struct wpipe__shard *shard, struct wpipe__conn *conn,
         conn->skip_reason = WPIPE_REASON_TOO_BIG;
     else if (error == WPIPE_ENOMEM || wants_memory(conn))
         conn->skip_reason = WPIPE_REASON_MEMORY;
+    conn->dropped++;
+    if (!(conn->tell & WPIPE__TELL_SKIPPED)) /* as its event: not for each */
+        tell_dropped(conn, size, error);
     wpipe__loop_tell(&shard->loop, conn, WPIPE__TELL_SKIPPED);
 }
 
@@ -127,7 +138,7 @@ static int fill_all(struct wpipe__shard *shard,
         if (r == WPIPE_EMSGSIZE || r == WPIPE_ESTATE)
             *refused = r;
         if (r != WPIPE_ESTATE)
-            too_slow(shard, conn, r);
+            too_slow(shard, conn, outgoing->size, r);
     }
     return sent;
 }
@@ -168,7 +179,7 @@ int wpipe_server_broadcast(wpipe_server *server, const void *data, size_t size)
         wake_all_peers(&server->shards[i]);
         wpipe__shard_leave(&server->shards[i]);
     }
-    wpipe__loop_unlock(&server->shards[0].loop);
+    wpipe__loop_unlock(&server->shards[0].loop); /* the log is told of all */
     return sent == 0 && refused < 0 ? refused : sent;
 }
 

@@ -42,8 +42,11 @@ static int open_shards(struct wpipe_server *s)
         shard->number = i;
         r = wpipe__loop_init(&shard->loop, &wpipe__server_loop_owner,
                              &s->options);
+        shard->loop.log = s->log;
         shard->loop.budget.freed = wpipe__server_freed;
         shard->loop.budget.open = s->options.access != WPIPE_ACCESS_USER;
+        shard->loop.budget.loops = s->shard_count;
+        shard->loop.number = i;
         shard->loop.shared_budget = &s->shards[0].loop.budget;
     }
     if (r < 0)
@@ -91,6 +94,9 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
     s->options = o;
     s->shard_count = o.threads;
     wpipe__acceptor_init(&s->acceptor);
+    r = wpipe__log_open(&o, &s->log);
+    if (r < 0)
+        goto fail;
     r = open_shards(s);
     if (r < 0)
         goto fail;
@@ -105,6 +111,7 @@ int wpipe_server_open(wpipe_server **ret, const char *name,
 fail:
     wpipe__acceptor_close(&s->acceptor);
     close_shards(s);
+    wpipe__log_close(s->log);
     wpipe__free(s);
     return r;
 }
@@ -121,6 +128,7 @@ void wpipe_server_close(wpipe_server *server)
     else
         wpipe__acceptor_close(&server->acceptor); /* closes only */
     close_shards(server);
+    wpipe__log_close(server->log);
     wpipe__free(server);
 }
 
@@ -161,6 +169,7 @@ size_t wpipe__server_connected(const struct wpipe_server *s)
 
 int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
 {
+    struct wpipe__link_peer peer;
     struct wpipe__shard *shard;
     struct wpipe__conn *conn;
     int r;
@@ -171,8 +180,11 @@ int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
     if (r < 0)
         return r;
     conn = wpipe__shard_client(shard, who);
-    r = conn == NULL ? WPIPE_ENOTCONN : wpipe__link_peer(conn->link, ret_peer);
+    r = conn == NULL ? WPIPE_ENOTCONN
+                     : wpipe__link_hold_peer(conn->link, ret_peer, &peer);
     wpipe__loop_unlock(&shard->loop);
+    if (r == 0)
+        wpipe__link_name_peer(&peer, ret_peer);
     return r;
 }
 

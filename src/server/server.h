@@ -9,10 +9,8 @@
 
 #include "base/table.h"
 #include "connect/acceptor.h"
+#include "connect/refusals.h"
 #include "loop/end.h"
-
-/* Refusals kept to be told; those beyond are only counted. */
-#define WPIPE__REFUSALS 32u
 
 /* The thread of the callback form. */
 enum {
@@ -38,9 +36,8 @@ struct wpipe__shard {
 struct wpipe_server {
     wpipe_options options;
     struct wpipe__acceptor acceptor;
-    struct wpipe__refusal refusals[WPIPE__REFUSALS];
-    unsigned refusal_first;
-    unsigned refusal_count;
+    struct wpipe__refusals refusals;
+    struct wpipe__log *log; /* NULL without a hook */
     wpipe_handlers handlers;
     void *handlers_user;
     int thread_state;           /* WPIPE__THREAD_* */
@@ -76,7 +73,7 @@ static inline void wpipe__shard_enter(struct wpipe__shard *shard)
 static inline void wpipe__shard_leave(struct wpipe__shard *shard)
 {
     if (shard->number > 0)
-        wpipe__loop_unlock(&shard->loop);
+        wpipe__loop_leave(&shard->loop);
 }
 
 /* Stop, give the name back, linger, end every connection; see

@@ -346,7 +346,7 @@ int64_t wpipe_readv(wpipe_stream *stream, const wpipe_piece *pieces, int count,
                     int timeout_ms)
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
-    int64_t r = wpipe__stream_check(stream, WPIPE_IN);
+    int64_t r = wpipe__stream_check_wait(stream, WPIPE_IN, timeout_ms);
 
     return r < 0 ? r : read_pieces(stream, pieces, count, &timer);
 }
@@ -414,7 +414,7 @@ static __attribute__((noinline)) int64_t read_or_wait(struct wpipe_stream *s,
 
 int64_t wpipe_read(wpipe_stream *stream, void *buf, size_t size, int timeout_ms)
 {
-    int64_t r = wpipe__stream_check(stream, WPIPE_IN);
+    int64_t r = wpipe__stream_check_wait(stream, WPIPE_IN, timeout_ms);
 
     if (r < 0)
         return r;

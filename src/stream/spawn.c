@@ -115,5 +115,7 @@ int wpipe_spawn(int64_t *ret_pid, const char *const *arguments,
 
 int wpipe_reap(int64_t pid, int timeout_ms)
 {
-    return wpipe__os_reap(pid, wpipe__os_deadline(timeout_ms));
+    return wpipe__is_timeout(timeout_ms)
+               ? wpipe__os_reap(pid, wpipe__os_deadline(timeout_ms))
+               : WPIPE_EINVAL;
 }

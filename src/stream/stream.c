@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include <windpipe/error.h>
+#include <windpipe.h>
 
 #include "base/memory.h"
 #include "base/ring.h"
@@ -16,11 +16,14 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
                        int server_end, struct wpipe_stream **ret)
 {
     struct wpipe_stream *s = wpipe__alloc(sizeof *s);
+    struct wpipe__log *log = NULL;
+    int r = s == NULL ? WPIPE_ENOMEM : wpipe__log_open(options, &log);
 
-    if (s == NULL) {
+    if (r < 0) {
         link->transport->leave(link, WPIPE__STATE_CLOSED);
         link->transport->free(link);
-        return WPIPE_ENOMEM;
+        wpipe__free(s);
+        return r;
     }
     s->link = link;
     s->server_end = server_end;
@@ -33,6 +36,8 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
     s->watch = WPIPE__NO_HANDLE;
     s->client = WPIPE__NO_HANDLE;
     *ret = s;
+    wpipe__log_connected(log, link, 0);
+    wpipe__log_tell(log);
     return 0;
 }
 
@@ -94,7 +99,7 @@ static int stream_drained(void *user)
 int wpipe_drain(wpipe_stream *stream, int timeout_ms)
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
-    int r = wpipe__stream_check(stream, WPIPE_OUT);
+    int r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
 
     if (r < 0)
         return r;
@@ -187,6 +192,7 @@ void wpipe__stream_refresh(struct wpipe_stream *s)
     const struct wpipe__transport *t = s->link->transport;
     struct wpipe__record record;
 
+    wpipe__log_tell(s->link->log);
     if (s->poller == WPIPE__NO_HANDLE)
         return;
     (void)t->pump(s->link); /* a bell that was answered must not stay there */
@@ -235,17 +241,40 @@ fail:
 
 /* ---- the end ------------------------------------------------------------- */
 
+/* For the log: a peer that is there still reads what was written. */
+static void note_end(struct wpipe_stream *s)
+{
+    const struct wpipe__transport *t = s->link->transport;
+    int error = atomic_load(&s->over);
+    struct wpipe__log_end end = { 0 };
+
+    end.error = error ? error : t->gone(s->link);
+    end.reason = end.error == WPIPE_EDIED           ? WPIPE_REASON_DIED
+                 : end.error == WPIPE_EPROTO        ? WPIPE_REASON_PROTOCOL
+                 : end.error == WPIPE_EMSGSIZE      ? WPIPE_REASON_TOO_BIG
+                 : end.error == WPIPE_EDISCONNECTED ? WPIPE_REASON_KICKED
+                                                    : WPIPE_REASON_CLOSED;
+    if (end.error < 0 && t->drained(s->link) != 1)
+        end.bytes = t->unread(s->link);
+    if (end.bytes > 0 && s->link->terms.type == WPIPE_MESSAGE)
+        end.messages = UINT64_MAX; /* a stream counts no messages ahead */
+    wpipe__log_ended(s->link, &end);
+}
+
 void wpipe_stream_close(wpipe_stream *stream)
 {
     struct wpipe__link *link;
+    struct wpipe__log *log;
 
     if (stream == NULL)
         return;
     link = stream->link;
+    log = link->log;
     /* a forked child only closes: it must not touch what its parent uses */
     if (link->generation == wpipe__os_generation()) {
         if (stream->parts)
             (void)link->transport->mark(link, WPIPE__RECORD_ABORT);
+        note_end(stream);
         link->transport->leave(link, WPIPE__STATE_CLOSED);
         if (stream->closed)
             stream->closed(stream->closed_user);
@@ -254,6 +283,7 @@ void wpipe_stream_close(wpipe_stream *stream)
     if (link->generation == wpipe__os_generation() || !stream->client_told)
         wpipe__anonymous_release(stream);
     link->transport->free(link);
+    wpipe__log_close(log);
     wpipe__os_close(stream->poller);
     wpipe__os_close(stream->watch);
     wpipe__free(stream->copy);

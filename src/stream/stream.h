@@ -11,8 +11,10 @@
 #include <windpipe/error.h>
 #include <windpipe/stream.h>
 
+#include "base/base.h"
 #include "base/sequence.h"
 #include "link/link.h"
+#include "link/log.h"
 
 struct wpipe_stream {
     struct wpipe__link *link;
@@ -53,6 +55,7 @@ struct wpipe_stream {
     int reserved;        /* write_begin without commit */
     struct wpipe__record reservation;
     struct wpipe__timer begin_timer; /* of its write_begin */
+    int committing; /* its commit ran out of time: it may be half sent */
     _Atomic uint64_t messages_out;
     _Atomic uint64_t bytes_out;
 };
@@ -86,6 +89,15 @@ static inline void wpipe__stream_add(_Atomic uint64_t *counter, uint64_t n)
  * right (WPIPE_IN for reading, WPIPE_OUT for writing, 0 either), not
  * ended by us. */
 int wpipe__stream_check(const struct wpipe_stream *stream, int direction);
+
+/* The same of a call that may wait for so long. */
+static inline int wpipe__stream_check_wait(const struct wpipe_stream *stream,
+                                           int direction, int timeout_ms)
+{
+    return wpipe__is_timeout(timeout_ms)
+               ? wpipe__stream_check(stream, direction)
+               : WPIPE_EINVAL;
+}
 
 /* What a call that has failed returns: our own reason, if it was us who ended
  * the stream meanwhile. */

@@ -209,8 +209,8 @@ static int64_t settle(struct wpipe_stream *s, struct wpipe__timer *timer,
 }
 
 /* With the pieces in `parcel`, and the kind of message. */
-static int64_t write_parcel(struct wpipe_stream *stream,
-                            struct wpipe__parcel *parcel, int timeout_ms)
+static int64_t try_parcel(struct wpipe_stream *stream,
+                          struct wpipe__parcel *parcel, int timeout_ms)
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
     size_t size = 0;
@@ -252,6 +252,15 @@ static int64_t write_parcel(struct wpipe_stream *stream,
     return r;
 }
 
+static int64_t write_parcel(struct wpipe_stream *stream,
+                            struct wpipe__parcel *parcel, int timeout_ms)
+{
+    int64_t r = try_parcel(stream, parcel, timeout_ms);
+
+    wpipe__log_tell(stream->link->log); /* it may have moved, or grown */
+    return r;
+}
+
 static int64_t write_pieces(struct wpipe_stream *stream,
                             const wpipe_piece *pieces, int count,
                             int timeout_ms)
@@ -264,7 +273,7 @@ static int64_t write_pieces(struct wpipe_stream *stream,
 int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces, int count,
                      int timeout_ms)
 {
-    int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
+    int64_t r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
 
     return r < 0 ? r : write_pieces(stream, pieces, count, timeout_ms);
 }
@@ -284,7 +293,7 @@ int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
                     int timeout_ms)
 {
     struct wpipe__link *link;
-    int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
+    int64_t r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
 
     if (r < 0)
         return r;
@@ -325,7 +334,7 @@ int64_t wpipe_write_call(wpipe_stream *stream, const wpipe_call *call,
 {
     wpipe_piece piece = { (void *)(uintptr_t)buf, size };
     struct wpipe__parcel parcel = { .pieces = &piece, .count = 1 };
-    int64_t r = wpipe__stream_check(stream, WPIPE_OUT);
+    int64_t r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
     int flag;
 
     if (r < 0)
@@ -347,7 +356,7 @@ int64_t wpipe_transact(wpipe_stream *stream, const void *out, size_t out_size,
 {
     uint64_t deadline = wpipe__os_deadline(timeout_ms);
     struct wpipe__record record;
-    int64_t r = wpipe__stream_check(stream, 0);
+    int64_t r = wpipe__stream_check_wait(stream, 0, timeout_ms);
 
     if (r < 0)
         return r;

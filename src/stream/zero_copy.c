@@ -20,7 +20,7 @@ int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
     struct wpipe__link *link;
     uint8_t *data = NULL;
     struct wpipe__timer timer = { timeout_ms, 0 };
-    int r = wpipe__stream_check(stream, WPIPE_OUT);
+    int r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
 
     if (r < 0)
         return r;
@@ -62,7 +62,7 @@ static void give_up(struct wpipe_stream *s)
 /* Records cannot be empty in the middle of a message. */
 static int commit_parts(struct wpipe_stream *s, size_t size, int more)
 {
-    struct wpipe__timer forever = { WPIPE_FOREVER, 0 };
+    struct wpipe__timer timer = { s->begin_timer.timeout_ms, 0 };
     struct wpipe__record record = s->reservation;
     struct wpipe__link *link = s->link;
     int r;
@@ -74,7 +74,9 @@ static int commit_parts(struct wpipe_stream *s, size_t size, int more)
     record.size = (uint32_t)size;
     record.flags = more ? WPIPE__RECORD_MORE : 0;
     while ((r = link->transport->commit(link, &record)) == 0) {
-        r = wpipe__stream_wait_room(s, record.size, 0, &forever);
+        r = wpipe__stream_wait_room(s, record.size, 0, &timer);
+        if (r == WPIPE_ETIMEDOUT)
+            return r; /* to be gone on with */
         if (r < 0) {
             give_up(s);
             return r;
@@ -92,7 +94,8 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
         return r;
     if (!stream->reserved)
         return WPIPE_ESTATE;
-    if (size > stream->reservation.size)
+    if (size > stream->reservation.size ||
+        (stream->committing && size != stream->reservation.size))
         return WPIPE_EINVAL;
     begin_timer = stream->begin_timer;
     r = more ? wpipe__stream_wait_type(stream, &begin_timer) : 0;
@@ -105,6 +108,12 @@ int64_t wpipe_write_commit(wpipe_stream *stream, size_t size, int more)
         return 0;
     }
     r = commit_parts(stream, size, more);
+    stream->committing = r == WPIPE_ETIMEDOUT;
+    if (stream->committing) {
+        stream->reserved = 1;
+        stream->reservation.size = (uint32_t)size;
+    }
+    wpipe__log_tell(stream->link->log);
     if (r < 0)
         return r;
     stream->parts = more && (stream->parts || size > 0);
@@ -119,13 +128,9 @@ void wpipe_write_abort(wpipe_stream *stream)
 {
     if (wpipe__stream_check(stream, WPIPE_OUT) < 0)
         return;
-    if (stream->reserved)
-        (void)stream->link->transport->cancel(stream->link);
-    if (stream->parts)
-        (void)stream->link->transport->mark(stream->link, WPIPE__RECORD_ABORT);
+    give_up(stream);
     stream->reserved = 0;
-    stream->parts = 0;
-    stream->parts_size = 0;
+    stream->committing = 0;
 }
 
 /* ---- reading ------------------------------------------------------------- */
@@ -135,7 +140,7 @@ int wpipe_read_begin(wpipe_stream *stream, const void **ret_data,
 {
     struct wpipe__timer timer = { timeout_ms, 0 };
     struct wpipe__record record;
-    int r = wpipe__stream_check(stream, WPIPE_IN);
+    int r = wpipe__stream_check_wait(stream, WPIPE_IN, timeout_ms);
 
     if (r < 0)
         return r;

@@ -113,20 +113,35 @@ start_worker() {
     saw '^at work$' 'a worker gets a job' "$said"
 }
 
-# The first job's worker is killed, the second one's is asked to end.
+# says WORD: what the dispatcher tells a foreign client that says WORD.
+says() {
+    TMPDIR=$scratch timeout "$patience" "$windpipe" send --foreign \
+        --framing lines --expect-reply jobs "$1"
+}
+
+# Who is given the first job goes without having begun: it comes again, last. The next
+# one's worker is killed, the third one's is asked to end.
 mkfifo "$scratch/at_work" "$scratch/go1" "$scratch/go2"
 exec {said}<>"$scratch/at_work" {go1}<>"$scratch/go1" {go2}<>"$scratch/go2"
+echo "echo 0 >>'$scratch/out'" >"$scratch/jobs"
 for n in 1 2; do
     echo "echo at work >'$scratch/at_work'; timeout $patience head -n 1 '$scratch/go$n' >/dev/null"
-done >"$scratch/jobs"
+done >>"$scratch/jobs"
 seq 20 | sed "s|.*|echo & >>'$scratch/out'|" >>"$scratch/jobs"
 TMPDIR=$scratch "$examples/dispatcher" jobs <"$scratch/jobs" >"$scratch/became" &
 pid=$!
 started+=("$pid")
 timeout "$patience" "$windpipe" wait jobs || fail 'dispatcher comes up'
+same "$(sed -n 1p "$scratch/jobs")" "$(says ready)" \
+    'dispatcher gives a foreign client a job'
+until [ "$(says status)" = '23 wait, 0 at work, 0 done' ]; do
+    [ "$SECONDS" -lt "${by:=$((SECONDS + patience))}" ] || {
+        fail 'dispatcher takes back a job that was not begun'
+        break
+    }
+done
 start_worker
-same '21 wait, 1 at work, 0 done' "$(TMPDIR=$scratch timeout "$patience" \
-    "$windpipe" send --foreign --framing lines --expect-reply jobs status)" \
+same '22 wait, 1 at work, 0 done' "$(says status)" \
     'dispatcher tells a foreign client how far it is'
 kill -KILL "$worker"
 echo >&"$go1" # its command is an orphan now
@@ -143,10 +158,10 @@ same 0 "$status" 'worker ends well when there is nothing left to do'
 ended 'dispatcher' "$pid"
 same 1 "$status" 'dispatcher says that not all was done'
 # In any order: one that a worker was given when it ended comes again, last.
-same "$(seq 20)" "$(sort -n "$scratch/out")" 'each job is done once'
-same "unknown: $(sed -n 1p "$scratch/jobs")
-0: $(sed -n 2p "$scratch/jobs")
-21 of 22 done" "$(sed -n '1,2p;$p' "$scratch/became")" \
+same "$(seq 0 20)" "$(sort -n "$scratch/out")" 'each job is done once'
+same "unknown: $(sed -n 2p "$scratch/jobs")
+0: $(sed -n 3p "$scratch/jobs")
+22 of 23 done" "$(sed -n '1,2p;$p' "$scratch/became")" \
     'dispatcher knows which job was lost with its worker'
 exec {said}>&- {go1}>&- {go2}>&-
 

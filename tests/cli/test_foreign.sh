@@ -51,6 +51,11 @@ start serve --echo --foreign --framing lines "$path"
 saw "serving $path" "a path"
 run send --expect-reply --foreign --framing lines "$path" hello
 same hello "$out" "a path"
+run send --expect-reply --foreign --framing lines "$path" $'hello\n'
+same hello "$out" "a line with its newline"
+run send --foreign --framing lines "$path" $'hel\nlo'
+expect 2 "a newline inside a line"
+like "the line has a newline inside" "$err" "a newline inside a line"
 stop_server
 
 # Half a line has its time.

@@ -81,12 +81,18 @@ like "server: +windpipe, process $server, user " "$out" "info: server"
 like "clients: +1 now" "$out" "info: clients"
 like "windpipe, process $client, user " "$out" "info: the client"
 like "in 1 messages, 5 B; out 1 messages, 5 B" "$out" "info: traffic"
+like "for [0-9]+\.[0-9] s, quiet for [0-9]+\.[0-9] s, 0 messages dropped" "$out" \
+    "info: how long, how quiet"
 run info --json soon
 json "$scratch/out" "info --json"
 same "soon 1 $client 1 5 1 5" "$(member "$scratch/out" 0 \
     "' '.join(map(str, [o['name'], o['clients']] + [o['links'][0][k] for k in
     ('pid', 'messages_in', 'bytes_in', 'messages_out', 'bytes_out')]))")" \
     "info --json: what it tells"
+same "True True 0" "$(member "$scratch/out" 0 \
+    "' '.join(map(str, [0 < o['links'][0]['age_us'] < 10**9,
+    o['links'][0]['idle_us'] <= o['links'][0]['age_us'] + 10000,
+    o['links'][0]['dropped']]))")" "info --json: age, use, dropped"
 run ls
 like $'\nsoon +message +1 ' "$out" "ls: one client"
 stop_server "$client"

@@ -178,6 +178,30 @@ static void time_of_a_busy_server_does_not_count(void **state)
     wpipe_server_close(server);
 }
 
+/* The rest lies here, and whoever is inside takes no messages: it drains. */
+static void time_of_unread_parts_does_not_count(void **state)
+{
+    wpipe_options o = due_options(state);
+    wpipe_server *server;
+    wpipe_stream *s;
+    wpipe_event e;
+    wpipe_id id;
+
+    server = service_open(state, &o);
+    s = connect_to(state, server, &id);
+    write_part(s, PART, 1);
+    assert_int_equal(wpipe_server_wait(server, &e, 1), WPIPE_ETIMEDOUT);
+    server_send_text(server, id, "not read");
+    write_part(s, PART, 1);
+    assert_int_equal(wpipe_server_drain(server, id, 2 * DUE_MS),
+                     WPIPE_ETIMEDOUT);
+    write_part(s, PART, 0);
+    e = server_expect(server, WPIPE_EVENT_MESSAGE);
+    assert_int_equal(e.size, 3 * PART);
+    wpipe_stream_close(s);
+    wpipe_server_close(server);
+}
+
 static void message_of_forever_may_wait(void **state)
 {
     wpipe_options o = service_options(state);
@@ -381,6 +405,7 @@ static const struct service_case cases[] = {
     EACH(half_message_in_drops_ends),
     EACH(each_message_has_its_own_time),
     EACH(time_of_a_busy_server_does_not_count),
+    EACH(time_of_unread_parts_does_not_count),
     EACH(message_of_forever_may_wait),
     EACH(half_message_of_client_ends),
     EACH(half_message_of_lost_server_is_forgotten),

@@ -256,6 +256,19 @@ static void accept_woken_ends(void **state)
     wpipe_listener_close(accepting.listener);
 }
 
+/* A wake that came before anybody polled is for who polls first. */
+static void wake_before_the_descriptor_is_told(void **state)
+{
+    wpipe_listener *listener = listen_on(support_unique_name(), NULL);
+    wpipe_stream *stream = NULL;
+
+    (void)state;
+    wpipe_listener_wake(listener);
+    assert_true(support_wait_readable((int)wpipe_listener_fd(listener), 1000));
+    assert_int_equal(wpipe_accept(listener, &stream, 0), WPIPE_EWOKEN);
+    wpipe_listener_close(listener);
+}
+
 static void descriptor_readable_when_somebody_comes(void **state)
 {
     wpipe_listener *listener = listen_on(support_unique_name(), NULL);
@@ -517,6 +530,7 @@ static const struct service_case cases[] = {
     ONCE(accept_instances_all_taken),
     ONCE(accept_wakes_when_instance_is_free),
     ONCE(accept_woken_ends),
+    ONCE(wake_before_the_descriptor_is_told),
     ONCE(descriptor_readable_when_somebody_comes),
     ONCE(streams_go_on_after_listener),
     ONCE(connect_errors_told_apart),

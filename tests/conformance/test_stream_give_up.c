@@ -2,7 +2,8 @@
 /*
  * A commit that finds no room: its memory was reserved on the socket, and
  * meanwhile the connection moved to a ring that is smaller and cannot grow. It
- * waits; when it is woken, what the peer has of the message is withdrawn.
+ * waits, as long as begin was allowed to; when it is woken, what the peer has
+ * of the message is withdrawn.
  */
 #include "ends.h"
 
@@ -63,7 +64,45 @@ static void commit_without_room_goes_on_when_there_is_some(void **state)
     ends_close(&ends);
 }
 
+/* The peer does not read: it is no longer than begin was allowed to wait. What
+ * the peer has of the message can be gone on with, or withdrawn. */
+static void commit_without_room_ends_in_time(void **state)
+{
+    static uint8_t buf[SIZE];
+    struct ends ends;
+    int64_t got;
+    char byte;
+    int r;
+
+    (void)state;
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        open_moved_while_reserved(&ends);
+        assert_int_equal(wpipe_write_commit(ends.a, SIZE, 0), WPIPE_ETIMEDOUT);
+        assert_int_equal(wpipe_write(ends.a, "x", 1, 0), WPIPE_ESTATE);
+        assert_int_equal(wpipe_write_commit(ends.a, 1, 0), WPIPE_EINVAL);
+        wpipe__os_test_no_memory(0);
+        if (goes_on) {
+            got = 0;
+            do {
+                got += wpipe_read(ends.b, buf + got, (size_t)(SIZE - got), 0);
+                r = (int)wpipe_write_commit(ends.a, SIZE, 0);
+                assert_true(r == SIZE || r == WPIPE_ETIMEDOUT);
+            } while (r != SIZE);
+            while (got < SIZE)
+                got += wpipe_read(ends.b, buf + got, (size_t)(SIZE - got), 0);
+            ends_check(buf, SIZE, 1);
+        } else {
+            wpipe_write_abort(ends.a);
+            assert_int_equal(wpipe_read(ends.b, &byte, 1, 0), WPIPE_ETIMEDOUT);
+        }
+        ends_write(ends.a, "after");
+        ends_expect(ends.b, "after");
+        ends_close(&ends);
+    }
+}
+
 static const struct ends_case cases[] = {
+    EACH_OF(commit_without_room_ends_in_time, ENDS_ONCE),
     EACH_OF(commit_woken_without_room_withdraws_the_message, ENDS_ONCE),
     EACH_OF(commit_without_room_goes_on_when_there_is_some, ENDS_ONCE),
 };

@@ -311,7 +311,8 @@ static void reservation_that_moves_there_goes_on(void **state)
     }
     m.stream = ends.a;
     m.size = 12000;
-    assert_int_equal(wpipe_write_begin(ends.a, m.size, &data, 0), 0);
+    assert_int_equal(wpipe_write_begin(ends.a, m.size, &data, SUPPORT_WAIT_MS),
+                     0);
     ends_fill(data, m.size, 3);
     for (int i = 0; i < 20; i++) {
         ends_write(ends.b, "y");

@@ -242,8 +242,9 @@ static void on_event(struct run *run)
         break;
     default: /* connection 0 of none: a guest */
         assert_int_equal(event->type, WPIPE_EVENT_REFUSED);
-        run_note(run, CONNECTIONS_MAX - 1, " R%d", event->reason);
-        run->was_refused++;
+        for (uint64_t i = 0; i < event->count; i++)
+            run_note(run, CONNECTIONS_MAX - 1, " R%d", event->reason);
+        run->was_refused += (int)event->count;
         break;
     }
 }

@@ -22,10 +22,43 @@ install_moved() {
     mv "$dir/first" "$dir/prefix"
 }
 
+# A page for each function was installed, if what makes them was there.
+expect_pages() {
+    local page
+    if [ ! -d "$build/man3" ]; then
+        echo "skipped: the build has no python3 to make pages of functions"
+        return 0
+    fi
+    for page in wpipe_server_send wpipe_write_commit wpipe_strerror; do
+        [ -n "$(find "$dir/prefix" -path "*/man3/$page.3")" ] || {
+            echo "there is no page for $page" >&2
+            exit 1
+        }
+    done
+}
+
 build_project() {
     "$cmake" -S "$here" -B "$dir/build" -DCMAKE_C_COMPILER="$cc" \
         -DCMAKE_C_FLAGS='-std=c99 -Wall -Wextra -pedantic -Werror' "$@"
     "$cmake" --build "$dir/build"
+}
+
+# C++ sets up every struct without a warning, with each compiler there is.
+expect_plain_cplusplus() {
+    local cxx flags
+    read -ra flags < <(pkg-config --cflags windpipe)
+    for cxx in g++ clang++; do
+        if ! command -v "$cxx" >/dev/null; then
+            echo "skipped: $cxx is not installed"
+            continue
+        fi
+        "$cxx" -std=c++17 -Wall -Wextra -pedantic -Werror -o "$dir/$cxx" \
+            "$here/init.cpp" "${flags[@]}" "$lib/libwindpipe.a" -pthread
+        "$dir/$cxx"
+    done
+    "$cc" -std=c99 -Wall -Wextra -pedantic -Werror -o "$dir/init" \
+        -x c "$here/init.cpp" -x none "${flags[@]}" "$lib/libwindpipe.a" -pthread
+    "$dir/init"
 }
 
 # The library's own version, asked of the program that was built with it.
@@ -44,6 +77,7 @@ version=$(sed -nE 's/^  VERSION ([0-9.]+)$/\1/p' "$source/CMakeLists.txt")
 case $way in
 find_package)
     install_moved
+    expect_pages
     build_project -DCMAKE_PREFIX_PATH="$dir/prefix"
     expect "$version" "$dir/build/with_shared" "$dir/build/with_static"
     ;;
@@ -70,6 +104,7 @@ pkg-config)
     "$cc" -std=c99 -o "$dir/with_static" "$here/main.c" "${flags[@]}" \
         "$lib/libwindpipe.a" "${private[@]}"
     expect "$version" "$dir/with_shared" "$dir/with_static"
+    expect_plain_cplusplus
     ;;
 *)
     echo "run.sh: unknown way: $way" >&2

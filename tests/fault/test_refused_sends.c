@@ -85,6 +85,30 @@ static void frame_refused_for_a_moment_goes_all_the_same(void **state)
     }
 }
 
+/* Part of it went: the rest goes, or the reason is the true one. */
+static void frame_cut_in_the_middle_goes_on(void **state)
+{
+    struct raw_peer raw;
+
+    (void)state;
+    for (int refused = SHORT; refused <= 1000; refused += 1000 - SHORT) {
+        raw_open_greeted(&raw, 1, WPIPE_SHARED_NEVER);
+        raw_ignore(&raw);
+        wpipe__os_test_cut_sends(1);
+        wpipe__os_test_short_sends(refused);
+        if (refused == SHORT) {
+            assert_int_equal(wpipe_write(raw.stream, "one", 3, 0), 3);
+            raw_expect_alive(&raw);
+        } else {
+            assert_int_equal(wpipe_write(raw.stream, "one", 3, 0),
+                             WPIPE_ENOMEM);
+            wpipe__os_test_short_sends(0);
+            raw_expect_end(&raw, WPIPE_ENOMEM);
+        }
+        raw_close(&raw);
+    }
+}
+
 /* ---- for good ------------------------------------------------------------ */
 
 struct refusal {
@@ -235,6 +259,7 @@ static const struct support_case cases[] = {
     TEST(bell_refused_for_a_moment_rings_all_the_same),
     TEST(bell_of_reader_refused_for_a_moment_rings_all_the_same),
     TEST(frame_refused_for_a_moment_goes_all_the_same),
+    TEST(frame_cut_in_the_middle_goes_on),
     TEST(bell_refused_for_good_ends_the_connection),
     TEST(frame_refused_for_good_ends_the_connection),
     TEST(client_that_cannot_be_sent_to_is_told_of),

@@ -213,6 +213,10 @@ static size_t encode(const struct record *record, int framing, uint8_t *stream)
     size_t n;
     int r;
 
+    if (framing == WPIPE_FRAMING_LINES) { /* or one of the text's own goes */
+        memcpy(stream, "\xef\xbb\xbf", 3);
+        size = 3;
+    }
     while (from < record->size) {
         n = (size_t)wpipe__load_u64(record->bytes + from);
         from += RECORD_EXTRA;
@@ -225,7 +229,8 @@ static size_t encode(const struct record *record, int framing, uint8_t *stream)
         memcpy(stream + size, record->bytes + from, n);
         size += n;
         from += n;
-        r = wpipe__framing_after(framing, edge);
+        r = wpipe__framing_after(framing, n == 0 ? 0 : record->bytes[from - 1],
+                                 edge);
         require(r >= 0 && (size_t)r <= sizeof(edge));
         memcpy(stream + size, edge, (size_t)r);
         size += (size_t)r;

@@ -92,7 +92,7 @@ static void error_success_is_none(void **state)
 
     (void)state;
     for (i = 0; i < WPIPE__ARRAY_SIZE(numbers); i++) {
-        assert_string_equal(wpipe_error_name(numbers[i]), "unknown");
+        assert_string_equal(wpipe_error_name(numbers[i]), "WPIPE_OK");
         assert_string_equal(wpipe_strerror(numbers[i]), "no error");
         assert_int_equal(wpipe_error_class(numbers[i]), WPIPE_CLASS_NONE);
     }

@@ -27,7 +27,10 @@ static const struct wpipe__link_fact link_sample = { .id = 0x700000002,
                                                      .messages_out = 2,
                                                      .bytes_in = 3,
                                                      .bytes_out = 4,
-                                                     .queued = 5 };
+                                                     .queued = 5,
+                                                     .age_us = 6,
+                                                     .idle_us = 7,
+                                                     .dropped = 8 };
 
 static void encode(struct wpipe__buffer *out, int links)
 {
@@ -69,6 +72,27 @@ static void facts_told_arrive(void **state)
     assert_int_equal(links[1].bytes_in, 3);
     assert_int_equal(links[1].bytes_out, 4);
     assert_int_equal(links[1].queued, 5);
+    assert_int_equal(links[1].age_us, 6);
+    assert_int_equal(links[1].idle_us, 7);
+    assert_int_equal(links[1].dropped, 8);
+    wpipe__buffer_done(&out);
+}
+
+/* A server that was built before the age was told. */
+static void facts_of_an_older_server_arrive(void **state)
+{
+    struct wpipe__buffer out = { 0 };
+    wpipe_pipe_facts pipe = { 0 };
+    struct wpipe__link_fact link;
+
+    (void)state;
+    encode(&out, 1);
+    wpipe__store_u32(out.data + 4, 72);
+    assert_int_equal(wpipe__facts_decode(out.data, 40 + 72, &pipe, &link, 1),
+                     1);
+    assert_int_equal(link.queued, 5);
+    assert_int_equal(link.age_us, 0);
+    assert_int_equal(link.dropped, 0);
     wpipe__buffer_done(&out);
 }
 
@@ -155,8 +179,8 @@ static void facts_every_cut_refused_or_shorter(void **state)
         assert_non_null(cut);
         memcpy(cut, out.data, size);
         r = wpipe__facts_decode(cut, size, &pipe, links, 3);
-        if (size >= 40 && (size - 40) % 72 == 0)
-            assert_int_equal(r, (size - 40) / 72);
+        if (size >= 40 && (size - 40) % 96 == 0)
+            assert_int_equal(r, (size - 40) / 96);
         else
             assert_int_equal(r, WPIPE_EPROTO);
         wpipe__free(cut);
@@ -167,7 +191,7 @@ static void facts_every_cut_refused_or_shorter(void **state)
 /* A later version tells more of each connection. */
 static void facts_longer_links_understood(void **state)
 {
-    uint8_t bytes[40 + 2 * 80] = { 0 };
+    uint8_t bytes[40 + 2 * 104] = { 0 };
     struct wpipe__buffer out = { 0 };
     wpipe_pipe_facts pipe = { 0 };
     struct wpipe__link_fact links[2];
@@ -175,9 +199,9 @@ static void facts_longer_links_understood(void **state)
     (void)state;
     encode(&out, 2);
     memcpy(bytes, out.data, 40);
-    memcpy(bytes + 40, out.data + 40, 72);
-    memcpy(bytes + 40 + 80, out.data + 40 + 72, 72);
-    wpipe__store_u32(bytes + 4, 80);
+    memcpy(bytes + 40, out.data + 40, 96);
+    memcpy(bytes + 40 + 104, out.data + 40 + 96, 96);
+    wpipe__store_u32(bytes + 4, 104);
     assert_int_equal(wpipe__facts_decode(bytes, sizeof(bytes), &pipe, links, 2),
                      2);
     assert_int_equal(links[1].id, link_sample.id + 1);
@@ -186,6 +210,7 @@ static void facts_longer_links_understood(void **state)
 
 static const struct support_case cases[] = {
     TEST(facts_told_arrive),
+    TEST(facts_of_an_older_server_arrive),
     TEST(facts_less_room_fewer_links),
     TEST(facts_nonsense_refused),
     TEST(facts_too_many_links_refused),

@@ -304,6 +304,26 @@ static void line_with_a_late_newline_sends_nothing(void **state)
     pair_close(&p);
 }
 
+static void line_with_its_newline_is_one_line(void **state)
+{
+    wpipe_piece pieces[] = { { (char *)(uintptr_t) "a", 1 },
+                             { (char *)(uintptr_t) "b\n", 2 },
+                             { NULL, 0 } };
+    struct pair p;
+
+    (void)state;
+    pair_stream(&p, WPIPE_FRAMING_LINES);
+    assert_int_equal(wpipe_write(p.stream, "one\n", 4, 0), 4);
+    assert_int_equal(wpipe_write(p.stream, "two", 3, 0), 3);
+    assert_int_equal(wpipe_write(p.stream, "\n", 1, 0), 1);
+    assert_int_equal(wpipe_write(p.stream, "", 0, 0), 0);
+    assert_int_equal(wpipe_writev(p.stream, pieces, 3, 0), 3);
+    expect_bytes(&p, "one\ntwo\n\n\nab\n", 13);
+    assert_int_equal(wpipe_write(p.stream, "a\nb", 3, 0), WPIPE_EINVAL);
+    expect_nothing(&p);
+    pair_close(&p);
+}
+
 static const struct support_case cases[] = {
     TEST(write_of_many_pieces_is_one_message),
     TEST(write_of_pieces_from_an_offset),
@@ -315,6 +335,7 @@ static const struct support_case cases[] = {
     TEST(message_cut_short_for_memory_ends_the_connection),
     TEST(second_record_without_memory_ends_the_connection),
     TEST(line_with_a_late_newline_sends_nothing),
+    TEST(line_with_its_newline_is_one_line),
 };
 
 TEST_MAIN(cases)

@@ -54,7 +54,7 @@ static size_t put_message(int framing, size_t size, uint8_t *stream)
         message[i] = random_below(2) ? spice[random_below(sizeof(spice))]
                                      : (uint8_t)random_below(256);
     for (i = 0; framing == WPIPE_FRAMING_LINES && i < size; i++)
-        if (wpipe__framing_check(framing, message + i, 1, i + 1 == size) < 0)
+        if (message[i] == '\n' || (message[i] == '\r' && i + 1 == size))
             message[i] = 'n';
     assert_int_equal(wpipe__framing_check(framing, message, size, 1), 0);
     n = wpipe__framing_before(framing, size, type, edge);
@@ -63,7 +63,7 @@ static size_t put_message(int framing, size_t size, uint8_t *stream)
     at = (size_t)n;
     memcpy(stream + at, message, size);
     at += size;
-    n = wpipe__framing_after(framing, edge);
+    n = wpipe__framing_after(framing, size == 0 ? 0 : message[size - 1], edge);
     assert_in_range(n, 0, sizeof(edge));
     memcpy(stream + at, edge, (size_t)n);
     expected.size += size;
@@ -226,11 +226,12 @@ static void framing_written_as_others_read_it(void **state)
             assert_memory_equal(bytes, rows[i].bytes, (size_t)r);
     }
     for (i = 0; i < WPIPE__ARRAY_SIZE(all); i++)
-        assert_int_equal(wpipe__framing_after(all[i], bytes),
+        assert_int_equal(wpipe__framing_after(all[i], 'x', bytes),
                          all[i] == WPIPE_FRAMING_LINES);
-    assert_int_equal(wpipe__framing_after(WPIPE_FRAMING_LINES, bytes), 1);
+    assert_int_equal(wpipe__framing_after(WPIPE_FRAMING_LINES, 0, bytes), 1);
+    assert_int_equal(wpipe__framing_after(WPIPE_FRAMING_LINES, '\n', bytes), 0);
     assert_int_equal(bytes[0], '\n');
-    assert_int_equal(wpipe__framing_after(6, bytes), WPIPE_EINVAL);
+    assert_int_equal(wpipe__framing_after(6, 0, bytes), WPIPE_EINVAL);
 }
 
 /* The messages are shown one behind the other, each in brackets. */
@@ -294,6 +295,22 @@ static void lines_as_others_write_them_read(void **state)
         { TEXT("a\r"), "[a\r]" },
         { TEXT("\r"), "[\r]" },
         { TEXT("a\r\r"), "[a\r\r]" },
+        /* a byte order mark before the first line, and only there */
+        { TEXT("\xef\xbb\xbf"), "" },
+        { TEXT("\xef\xbb\xbf\n"), "[]" },
+        { TEXT("\xef\xbb\xbf"
+               "a\nb\n"),
+          "[a][b]" },
+        { TEXT("\xef\xbb\xbf\r\nb"), "[][b]" },
+        { TEXT("\xef\xbb\xbf"
+               "abcde\n"),
+          "[abcde]" },
+        { TEXT("\xef\xbb\xbf\xef\xbb\xbf\n"), "[\xef\xbb\xbf]" },
+        { TEXT("a\n\xef\xbb\xbf\n"), "[a][\xef\xbb\xbf]" },
+        { TEXT("\xef\xbb\xbe\n"), "[\xef\xbb\xbe]" },
+        { TEXT("\xef\xbb\n"), "[\xef\xbb]" },
+        { TEXT("\xef\r\na\n"), "[\xef][a]" },
+        { TEXT("\xef\xbb"), "[\xef\xbb]" },
     };
     size_t i;
 
@@ -452,8 +469,12 @@ static void framing_check_refuses_what_would_not_come_back(void **state)
         { WPIPE_FRAMING_LINES, TEXT("ab\r"), 0, 0 },
         { WPIPE_FRAMING_LINES, TEXT("ab\r"), 1, WPIPE_EINVAL },
         { WPIPE_FRAMING_LINES, TEXT("a\nb"), 0, WPIPE_EINVAL },
-        { WPIPE_FRAMING_LINES, TEXT("ab\n"), 1, WPIPE_EINVAL },
-        { WPIPE_FRAMING_LINES, TEXT("a\0\n"), 1, WPIPE_EINVAL },
+        { WPIPE_FRAMING_LINES, TEXT("ab\n"), 1, 0 },
+        { WPIPE_FRAMING_LINES, TEXT("ab\r\n"), 1, 0 },
+        { WPIPE_FRAMING_LINES, TEXT("\n"), 1, 0 },
+        { WPIPE_FRAMING_LINES, TEXT("ab\n"), 0, WPIPE_EINVAL },
+        { WPIPE_FRAMING_LINES, TEXT("\n\n"), 1, WPIPE_EINVAL },
+        { WPIPE_FRAMING_LINES, TEXT("a\0\nb"), 1, WPIPE_EINVAL },
         { WPIPE_FRAMING_LE32, TEXT("a\nb\r"), 1, 0 },
         { WPIPE_FRAMING_HEADERS, TEXT("\r\n\r\n"), 1, 0 },
         { WPIPE_FRAMING_RAW, TEXT("\n"), 1, 0 },
@@ -470,6 +491,43 @@ static void framing_check_refuses_what_would_not_come_back(void **state)
         assert_int_equal(wpipe__framing_check(rows[i].framing, rows[i].bytes,
                                               rows[i].size, rows[i].last),
                          rows[i].result);
+}
+
+static void framing_problem_is_named(void **state)
+{
+    static const struct {
+        int framing;
+        const char *bytes;
+        size_t size;
+        const char *problem; /* a part of it; NULL: none */
+    } rows[] = {
+        { WPIPE_FRAMING_LINES, TEXT("a\nb"), "newline inside" },
+        { WPIPE_FRAMING_LINES, TEXT("\na"), "newline inside" },
+        { WPIPE_FRAMING_LINES, TEXT("a\n\n"), "newline inside" },
+        { WPIPE_FRAMING_LINES, TEXT("a\r"), "carriage return" },
+        { WPIPE_FRAMING_LINES, TEXT("a\n"), NULL },
+        { WPIPE_FRAMING_LINES, TEXT("a\r\n"), NULL },
+        { WPIPE_FRAMING_LINES, TEXT(""), NULL },
+        { WPIPE_FRAMING_LE32, TEXT("a\nb"), NULL },
+        { WPIPE_FRAMING_LE32, NULL, 1, "NULL" },
+        { WPIPE_FRAMING_TYPE_LE32, TEXT(""), "type" },
+        { 6, TEXT("a"), "no such framing" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < WPIPE__ARRAY_SIZE(rows); i++) {
+        const char *why =
+            wpipe_framing_problem(rows[i].framing, rows[i].bytes, rows[i].size);
+
+        if (rows[i].problem == NULL) {
+            assert_null(why);
+            continue;
+        }
+        assert_non_null(why);
+        assert_non_null(strstr(why, rows[i].problem));
+    }
+    assert_non_null(strstr(wpipe_strerror(WPIPE_EINVAL), "newline"));
 }
 
 static void framing_name_and_number_agree(void **state)
@@ -505,6 +563,7 @@ static const struct support_case cases[] = {
     FOR_ALL(decoder_fed_nothing_does_nothing),
     FOR_ALL(decoder_allocates_nothing),
     TEST(framing_check_refuses_what_would_not_come_back),
+    TEST(framing_problem_is_named),
     TEST(framing_name_and_number_agree),
 };
 TEST_MAIN(cases)

@@ -9,7 +9,7 @@
 #include <windpipe.h>
 
 #include "base/ring.h"
-#include "loop/loop.h"
+#include "loop/inside.h"
 
 /* Everything is read by the peer the moment it is asked to ring for that. */
 struct late_reader {
@@ -100,8 +100,209 @@ static void drain_that_ends_while_arming_is_seen(void **state)
     wpipe__link_done(&reader.link);
 }
 
+/* ---- turns --------------------------------------------------------------- */
+
+/* Messages without end. */
+static int flood_look(struct wpipe__link *link, struct wpipe__record *ret)
+{
+    static const uint8_t byte[1];
+
+    (void)link;
+    *ret = (struct wpipe__record){ .data = byte, .size = 1 };
+    return 1;
+}
+
+static void flood_take(struct wpipe__link *link,
+                       const struct wpipe__record *record, uint32_t bytes,
+                       int whole)
+{
+    (void)link;
+    (void)record;
+    (void)bytes;
+    (void)whole;
+}
+
+static const struct wpipe__transport flood_transport = {
+    .name = "flood",
+    .look = flood_look,
+    .take = flood_take,
+    .same_core = late_same_core,
+};
+
+enum {
+    MANY = 1000,
+    TURN = 32 /* messages */
+};
+
+/* A thousand connections of one user have one turn, as the one of another user
+ * has; and in his turns each of them has its own. */
+static void users_take_turns(void **state)
+{
+    static struct wpipe__conn conns[MANY + 1];
+    static int taken[MANY + 1];
+    wpipe_options options = { .size = sizeof options, .spin_us = 0 };
+    struct wpipe__link link = { .transport = &flood_transport,
+                                .terms.type = WPIPE_MESSAGE,
+                                .terms.max_in = 1 };
+    struct wpipe__received received = { .kind = 0 };
+    struct wpipe__conn *conn;
+    struct wpipe__loop loop;
+
+    (void)state;
+    assert_int_equal(wpipe__loop_init(&loop, &owner, &options), 0);
+    loop.budget.limit = 1000000;
+    for (uint32_t i = 0; i <= MANY; i++) {
+        conns[i].link = &link;
+        wpipe__list_init(&conns[i].active);
+        assert_int_equal(wpipe__budget_join(&loop.budget, i < MANY ? 1 : 2,
+                                            &conns[i].account),
+                         0);
+        wpipe__loop_activate(&loop, &conns[i]);
+    }
+    for (int i = 0; i < 2 * MANY * TURN; i++) {
+        assert_int_equal(wpipe__loop_take(&loop, &received, &conn), 1);
+        taken[conn - conns]++;
+    }
+    assert_int_equal(taken[MANY], MANY * TURN);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(taken[i], TURN);
+    for (int i = 0; i <= MANY; i++)
+        wpipe__budget_leave(&loop.budget, conns[i].account);
+    wpipe__budget_done(&loop.budget);
+    wpipe__received_done(&received);
+    wpipe__loop_done(&loop);
+}
+
+/* ---- who has to go ------------------------------------------------------- */
+
+enum {
+    LIMIT = 8000
+};
+
+/* Connections of two users, and the last one that was ended. */
+static struct wpipe__conn rich;
+static struct wpipe__conn poor[2];
+static struct wpipe__conn *ended;
+
+static void note_end(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    (void)loop;
+    ended = conn;
+}
+
+static struct wpipe__conn *find_greatest(
+    struct wpipe__loop *loop, const struct wpipe__account *of,
+    int (*is_greater)(const struct wpipe__conn *conn,
+                      const struct wpipe__conn *other))
+{
+    struct wpipe__conn *all[] = { &rich, &poor[0], &poor[1] };
+    struct wpipe__conn *best = NULL;
+
+    (void)loop;
+    for (int i = 0; i < 3; i++)
+        if ((of == NULL || all[i]->account == of) &&
+            (best == NULL || is_greater(all[i], best)))
+            best = all[i];
+    return best;
+}
+
+static void nothing_to_leave(struct wpipe__link *link, uint32_t state)
+{
+    (void)link;
+    (void)state;
+}
+
+static void nothing_to_free(struct wpipe__link *link)
+{
+    (void)link;
+}
+
+static uint64_t nothing_unread(struct wpipe__link *link)
+{
+    (void)link;
+    return 0;
+}
+
+static int all_drained(struct wpipe__link *link)
+{
+    (void)link;
+    return 1;
+}
+
+static const struct wpipe__transport ending_transport = {
+    .name = "ending",
+    .drained = all_drained,
+    .unread = nothing_unread,
+    .leave = nothing_to_leave,
+    .free = nothing_to_free,
+};
+
+static const struct wpipe__loop_owner ending_owner = {
+    .ready = never_ready,
+    .ended = note_end,
+    .greatest = find_greatest,
+};
+
+static void join(struct wpipe__loop *loop, struct wpipe__link *link,
+                 struct wpipe__conn *conn, uint32_t uid, uint64_t holds)
+{
+    struct wpipe__share share;
+
+    *conn = (struct wpipe__conn){ .link = link, .uid = uid };
+    wpipe__list_init(&conn->active);
+    wpipe__list_init(&conn->notice);
+    wpipe__list_init(&conn->aside);
+    wpipe__list_init(&conn->half);
+    assert_int_equal(
+        wpipe__budget_join(loop->shared_budget, uid, &conn->account), 0);
+    share = (struct wpipe__share){ loop->shared_budget, &conn->held,
+                                   conn->account };
+    wpipe__share_charge(&share, holds);
+}
+
+/* User 1 holds `rich_holds`; who asks is the second one of user 2. */
+static struct wpipe__conn *who_goes(uint64_t rich_holds, uint64_t first,
+                                    uint64_t second, uint64_t wants)
+{
+    wpipe_options options = { .size = sizeof options, .memory_limit = LIMIT };
+    struct wpipe__link link = { .transport = &ending_transport };
+    struct wpipe__loop loop;
+
+    assert_int_equal(wpipe__loop_init(&loop, &ending_owner, &options), 0);
+    join(&loop, &link, &rich, 1, rich_holds);
+    join(&loop, &link, &poor[0], 2, first);
+    join(&loop, &link, &poor[1], 2, second);
+    ended = NULL;
+    wpipe__loop_lock(&loop);
+    wpipe__loop_make_room(&loop, &poor[1], wants);
+    wpipe__loop_unlock(&loop);
+    assert_int_equal(ended->reason, WPIPE_REASON_MEMORY);
+    wpipe__conn_end(&rich, &loop.budget, 0, 0, 0);
+    wpipe__conn_end(&poor[0], &loop.budget, 0, 0, 0);
+    wpipe__conn_end(&poor[1], &loop.budget, 0, 0, 0);
+    wpipe__budget_done(&loop.budget);
+    wpipe__loop_done(&loop);
+    return ended;
+}
+
+/* A user with connections that are small each, and over his share in all, does
+ * not end what another one holds, however much that is. */
+static void who_asks_for_little_pays_himself(void **state)
+{
+    (void)state;
+    /* there is memory, only not for a share as small as his */
+    assert_ptr_equal(who_goes(5000, 300, 100, 10), &poor[0]);
+    assert_ptr_equal(who_goes(5000, 100, 300, 10), &poor[1]);
+    /* there is none, and he is beyond his share of 2,000 */
+    assert_ptr_equal(who_goes(5000, 2500, 500, 10), &poor[0]);
+    /* there is none, and he has not had his share */
+    assert_ptr_equal(who_goes(7900, 50, 40, 100), &rich);
+}
+
 static const struct support_case cases[] = {
     TEST(drain_that_ends_while_arming_is_seen),
+    TEST(users_take_turns),
+    TEST(who_asks_for_little_pays_himself),
 };
 
 TEST_MAIN(cases)
