@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -24,6 +25,31 @@ static void stop(void *object)
 
     if (write(s->bell, &one, sizeof(one)) < 0)
         return; /* it rings already */
+}
+
+/* SIGUSR1: a successor is to have the name. */
+static volatile sig_atomic_t retiring;
+static volatile sig_atomic_t retiring_bell;
+
+static void on_retire(int number)
+{
+    const int before = errno;
+    const uint64_t one = 1;
+
+    (void)number;
+    retiring = 1;
+    (void)!write((int)retiring_bell, &one, sizeof(one));
+    errno = before;
+}
+
+static void watch_retire(const struct serve *s)
+{
+    struct sigaction action = { .sa_handler = on_retire };
+
+    if (s->plain)
+        return;
+    retiring_bell = s->bell;
+    (void)sigaction(SIGUSR1, &action, NULL);
 }
 
 /* Is it time to read stdin? */
@@ -58,6 +84,21 @@ static int patience(const struct serve *s)
                : (int)left;
 }
 
+static void on_bell(struct serve *s)
+{
+    uint64_t count;
+
+    if (ending_signal() != 0 || !retiring) {
+        serve_finish(s, STATUS_DONE);
+        return;
+    }
+    (void)!read(s->bell, &count, sizeof(count));
+    retiring = 0;
+    s->retired = true;
+    (void)wpipe_server_stop_accepting(s->server);
+    say(s->options, "accepts no more clients, and ends with the last one");
+}
+
 static void loop(struct serve *s)
 {
     struct pollfd set[3] = {
@@ -68,6 +109,10 @@ static void loop(struct serve *s)
     int r;
 
     while (!s->done) {
+        if (s->retired && s->count == 0) {
+            serve_finish(s, STATUS_DONE);
+            break;
+        }
         set[2].revents = 0; /* it may be left out */
         r = poll(set, wants_input(s) ? 3 : 2, patience(s));
         if (r < 0 && errno != EINTR)
@@ -81,7 +126,7 @@ static void loop(struct serve *s)
         if (r <= 0)
             continue;
         if (set[1].revents != 0)
-            serve_finish(s, STATUS_DONE);
+            on_bell(s);
         if (!s->done && set[0].revents != 0)
             serve_take_events(s);
         if (!s->done && wants_input(s) && set[2].revents != 0)
@@ -111,7 +156,9 @@ static int serve_events(struct serve *s)
         say(s->options, "%s", strerror(errno));
         return STATUS_FAILED;
     }
-    r = wpipe_server_open(&s->server, name, &wishes);
+    r = wpipe_options_inherit(&wishes, name);
+    if (r >= 0)
+        r = wpipe_server_open(&s->server, name, &wishes);
     if (r < 0) {
         close(s->bell);
         return say_error(s->options, name, r);
@@ -119,6 +166,7 @@ static int serve_events(struct serve *s)
     if (serve_talks(s) || !s->plain)
         serve_announce(s->options, wpipe_server_name(s->server));
     ending_watch(stop, s);
+    watch_retire(s);
     loop(s);
     serve_hand_over(s);
     ending_watch(NULL, NULL);

@@ -28,6 +28,7 @@ struct serve {
     bool input;      /* stdin is still to be read */
     bool terminal;   /* and it is one */
     bool ending;     /* it is read no more */
+    bool retired;    /* no more clients: the last one's end is ours */
     wpipe_lost lost; /* of what we had to say */
     size_t owed;     /* clients that have not got the current line */
     int64_t quit_at; /* the clock of -q, or -1 */

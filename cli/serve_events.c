@@ -196,6 +196,7 @@ static const char *ending_words(const wpipe_event *e)
         [WPIPE_REASON_TOO_BIG] = "sent a message over the limit",
         [WPIPE_REASON_MEMORY] = "was dropped: out of memory",
         [WPIPE_REASON_LOST] = "left, and discarded messages that it had queued",
+        [WPIPE_REASON_SYSTEM] = "was lost: the system refused us a call",
     };
 
     if (e->reason == WPIPE_REASON_SLOW && e->error == WPIPE_ETIMEDOUT)

@@ -231,7 +231,9 @@ int serve_commands(const struct options *options)
     int r, status;
 
     options_fill(&wishes, options);
-    r = wpipe_listen(&h.listener, options->operands[0], &wishes);
+    r = wpipe_options_inherit(&wishes, options->operands[0]);
+    if (r >= 0)
+        r = wpipe_listen(&h.listener, options->operands[0], &wishes);
     if (r < 0)
         return say_error(options, options->operands[0], r);
     pthread_mutex_init(&h.lock, NULL);

@@ -132,6 +132,7 @@ const char *text_reason(int reason)
         [WPIPE_REASON_TOO_BIG] = "too-big",
         [WPIPE_REASON_MEMORY] = "memory",
         [WPIPE_REASON_LOST] = "lost",
+        [WPIPE_REASON_SYSTEM] = "system",
     };
 
     if (reason < 0 || (size_t)reason >= sizeof(words) / sizeof(words[0]))

@@ -121,6 +121,11 @@ install(FILES ${windpipe_documents} DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(FILES ${windpipe_example_sources}
   DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples")
 
+file(GLOB windpipe_units CONFIGURE_DEPENDS
+  "${PROJECT_SOURCE_DIR}/packaging/systemd/windpipe.*")
+install(FILES ${windpipe_units}
+  DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples")
+
 if(NOT WIN32)
   install(FILES "${PROJECT_SOURCE_DIR}/packaging/windpipe.tmpfiles.conf"
     DESTINATION lib/tmpfiles.d RENAME windpipe.conf)

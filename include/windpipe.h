@@ -76,8 +76,10 @@ enum wpipe_reason {
     WPIPE_REASON_FULL = 6,     /* REFUSED: max_clients, or out of descriptors */
     WPIPE_REASON_TOO_BIG = 7,  /* a message over max_message */
     WPIPE_REASON_MEMORY = 8,   /* we had no memory for its messages */
-    WPIPE_REASON_LOST = 9      /* the peer closed, and discarded messages
+    WPIPE_REASON_LOST = 9,     /* the peer closed, and discarded messages
                                   that it had queued for us */
+    WPIPE_REASON_SYSTEM = 10   /* the system refused us a call that this takes,
+                                  as a filter of system calls does; os_error */
 };
 
 typedef struct wpipe_event {
@@ -258,6 +260,18 @@ WPIPE_API void wpipe_server_wake(wpipe_server *server);
  * in a signal handler.
  */
 WPIPE_API void wpipe_server_stop(wpipe_server *server);
+
+/*
+ * Accept no more clients, and release the name: another server can take it at
+ * once. Connected clients stay and are served as before, until they leave or
+ * shutdown or close ends them. Clients that were not accepted yet are sent
+ * away; if they may wait, they connect to the next server. With a socket that a
+ * service manager keeps (options.listen_fd) they wait there.
+ *
+ * Returns 0, also the second time. Errors: WPIPE_EINVAL, WPIPE_ESTATE (in a
+ *     forked child). Does not block. Any thread, also in handlers.
+ */
+WPIPE_API int wpipe_server_stop_accepting(wpipe_server *server);
 
 /* The handlers of wpipe_server_start; any may be NULL. */
 typedef struct wpipe_handlers {

@@ -367,7 +367,11 @@ typedef struct wpipe_options {
      */
     void (*log)(const wpipe_log_entry *entry, void *log_user);
     void *log_user;
-    uint64_t reserved[4]; /* zero */
+    int listen_fd;  /* listener, server: a listening unix socket that another
+                       process made, to serve instead of a new native socket
+                       (wpipe_options_inherit); 0 = none */
+    int foreign_fd; /* the same instead of a new foreign socket */
+    uint64_t reserved[3]; /* zero */
 } wpipe_options;
 
 #ifdef __cplusplus

@@ -78,13 +78,38 @@ WPIPE_API int wpipe_listen(wpipe_listener **ret, const char *name,
                            const wpipe_options *options);
 
 /*
+ * Socket activation: find the listening sockets that a service manager, such as
+ * systemd, has passed to this process for the pipe `name`, and set
+ * options->listen_fd and options->foreign_fd to them. The environment tells of
+ * them (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES). A socket is for `name` if its
+ * file is called NAME.pipe (then it is the native one) or CoreFxPipe_NAME, if
+ * its path is `name`, or if its FileDescriptorName= is `name`. If only a
+ * foreign socket is found, and options->foreign does not ask for one,
+ * options->foreign becomes WPIPE_FOREIGN_ONLY; if both are, WPIPE_FOREIGN_ALSO.
+ *
+ * The file of the socket, its mode and its directory are the manager's: no lock
+ * is taken, and nothing is removed at the end. options.access decides as ever
+ * whom the server lets in. Clients take the user who made the socket for the
+ * server's. The server works with copies of the descriptors; they are
+ * the caller's to close. All passed descriptors become close-on-exec.
+ *
+ * Returns how many were found; 0 when none were passed to this process.
+ * Errors: WPIPE_ENOTFOUND (some were, but none is for `name`), WPIPE_EINVAL (no
+ *     options, or options.size is too small). Does not block. Source:
+ *     sd_listen_fds(3).
+ */
+WPIPE_API int wpipe_options_inherit(wpipe_options *options, const char *name);
+
+/*
  * Accept the next client. A client that is refused, fails the handshake or
  * leaves before its turn does not end the call. A stream counts against
  * max_clients until it is closed.
  *
  * Returns 0 and the stream in *ret.
  * Errors: WPIPE_ETIMEDOUT, WPIPE_EWOKEN, WPIPE_EAGAIN (max_clients streams are
- *     open and timeout_ms is 0), WPIPE_ENOMEM, WPIPE_ESYSTEM.
+ *     open and timeout_ms is 0), WPIPE_ENOMEM, WPIPE_ESYSTEM (the system
+ *     refuses a call that it takes; clients wait, and the next accept tries
+ *     again).
  * Blocks up to timeout_ms. Source: ConnectNamedPipe, WaitForConnection.
  */
 WPIPE_API int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret,

@@ -48,6 +48,7 @@ static const struct {
     FIELD(error_text),    FIELD(error_text_size),
     FIELD(linger_ms),     FIELD(message_ms),
     FIELD(log),           FIELD(log_user),
+    FIELD(listen_fd),     FIELD(foreign_fd),
     FIELD(reserved),
 };
 

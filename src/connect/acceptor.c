@@ -94,13 +94,39 @@ static int open_parts(struct wpipe__acceptor *a, const wpipe_options *options,
     return r;
 }
 
+/* Can the sockets of others be used as the other options want it? */
+static int check_inherited(const char *name, const wpipe_options *o)
+{
+    const int serves_foreign =
+        o->foreign == WPIPE_FOREIGN_ONLY || o->foreign == WPIPE_FOREIGN_ALSO;
+    const char *why = NULL;
+
+    if (o->listen_fd == 0 && o->foreign_fd == 0)
+        return 0;
+    if (name == NULL)
+        why = "a socket of another process needs a name";
+    else if (o->listen_fd != 0 && o->foreign == WPIPE_FOREIGN_ONLY)
+        why = "options.listen_fd is set, but the native socket is not served";
+    else if (o->foreign_fd != 0 && !serves_foreign)
+        why = "options.foreign_fd is set, but no foreign socket is served";
+    else if (o->foreign_fd != 0 && o->second_pipe != WPIPE_SECOND_PIPE_NONE)
+        why = "options.second_pipe needs a foreign socket of our own, "
+              "not options.foreign_fd";
+    if (why == NULL)
+        return 0;
+    wpipe__options_explain(o, "%s", why);
+    return WPIPE_EINVAL;
+}
+
 static int open_doors(struct wpipe__acceptor *a, const char *name,
                       const wpipe_options *options)
 {
     int r = 0;
 
     if (options->foreign != WPIPE_FOREIGN_ONLY) {
-        r = wpipe__door_open(&a->door, name, options);
+        r = options->listen_fd == 0
+                ? wpipe__door_open(&a->door, name, options)
+                : wpipe__door_inherit(&a->door, name, options);
         if (r == 0)
             r = poll_door(a);
     } else {
@@ -125,7 +151,9 @@ int wpipe__acceptor_open(struct wpipe__acceptor *a,
     a->options = *options;
     a->options.error_text = NULL;
     a->options.error_text_size = 0;
-    r = choose_name(name, options, chosen);
+    r = check_inherited(name, options);
+    if (r == 0)
+        r = choose_name(name, options, chosen);
     if (r < 0)
         return r;
     r = open_parts(a, options, flag);
@@ -183,6 +211,24 @@ void wpipe__acceptor_close(struct wpipe__acceptor *a)
 }
 
 /* ---- accepting ---------------------------------------------------------- */
+
+void wpipe__acceptor_fail(struct wpipe__acceptor *a, int error)
+{
+    struct wpipe__refusal why = { .reason = WPIPE_REASON_SYSTEM,
+                                  .error = error,
+                                  .os_error = wpipe__os_error_number() };
+
+    a->error = error;
+    wpipe__pending_refused(a, &why);
+}
+
+void wpipe__acceptor_fail_once(struct wpipe__acceptor *a, int error)
+{
+    if (!a->failing)
+        wpipe__acceptor_fail(a, error);
+    a->error = error;
+    a->failing = 1;
+}
 
 /* Do not ask the listening socket for a while. */
 static void pause_door(struct wpipe__acceptor *a)
@@ -268,30 +314,36 @@ static int accept_one(struct wpipe__acceptor *a)
             return r;
     }
     if (r < 0) {
+        if (r != WPIPE_ELIMIT) /* which was told */
+            wpipe__acceptor_fail_once(a, r);
         pause_door(a);
         return 0;
     }
+    a->failing = 0;
     r = wpipe__native_accept(socket, &a->options, &link);
     if (r == 0) {
         limit_silent(a);
         r = wpipe__pending_add(a, link);
     }
-    if (r < 0) {
+    if (r == WPIPE_ENOMEM || r == WPIPE_ELIMIT) {
         struct wpipe__refusal why = { .reason = WPIPE_REASON_MEMORY,
                                       .error = r };
 
         wpipe__pending_refused(a, &why);
+    } else if (r < 0) {
+        wpipe__acceptor_fail(a, r);
     }
     return 1;
 }
 
-/* To accept nobody costs the system as much as to accept somebody: ask. */
+/* To accept nobody costs the system as much as to accept somebody: ask. If that
+ * fails, see. */
 static int somebody_dials(struct wpipe__acceptor *a)
 {
     int dialled = a->dialled;
 
     a->dialled = 0;
-    return dialled || wpipe__os_wait(&a->door.listener, 1, 0) == 1;
+    return dialled || wpipe__os_wait(&a->door.listener, 1, 0) != 0;
 }
 
 static void accept_some(struct wpipe__acceptor *a)

@@ -24,8 +24,12 @@ void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket)
     struct wpipe__link *link = NULL;
     int r = wpipe__foreign_make(socket, &a->options, &link);
 
-    if (r < 0) {
+    if (r == WPIPE_ENOMEM || r == WPIPE_ELIMIT) {
         refuse(a, NULL, WPIPE_REASON_MEMORY, r);
+        return;
+    }
+    if (r < 0) {
+        wpipe__acceptor_fail(a, r);
         return;
     }
     r = wpipe__pending_check(a, link);

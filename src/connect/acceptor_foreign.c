@@ -24,7 +24,9 @@ enum {
 int wpipe__acceptor_open_foreign(struct wpipe__acceptor *a, const char *name,
                                  const wpipe_options *options)
 {
-    int r = wpipe__foreign_door_open(&a->foreign, name, options);
+    int r = options->foreign_fd == 0
+                ? wpipe__foreign_door_open(&a->foreign, name, options)
+                : wpipe__foreign_door_inherit(&a->foreign, options);
 
     if (r < 0)
         return r;
@@ -65,6 +67,19 @@ void wpipe__acceptor_watch_foreign(struct wpipe__acceptor *a)
         a->foreign_polled = 1;
 }
 
+/* There is no descriptor, say: it waits, and we ask again in a while. */
+static void cannot_accept(struct wpipe__acceptor *a, int error)
+{
+    struct wpipe__refusal why = { .reason = WPIPE_REASON_FULL,
+                                  .error = error,
+                                  .os_error = wpipe__os_error_number() };
+
+    if (error == WPIPE_ELIMIT)
+        wpipe__pending_refused(a, &why);
+    else
+        wpipe__acceptor_fail_once(a, error);
+}
+
 void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
 {
     wpipe__handle socket = WPIPE__NO_HANDLE;
@@ -75,6 +90,7 @@ void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
         r = wpipe__os_accept(a->foreign.listener, &socket);
         if (r < 0)
             break;
+        a->failing = 0;
         if (a->seconds != NULL)
             wpipe__acceptor_introduce(a, socket);
         else
@@ -83,12 +99,7 @@ void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)
     if (r == WPIPE_EAGAIN)
         return;
     if (r < 0) {
-        /* no descriptor: it waits, and we ask again in a while */
-        struct wpipe__refusal why = { .reason = WPIPE_REASON_FULL,
-                                      .error = r,
-                                      .os_error = wpipe__os_error_number() };
-
-        wpipe__pending_refused(a, &why);
+        cannot_accept(a, r);
         a->resume = wpipe__os_deadline(100);
         unwatch(a);
     } else if (is_full(a)) {

@@ -324,10 +324,11 @@ static int try_once(struct attempt *a, struct wpipe__link **ret_link)
 {
     wpipe__handle socket = WPIPE__NO_HANDLE;
     int foreign = 0;
-    int r = a->query
-                ? wpipe__door_dial(a->name, a->options, &socket)
-                : wpipe__connect_find(a->name, a->options, &socket, &foreign);
+    int r;
 
+    wpipe__options_explain(a->options, "%s", ""); /* of the time before */
+    r = a->query ? wpipe__door_dial(a->name, a->options, &socket)
+                 : wpipe__connect_find(a->name, a->options, &socket, &foreign);
     if (r < 0) {
         a->last = r;
         return r;
@@ -449,6 +450,12 @@ static void explain_late(const struct attempt *a, unsigned long long ms)
     }
 }
 
+/* Whoever met the error has said what it was. */
+static int is_explained(const wpipe_options *o)
+{
+    return o->error_text != NULL && o->error_text[0] != '\0';
+}
+
 static void explain(const struct attempt *a, int error)
 {
     const wpipe_options *o = a->options;
@@ -459,7 +466,7 @@ static void explain(const struct attempt *a, int error)
                                a->name);
         return;
     case WPIPE_EACCES:
-        if (o->error_text == NULL || o->error_text[0] == '\0')
+        if (!is_explained(o))
             wpipe__options_explain(o, "the server of '%s' denied us access",
                                    a->name);
         return;
@@ -477,11 +484,18 @@ static void explain(const struct attempt *a, int error)
                                a->name);
         return;
     case WPIPE_ENOTSUP:
-        wpipe__options_explain(
-            o, "the server of '%s' cannot use shared memory with us", a->name);
+        if (!is_explained(o))
+            wpipe__options_explain(
+                o, "the server of '%s' cannot use shared memory with us",
+                a->name);
+        return;
+    case WPIPE_ESYSTEM:
+        if (!is_explained(o))
+            wpipe__options_explain(o, "cannot connect to '%s': %s", a->name,
+                                   wpipe__os_error_text());
         return;
     default:
-        if (o->error_text != NULL && o->error_text[0] == '\0')
+        if (!is_explained(o))
             wpipe__options_explain(o, "cannot connect to '%s': %s", a->name,
                                    wpipe_strerror(error));
         return;

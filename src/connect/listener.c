@@ -300,6 +300,13 @@ static int nothing_there(struct wpipe_listener *l, int timeout_ms)
                                                               : WPIPE_ETIMEDOUT;
 }
 
+/* The system refuses a call that it takes to accept anybody. */
+static int take_error(struct wpipe_listener *l)
+{
+    l->acceptor.error = 0;
+    return WPIPE_ESYSTEM;
+}
+
 int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
 {
     uint64_t deadline;
@@ -319,6 +326,8 @@ int wpipe_accept(wpipe_listener *listener, wpipe_stream **ret, int timeout_ms)
         take_turn(listener);
         if (listener->link != NULL)
             break;
+        if (listener->acceptor.error < 0)
+            return take_error(listener);
         if (late > 1)
             return nothing_there(listener, timeout_ms);
         r = sleep_once(listener, wakes, deadline);

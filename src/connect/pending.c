@@ -69,6 +69,15 @@ static void drop(struct wpipe__acceptor *a, struct wpipe__pending *pending)
     wpipe__pending_free(pending);
 }
 
+/* It ended before it was let in. When it went, that is nobody's fault. */
+static void lose(struct wpipe__acceptor *a, struct wpipe__pending *pending,
+                 int error)
+{
+    if (error == WPIPE_ESYSTEM || error == WPIPE_EACCES)
+        wpipe__acceptor_fail(a, error);
+    drop(a, pending);
+}
+
 /* Say no, and why to the owner. */
 static void refuse(struct wpipe__acceptor *a, struct wpipe__pending *pending,
                    int reason, int error)
@@ -189,7 +198,7 @@ static void look(struct wpipe__acceptor *a, struct wpipe__pending *pending)
     else if (greeted == WPIPE_ENOMEM)
         refuse(a, pending, WPIPE_REASON_MEMORY, greeted);
     else
-        drop(a, pending); /* it went before it was let in */
+        lose(a, pending, greeted);
 }
 
 void wpipe__pending_pump(struct wpipe__acceptor *a,
@@ -247,7 +256,7 @@ static void admit(struct wpipe__acceptor *a, struct wpipe__pending *pending)
         else if (r == WPIPE_ENOTSUP)
             refuse(a, pending, WPIPE_REASON_DENIED, WPIPE_EREFUSED);
         else
-            drop(a, pending);
+            lose(a, pending, r);
         return;
     }
     remove_pending(a, pending);

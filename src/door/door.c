@@ -429,7 +429,9 @@ void wpipe__door_close(struct wpipe__door *d)
     }
     if (d->lock != WPIPE__NO_HANDLE)
         wpipe__os_close(d->lock);
-    if (d->listener != WPIPE__NO_HANDLE)
+    if (d->inherited)
+        wpipe__os_close_shared(d->listener, d->generation);
+    else if (d->listener != WPIPE__NO_HANDLE)
         wpipe__os_close_unknown(d->listener, d->generation);
     if (d->directory != WPIPE__NO_HANDLE)
         wpipe__os_close(d->directory);
@@ -528,9 +530,13 @@ static int renew(struct wpipe__door *d, int locked,
 int wpipe__door_keep(struct wpipe__door *d, const wpipe_options *options,
                      wpipe__handle *ret_old)
 {
-    int named = is_found(d, "pipe", d->device, d->inode);
-    int locked = has_lock(d);
+    int named;
+    int locked;
 
+    if (d->inherited)
+        return 0;
+    named = is_found(d, "pipe", d->device, d->inode);
+    locked = has_lock(d);
     if (named < 0 || locked < 0 || !wpipe__view_holds(&d->view))
         return 0;
     if (!named)

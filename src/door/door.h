@@ -66,6 +66,8 @@ struct wpipe__door {
     int access;                   /* WPIPE_ACCESS_* */
     struct wpipe__view view;      /* what paths meant when it was opened */
     uint64_t touch_at;            /* when to freshen the times of the files */
+    int inherited; /* the socket and its file are somebody else's: there is
+                      no lock and no directory */
 };
 
 #define WPIPE__DOOR_NULL                                         \
@@ -99,10 +101,24 @@ int wpipe__door_open(struct wpipe__door *d, const char *name,
  * the caller's. Errors, when clients do not find us: WPIPE_EINUSE (another
  * server has the name), WPIPE_ENOTFOUND (the directory is gone, and the one
  * that it was in), WPIPE_EACCES, WPIPE_ELIMIT, WPIPE_ESYSTEM. The door is as it
- * was then; ask again.
+ * was then; ask again. An inherited one is its maker's: always 0.
  */
 int wpipe__door_keep(struct wpipe__door *d, const wpipe_options *options,
                      wpipe__handle *ret_old);
+
+/*
+ * Take options->listen_fd, a listening socket that somebody else made, as the
+ * door of `name`. What is called `name` where is his affair, and stays when the
+ * door is closed.
+ *
+ * Returns 0. Errors, each with error_text: WPIPE_EINVAL (it is no listening
+ * local stream socket), WPIPE_ELIMIT, WPIPE_ESYSTEM.
+ */
+int wpipe__door_inherit(struct wpipe__door *d, const char *name,
+                        const wpipe_options *options);
+/* What both kinds of doors do for that; `field` is the option's name. */
+int wpipe__door_copy(int fd, const char *field, const wpipe_options *options,
+                     wpipe__handle *ret_listener);
 
 /*
  * Give the name back: unlinks the door if it is still ours, then the lock.

@@ -545,7 +545,10 @@ void wpipe__foreign_door_close(struct wpipe__foreign_door *d)
         d->lock = WPIPE__NO_HANDLE; /* closed with the release */
     }
     wpipe__os_close(d->lock);
-    wpipe__os_close_unknown(d->listener, d->generation);
+    if (d->inherited)
+        wpipe__os_close_shared(d->listener, d->generation);
+    else
+        wpipe__os_close_unknown(d->listener, d->generation);
     wpipe__os_close(d->home);
     wpipe__os_close(d->directory);
     wpipe__os_close(d->suspect);

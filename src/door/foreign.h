@@ -69,6 +69,7 @@ struct wpipe__foreign_door {
     wpipe__handle suspect;   /* a socket at our path that looked dead to keep */
     uint64_t suspect_device;
     uint64_t suspect_inode;
+    int inherited; /* as that of a wpipe__door */
 };
 
 #define WPIPE__FOREIGN_DOOR_NULL                                 \
@@ -106,6 +107,10 @@ int wpipe__foreign_path(const char *name, char *ret_path, size_t size,
  */
 int wpipe__foreign_door_open(struct wpipe__foreign_door *d, const char *name,
                              const wpipe_options *options);
+
+/* Take options->foreign_fd; as wpipe__door_inherit. */
+int wpipe__foreign_door_inherit(struct wpipe__foreign_door *d,
+                                const wpipe_options *options);
 
 /*
  * Is the path still ours? As wpipe__door_keep, which see; WPIPE_EINUSE also

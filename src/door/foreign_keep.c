@@ -134,9 +134,12 @@ int wpipe__foreign_door_keep(struct wpipe__foreign_door *d,
                              wpipe__handle *ret_old)
 {
     struct wpipe__foreign_door fresh = WPIPE__FOREIGN_DOOR_NULL;
-    int found = is_found(d->path, d->device, d->inode);
+    int found;
     int r;
 
+    if (d->inherited)
+        return 0;
+    found = is_found(d->path, d->device, d->inode);
     if (found < 0 || !wpipe__view_holds(&d->view))
         return 0;
     if (found) {

@@ -279,6 +279,8 @@ int wpipe__conn_reason(int error)
         return WPIPE_REASON_DENIED;
     case WPIPE_EBUSY:
         return WPIPE_REASON_FULL;
+    case WPIPE_ESYSTEM:
+        return WPIPE_REASON_SYSTEM;
     default:
         return WPIPE_REASON_DIED;
     }

@@ -39,7 +39,7 @@ int wpipe__os_watch_open(const char *path, wpipe__handle *ret_watch)
     int number;
     int fd;
 
-    fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    fd = wpipe__os_above(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (fd < 0)
         return wpipe__os_fail("inotify_init", errno);
     if (inotify_add_watch(fd, path, WATCH_EVENTS) < 0) {
@@ -78,6 +78,19 @@ void wpipe__os_watch_drain(wpipe__handle watch)
     }
 }
 
+/* ---- poll, which others of src/os use, too ------------------------------- */
+
+int wpipe__os_poll(struct pollfd *fds, unsigned count, int ms)
+{
+    const struct timespec span = { .tv_sec = ms / 1000,
+                                   .tv_nsec = ms % 1000 * 1000000L };
+    int n = poll(fds, count, ms);
+
+    if (n >= 0 || (errno != EPERM && errno != ENOSYS))
+        return n;
+    return ppoll(fds, count, ms < 0 ? NULL : &span, NULL);
+}
+
 /* ---- a word of memory --------------------------------------------------- */
 
 static struct timespec time_of(uint64_t deadline)
@@ -86,6 +99,16 @@ static struct timespec time_of(uint64_t deadline)
 
     return (struct timespec){ .tv_sec = (time_t)(deadline / second),
                               .tv_nsec = (long)(deadline % second) };
+}
+
+/* A filter of system calls does not let us sleep on a word: look at it once in
+ * a while. */
+static int word_wait_refused(uint64_t deadline)
+{
+    if (wpipe__os_left_ms(deadline) == 0)
+        return WPIPE_ETIMEDOUT;
+    (void)wpipe__os_poll(NULL, 0, 1);
+    return 0;
 }
 
 int wpipe__os_word_wait(_Atomic uint32_t *word, uint32_t value,
@@ -102,7 +125,9 @@ int wpipe__os_word_wait(_Atomic uint32_t *word, uint32_t value,
         return 0;
     if (errno == ETIMEDOUT)
         return WPIPE_ETIMEDOUT;
-    return errno == EINTR ? WPIPE_EWOKEN : 0;
+    if (errno == EINTR)
+        return WPIPE_EWOKEN;
+    return errno == EAGAIN ? 0 : word_wait_refused(deadline);
 }
 
 void wpipe__os_word_wake(_Atomic uint32_t *word)
@@ -127,9 +152,16 @@ static int ready_bits(const struct pollfd *fds, int count)
     return bits;
 }
 
+/* Nothing here is about a peer: what a filter of system calls refuses is no
+ * lack of access. */
 static int poll_failed(const char *what)
 {
-    return errno == EINTR ? WPIPE_EWOKEN : wpipe__os_fail(what, errno);
+    int r;
+
+    if (errno == EINTR)
+        return WPIPE_EWOKEN;
+    r = wpipe__os_fail(what, errno);
+    return r == WPIPE_EACCES || r == WPIPE_ENOTSUP ? WPIPE_ESYSTEM : r;
 }
 
 int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
@@ -148,7 +180,7 @@ int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
     }
     do {
         left = wpipe__os_left_ms(deadline);
-        n = poll(fds, (nfds_t)count, left);
+        n = wpipe__os_poll(fds, (unsigned)count, left);
         if (n > 0)
             return ready_bits(fds, count);
         if (n < 0)
@@ -181,7 +213,7 @@ int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
         left = wpipe__os_left_ms(deadline);
         if (soon && (left < 0 || left > SOON_MS))
             left = SOON_MS;
-        n = poll(fds, 2, left);
+        n = wpipe__os_poll(fds, 2, left);
         if (n > 0)
             return ready_bits(fds, 2);
         if (n < 0)
@@ -194,7 +226,7 @@ int wpipe__os_wait_for(wpipe__handle handle, unsigned interest,
 
 int wpipe__os_flag_open(wpipe__handle *ret_flag)
 {
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int fd = wpipe__os_above(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 
     if (fd < 0)
         return wpipe__os_fail("eventfd", errno);
@@ -236,7 +268,8 @@ int wpipe__os_reserve(wpipe__handle *ret_handle)
 
 int wpipe__os_timer_open(wpipe__handle *ret_timer)
 {
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    int fd = wpipe__os_above(
+        timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 
     if (fd < 0)
         return wpipe__os_fail("timerfd_create", errno);
@@ -257,7 +290,7 @@ void wpipe__os_timer_set(wpipe__handle timer, uint64_t when)
 
 int wpipe__os_poller_open(wpipe__handle *ret_poller)
 {
-    int fd = epoll_create1(EPOLL_CLOEXEC);
+    int fd = wpipe__os_above(epoll_create1(EPOLL_CLOEXEC));
 
     if (fd < 0)
         return wpipe__os_fail("epoll_create", errno);

@@ -231,3 +231,14 @@ void wpipe__os_close_unknown(wpipe__handle socket, uint32_t generation)
     wpipe__os_close_socket(socket, passing);
     errno = number;
 }
+
+void wpipe__os_close_shared(wpipe__handle socket, uint32_t generation)
+{
+    const int number = errno;
+
+    if (socket >= 0 && generation == wpipe__os_generation())
+        close_elsewhere(socket); /* it may be the last one after all */
+    else if (socket >= 0)
+        close(socket);
+    errno = number;
+}

@@ -155,8 +155,9 @@ int wpipe__os_socket_find(uint64_t device, uint64_t inode,
     int r;
 
     search.device = (uint32_t)major(device) << MINOR_BITS | minor(device);
-    fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                NETLINK_SOCK_DIAG);
+    fd = wpipe__os_above(socket(AF_NETLINK,
+                                SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                NETLINK_SOCK_DIAG));
     if (fd < 0) {
         r = wpipe__os_fail("socket", errno);
         return r == WPIPE_ELIMIT || r == WPIPE_ENOMEM ? r : WPIPE_ENOTSUP;

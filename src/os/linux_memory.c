@@ -193,9 +193,9 @@ static int memory_new(int *ret_fd)
 
     if (atomic_load_explicit(&no_memory, memory_order_relaxed))
         return fail_segment("memfd_create", ENOSYS);
-    fd = memfd_create("windpipe", flags | MFD_NOEXEC_SEAL);
+    fd = wpipe__os_above(memfd_create("windpipe", flags | MFD_NOEXEC_SEAL));
     if (fd < 0 && errno == EINVAL)
-        fd = memfd_create("windpipe", flags);
+        fd = wpipe__os_above(memfd_create("windpipe", flags));
     if (fd < 0)
         return fail_segment("memfd_create", errno);
     *ret_fd = fd;

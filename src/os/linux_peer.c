@@ -106,8 +106,8 @@ static int hold_process(wpipe__handle socket, wpipe__handle *ret_process)
 
     if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &process, &size) < 0)
         return errno == ENOPROTOOPT ? PEER_BELIEVED : PEER_GONE;
-    *ret_process = process;
-    return PEER_HELD;
+    *ret_process = wpipe__os_above(process);
+    return *ret_process < 0 ? PEER_GONE : PEER_HELD;
 #else
     (void)socket;
     (void)ret_process;

@@ -53,12 +53,20 @@ void wpipe__os_shutdown(wpipe__handle socket)
 
 /* ---- listening ---------------------------------------------------------- */
 
+/* What ENOTSUP says of a socket is another thing than that a filter of system
+ * calls refuses the call. */
+static int refused_code(int r)
+{
+    return r == WPIPE_ENOTSUP ? WPIPE_ESYSTEM : r;
+}
+
 static int socket_new(int *ret_socket)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = wpipe__os_above(
+        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 
     if (fd < 0)
-        return wpipe__os_fail("socket", errno);
+        return refused_code(wpipe__os_fail("socket", errno));
     *ret_socket = fd;
     return 0;
 }
@@ -100,7 +108,8 @@ static int set_access(int directory, const char *name, uint32_t mode,
     int r = 0;
     int fd;
 
-    fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    fd = wpipe__os_above(
+        openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (fd < 0 || fstat(fd, &facts) < 0) {
         r = wpipe__os_fail("fstat", errno);
         goto done;
@@ -228,7 +237,7 @@ static int connect_code(int number)
     case ENOTSOCK:
         return WPIPE_ENOTSUP;
     default:
-        return r;
+        return refused_code(r);
     }
 }
 
@@ -259,7 +268,8 @@ static int connect_address(const struct sockaddr_un *address,
 static int address_of(wpipe__handle directory, const char *name,
                       struct sockaddr_un *ret_address, int *ret_file)
 {
-    int file = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int file = wpipe__os_above(
+        openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
 
     if (file < 0)
         return wpipe__os_fail("open", errno);
@@ -295,7 +305,8 @@ int wpipe__os_socket_is_bound(wpipe__handle directory, const char *name)
 
     if (r < 0)
         return r;
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = wpipe__os_above(
+        socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (fd < 0) {
         r = wpipe__os_fail("socket", errno);
     } else {
@@ -336,7 +347,8 @@ int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket)
     int r;
 
     do
-        fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        fd = wpipe__os_above(
+            accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
     while (fd < 0 && accept_goes_on(errno) && --tries > 0);
     if (fd >= 0) {
         *ret_socket = fd;
@@ -345,15 +357,18 @@ int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket)
     if (errno == EAGAIN || accept_goes_on(errno))
         return WPIPE_EAGAIN;
     r = wpipe__os_fail("accept", errno);
-    return r == WPIPE_ENOMEM ? WPIPE_ELIMIT : r;
+    return r == WPIPE_ENOMEM || r == WPIPE_ELIMIT ? WPIPE_ELIMIT
+                                                  : WPIPE_ESYSTEM;
 }
 
 int wpipe__os_socket_pair(wpipe__handle ret_sockets[2])
 {
     int fds[2];
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                   fds) < 0)
+    if (wpipe__os_both_above(
+            socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                       fds),
+            fds) < 0)
         return wpipe__os_fail("socketpair", errno);
     ret_sockets[0] = fds[0];
     ret_sockets[1] = fds[1];
@@ -466,6 +481,7 @@ static int64_t send_code(int number)
     case ENOTCONN:
         return WPIPE_EPIPE;
     case EPERM:
+    case ENOSYS: /* a filter of system calls, instead */
         return WPIPE_EACCES;
     case ENOMEM:
         return WPIPE_ENOMEM;
@@ -625,15 +641,16 @@ static int take_passed(struct msghdr *message, wpipe__handle *ret_passed)
 {
     const int cut = (message->msg_flags & MSG_CTRUNC) != 0;
     int fds[PASSED_MAX];
-    int count;
+    int count = passed_descriptors(message, fds);
+    int lost = count == 0 && cut;
     int i;
 
-    count = passed_descriptors(message, fds);
     if (count == 1 && !cut) {
-        *ret_passed = fds[0];
-        return 0;
+        *ret_passed = wpipe__os_passed_above(fds[0]);
+        lost = *ret_passed < 0;
+        count = 0;
     }
-    if (count == 0 && cut) {
+    if (lost) {
         wpipe__os_fail("recvmsg", EMFILE);
         *ret_passed = WPIPE__LOST_HANDLE;
         return 0;

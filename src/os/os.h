@@ -281,6 +281,15 @@ void wpipe__os_watch_drain(wpipe__handle watch);
 int wpipe__os_listen(wpipe__handle directory, const char *name, uint32_t mode,
                      uint32_t gid, wpipe__handle *ret_socket);
 
+/* Listening sockets that somebody else made (posix_listener.c). 1 for a local
+ * stream socket that listens, else 0. */
+int wpipe__os_is_listener(wpipe__handle handle);
+/* A copy of its descriptor to work with. The socket does not block from then
+ * on, for its maker either, and takes no descriptors where that can be said. */
+int wpipe__os_listener_copy(wpipe__handle handle, wpipe__handle *ret_listener);
+/* The path it was bound to; "" when it has none, or one that does not fit. */
+void wpipe__os_listener_path(wpipe__handle handle, char *buf, size_t size);
+
 /* WPIPE_ENOTFOUND (nobody listens), WPIPE_EAGAIN (the backlog is full),
  * WPIPE_EACCES, WPIPE_ENOTSUP (not a stream socket). Never blocks. */
 int wpipe__os_connect(wpipe__handle directory, const char *name,
@@ -299,7 +308,8 @@ int wpipe__os_connect_path(const char *path, wpipe__handle *ret_socket);
  */
 int wpipe__os_socket_is_bound(wpipe__handle directory, const char *name);
 
-/* WPIPE_EAGAIN when none waits, WPIPE_ELIMIT when descriptors are out. */
+/* WPIPE_EAGAIN when none waits, WPIPE_ELIMIT when descriptors or memory are
+ * out; else WPIPE_ESYSTEM. */
 int wpipe__os_accept(wpipe__handle listener, wpipe__handle *ret_socket);
 
 /* A user that has no number in our user namespace: nobody's, never our own. */
@@ -406,6 +416,8 @@ void wpipe__os_close_socket(wpipe__handle socket, int passing);
 /* The same when nothing is known of that; it was opened, or its owner made,
  * under `generation`: a copy in a forked child is just closed. */
 void wpipe__os_close_unknown(wpipe__handle socket, uint32_t generation);
+/* One that others use, too: nothing is done to what it leads to. */
+void wpipe__os_close_shared(wpipe__handle socket, uint32_t generation);
 
 /* A descriptor kept in reserve, to be able to accept and refuse when the
  * table is full. */

@@ -85,7 +85,8 @@ int wpipe__os_path_facts(const char *path, struct wpipe__file_facts *ret_facts)
 /* Open what is there. */
 static int directory_try(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = wpipe__os_above(
+        open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     int r;
 
     if (fd >= 0)
@@ -138,7 +139,8 @@ int wpipe__os_directory_each(wpipe__handle directory,
     int r = 0;
 
     /* a descriptor of its own: a duplicate would share the read position */
-    fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = wpipe__os_above(
+        openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0)
         return wpipe__os_fail("openat", errno);
     list = fdopendir(fd);
@@ -204,13 +206,14 @@ static int lock_open(int directory, const char *name, mode_t mode)
     int i;
 
     for (i = 0; i < LOCK_ROUNDS; i++) {
-        fd = openat(directory, name, flags);
+        fd = wpipe__os_above(openat(directory, name, flags));
         if (fd < 0 && errno == ENOENT) {
             /* where it cannot be locked, do not make what could not be
              * removed either: another may have it by then */
             if (flock(directory, LOCK_UN) < 0)
                 return wpipe__os_fail("flock", errno);
-            fd = openat(directory, name, flags | O_CREAT | O_EXCL, mode);
+            fd = wpipe__os_above(
+                openat(directory, name, flags | O_CREAT | O_EXCL, mode));
             if (fd >= 0)
                 (void)fchmod(fd, mode); /* what a umask took */
         }

@@ -43,8 +43,8 @@ static int opened(int fd, wpipe__handle *ret_handle,
 int wpipe__os_directory_follow(const char *path, wpipe__handle *ret_directory,
                                struct wpipe__file_facts *ret_facts)
 {
-    return opened(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), ret_directory,
-                  ret_facts);
+    return opened(wpipe__os_above(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)),
+                  ret_directory, ret_facts);
 }
 
 int wpipe__os_directory_make(wpipe__handle directory, const char *name,
@@ -59,7 +59,8 @@ int wpipe__os_directory_make(wpipe__handle directory, const char *name,
         return wpipe__os_fail("mkdir", errno);
     if (made) /* a umask may have cut it */
         (void)fchmodat(directory, name, 0700, AT_SYMLINK_NOFOLLOW);
-    r = opened(openat(directory, name, flags), ret_directory, ret_facts);
+    r = opened(wpipe__os_above(openat(directory, name, flags)), ret_directory,
+               ret_facts);
     if (r < 0 && made)
         (void)unlinkat(directory, name, AT_REMOVEDIR);
     return r < 0 ? r : made;
@@ -76,7 +77,8 @@ int wpipe__os_file_hold(wpipe__handle directory, const char *name,
                         wpipe__handle *ret_held,
                         struct wpipe__file_facts *ret_facts)
 {
-    return opened(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC),
+    return opened(wpipe__os_above(
+                      openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)),
                   ret_held, ret_facts);
 }
 

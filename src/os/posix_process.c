@@ -58,7 +58,7 @@ static int open_read(const char *path)
     int fd;
 
     do
-        fd = open(path, O_RDONLY | O_CLOEXEC);
+        fd = wpipe__os_above(open(path, O_RDONLY | O_CLOEXEC));
     while (fd < 0 && errno == EINTR);
     return fd;
 }

@@ -78,7 +78,7 @@ int wpipe__os_pipe(wpipe__handle ret_ends[2], uint32_t size)
 {
     int ends[2];
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (wpipe__os_both_above(pipe2(ends, O_CLOEXEC), ends) < 0)
         return wpipe__os_fail("pipe", errno);
     if (size > 0)
         (void)fcntl(ends[1], F_SETPIPE_SZ, (int)size); /* as near as it gets */
@@ -211,7 +211,7 @@ int wpipe__os_hung_up(wpipe__handle handle)
 {
     struct pollfd fd = { .fd = handle };
 
-    if (poll(&fd, 1, 0) <= 0)
+    if (wpipe__os_poll(&fd, 1, 0) <= 0)
         return 0;
     if (fd.revents & POLLERR)
         return 2;
@@ -245,12 +245,16 @@ static int close_from(posix_spawn_file_actions_t *actions, int first)
 #else
     /* What is open here is what the child has; one that is closed in the
      * meantime does no harm. */
-    DIR *directory = opendir("/proc/self/fd");
+    int list = wpipe__os_above(
+        open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    DIR *directory = list < 0 ? NULL : fdopendir(list);
     const struct dirent *entry;
     int r = 0;
 
-    if (directory == NULL)
+    if (directory == NULL) {
+        wpipe__os_close(list);
         return errno;
+    }
     while (r == 0 && (entry = readdir(directory)) != NULL) {
         long fd = strtol(entry->d_name, NULL, 10);
 
@@ -279,9 +283,6 @@ static int move_handles(posix_spawn_file_actions_t *actions,
             above = handles[i] + 1;
     for (i = 0; i < count && r == 0; i++)
         r = posix_spawn_file_actions_adddup2(actions, handles[i], above + i);
-    for (i = 0; i < count && r == 0; i++)
-        if (handles[i] < WPIPE__SPAWN_FIRST) /* is no standard input */
-            r = posix_spawn_file_actions_addclose(actions, handles[i]);
     for (i = 0; i < count && r == 0; i++)
         r = posix_spawn_file_actions_adddup2(actions, above + i,
                                              WPIPE__SPAWN_FIRST + i);
@@ -328,7 +329,7 @@ int wpipe__os_spawn(const char *path, char *const *arguments,
 static int open_process(pid_t pid)
 {
 #ifdef SYS_pidfd_open
-    return (int)syscall(SYS_pidfd_open, pid, 0);
+    return wpipe__os_above((int)syscall(SYS_pidfd_open, pid, 0));
 #else
     (void)pid;
     return -1;
@@ -342,7 +343,7 @@ static void wait_process(int process, uint64_t deadline)
     struct pollfd fd = { .fd = process, .events = POLLIN };
 
     if (process >= 0)
-        (void)poll(&fd, 1, wpipe__os_left_ms(deadline));
+        (void)wpipe__os_poll(&fd, 1, wpipe__os_left_ms(deadline));
     else
         nanosleep(&step, NULL); /* there is no wait with a deadline */
 }

@@ -105,6 +105,16 @@ static void give_name_back(struct wpipe_server *s)
     wpipe__loop_unlock(&s->shards[0].loop);
 }
 
+int wpipe_server_stop_accepting(wpipe_server *server)
+{
+    if (server == NULL)
+        return WPIPE_EINVAL;
+    if (server->shards[0].loop.generation != wpipe__os_generation())
+        return WPIPE_ESTATE;
+    give_name_back(server);
+    return 0;
+}
+
 int wpipe__server_end(struct wpipe_server *s, int timeout_ms,
                       enum wpipe__until until, wpipe_lost *lost)
 {

@@ -473,7 +473,7 @@ def asks_for_facts(door):
     asker = Peer(door, kind=1)
     version, each, kind, access, clients, most, total, refused = struct.unpack(
         "<IIIIIIQQ", asker.facts[:40])
-    assert (version, each, kind, access) == (1, 72, 2, 0)
+    assert (version, each, kind, access) == (1, 96, 2, 0)
     assert clients == 1 and most == 65536 and total >= 1 and refused == 0
     assert len(asker.facts) == 40 + clients * each
     uid, _, pid = struct.unpack_from("<IIQ", asker.facts, 40 + 8)

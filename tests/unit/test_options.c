@@ -220,7 +220,7 @@ static const struct bad_row bad_rows[] = {
     BAD(linger_ms, -3, "linger_ms is -3, not -2 to 2147483647"),
     BAD(message_ms, -2, "message_ms is -2, not -1 to 2147483647"),
     BAD(reserved[0], 7, "reserved[0] is 7, not 0"),
-    BAD(reserved[3], -1, "reserved[3] is 18446744073709551615, not 0"),
+    BAD(reserved[2], -1, "reserved[2] is 18446744073709551615, not 0"),
 };
 
 static void set_field(wpipe_options *options, const struct bad_row *row)

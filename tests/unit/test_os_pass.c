@@ -672,7 +672,45 @@ static int one = 1;
 static int two = 2;
 static int most = MOST;
 
+/* In a program without standard input, output and error. */
+static int receive_low(int fd, void *argument)
+{
+    wpipe__handle passed = WPIPE__NO_HANDLE;
+    wpipe__handle segment = WPIPE__NO_HANDLE;
+    wpipe__handle pair[2];
+    void *memory = NULL;
+    char byte;
+    int good;
+
+    (void)fd;
+    (void)argument;
+    open_pair(pair);
+    good = wpipe__os_segment_make(4096, &memory, &segment) == 0;
+    good = good && send_bytes(pair[0], 1, segment) == 1;
+    for (int i = 0; i < 3; i++)
+        close(i);
+    good = good && wpipe__os_receive(pair[1], &byte, 1, &passed) == 1;
+    good = good && passed > 2;
+    for (int i = 0; i < 3; i++)
+        good = good && fcntl(i, F_GETFD) < 0;
+    wpipe__os_segment_unmap(memory, 4096);
+    wpipe__os_close(segment);
+    wpipe__os_close(passed);
+    close_pair(pair);
+    return !good;
+}
+
+static void descriptor_that_is_passed_is_above_two(void **state)
+{
+    struct helper helper;
+
+    (void)state;
+    helper_fork(&helper, receive_low, NULL);
+    assert_int_equal(helper_join(&helper), 0);
+}
+
 static const struct support_case cases[] = {
+    TEST(descriptor_that_is_passed_is_above_two),
     TEST(send_of_pieces_arrives_in_order),
     TEST(send_to_a_full_socket_says_again),
     TEST(send_to_a_closed_end_is_told_without_a_signal),
