@@ -258,9 +258,12 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
     loop->waiting = 1;
     loop->takers++;
     while (loop->driving) {
-        uint32_t turn = wpipe__waiters_turn(&loop->waiters);
+        uint32_t turn;
 
-        wpipe__waiters_ring(&loop->waiters);
+        /* news, not a ring alone: who drives may be on its way to sleep,
+         * between the spin and the poller, where only a new turn stops it */
+        wpipe__waiters_news(&loop->waiters);
+        turn = wpipe__waiters_turn(&loop->waiters);
         r = sleep_as_follower(loop, turn, UINT64_MAX);
         if (r == WPIPE_EWOKEN) {
             loop->waiting = 0;
