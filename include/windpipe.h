@@ -16,11 +16,14 @@
  *             wpipe_server_send(s, e.from, e.data, e.size);
  *     wpipe_server_close(s);
  *
- * Threads: one thread waits; send, reply, broadcast, drain, disconnect, kick,
- *     peer, count, stop and wake may be called from any thread; close only when
- *     no call is running.
+ * Threads: one thread waits; send, call, reply, broadcast, drain, disconnect,
+ *     kick, peer, count, stop and wake may be called from any thread; close
+ *     only when no call is running.
  * Memory: event data stays valid until the next wait on the same object.
  *     Sends copy. You close what you open; close(NULL) is allowed.
+ *     An event is a plain value and may be copied. Only what `data` points to
+ *     goes with the next wait; a reply uses `from` and `request` alone, so a
+ *     call may be answered from its copy at any later time, on any thread.
  * Fork: a child may only close what its parent opened.
  * Timeouts: as in stream.h.
  */
@@ -38,7 +41,11 @@ extern "C" {
 typedef struct wpipe_server wpipe_server;
 typedef struct wpipe_client wpipe_client;
 
-/* The id of a connection. No id is used twice; 0 is no connection. */
+/*
+ * The id of a connection. No id is used twice; 0 is no connection. Ids are not
+ * dense, with options.threads > 1 least of all: do not index an array with one,
+ * use wpipe_server_set_user.
+ */
 typedef uint64_t wpipe_id;
 
 /* Every client: for wpipe_server_drain. */
@@ -59,7 +66,14 @@ enum wpipe_event_type {
     WPIPE_EVENT_SKIPPED = 6,      /* from: a broadcast skipped this client */
     WPIPE_EVENT_FINISHED = 7,     /* from: half-closed: it will send nothing
                                      more, but it still reads */
-    WPIPE_EVENT_NAME = 8          /* server: its name was removed; error: see
+    WPIPE_EVENT_REPLY = 8,        /* from, request: the end of a call that
+                                     wpipe_server_request or
+                                     wpipe_client_request sent. error 0: the
+                                     answer, in data and size. Otherwise there
+                                     is none: WPIPE_ETIMEDOUT, WPIPE_ENOTCONN
+                                     (the connection ended, or the peer sends
+                                     nothing more), WPIPE_ENOMEM */
+    WPIPE_EVENT_NAME = 9          /* server: its name was removed; error: see
                                      wpipe_server_wait */
 };
 
@@ -87,17 +101,21 @@ typedef struct wpipe_event {
     int reason;       /* WPIPE_REASON_* */
     wpipe_id from;    /* the connection it is about */
     const void *data; /* MESSAGE: the whole message; valid until the next
-                         wait */
+                         wait. REPLY: the answer */
     size_t size;
     uint64_t request;       /* MESSAGE: not 0 if it is a call; answer it with
-                               wpipe_server_reply */
+                               wpipe_server_reply or wpipe_client_reply.
+                               REPLY: the number of our call */
     uint64_t lost_messages; /* DISCONNECTED: messages that send had accepted and
                                the peer had not read; or WPIPE_LOST_UNKNOWN */
     uint64_t lost_bytes;    /* the same in bytes */
     int os_error;           /* the system's errno, or 0 */
-    int error;              /* the WPIPE_E* behind the reason, or 0 */
+    int error;              /* the WPIPE_E* behind the reason, or 0. REPLY: why
+                               there is no answer */
     uint64_t count;         /* REFUSED: how many, all for the same reason */
-    uint64_t reserved[3];
+    void *user;             /* server: what wpipe_server_set_user gave this
+                               client, or NULL; in DISCONNECTED, too */
+    uint64_t reserved[2];
 } wpipe_event;
 
 /* ---- server ----------------------------------------------------------- */
@@ -155,6 +173,17 @@ WPIPE_API int wpipe_server_send(wpipe_server *server, wpipe_id to,
                                 const void *data, size_t size);
 
 /*
+ * As send, from `count` pieces (at most 1024), as one message. The pieces are
+ * copied straight to where the message goes.
+ *
+ * Returns 0. Errors: as send; WPIPE_EINVAL also for `count` out of range, for a
+ *     piece that is NULL and not empty, and for a sum of sizes that overflows.
+ *     Any thread; never waits.
+ */
+WPIPE_API int wpipe_server_sendv(wpipe_server *server, wpipe_id to,
+                                 const wpipe_piece *pieces, int count);
+
+/*
  * As send, but waits up to timeout_ms for room in the queue.
  *
  * Returns 0. Errors: those of send except WPIPE_EAGAIN; WPIPE_ETIMEDOUT;
@@ -177,13 +206,73 @@ WPIPE_API int wpipe_server_broadcast(wpipe_server *server, const void *data,
                                      size_t size);
 
 /*
- * Answer the call in `event` (event->request is not 0). If the call has timed
- * out at the client, the client discards the answer.
+ * Answer the call in `event` (event->request is not 0), now or later: a copy of
+ * the event will do. If the call has timed out at the client, or was answered
+ * before, the client discards the answer.
  *
- * Returns 0. Errors: as send; WPIPE_EINVAL if the event is not a call.
+ * Returns 0. Errors: as send (WPIPE_ENOTCONN: the connection on which the call
+ *     came is over); WPIPE_EINVAL if the event is not a call. Any thread; never
+ *     waits.
  */
 WPIPE_API int wpipe_server_reply(wpipe_server *server, const wpipe_event *event,
                                  const void *data, size_t size);
+
+/*
+ * Call a client: send a request and return. The client gets it as a MESSAGE
+ * whose `request` is not 0, and answers with wpipe_client_reply. Then, or after
+ * timeout_ms, or when the connection ends, one REPLY event tells; its `request`
+ * is the number in *ret_request. There is exactly one such event for each
+ * request that was sent, and it comes before the DISCONNECTED of its client;
+ * none comes after a stop or in close. Any number of calls may be open, also to
+ * one client, and clients answer in any order. A late answer, a second one, or
+ * one to a call that never was is discarded; a client that answers although it
+ * was never called breaks the protocol. An event loop that polls
+ * wpipe_server_fd is told of answers and timeouts, too.
+ *
+ * Each open call takes memory until it ends, so a client that answers nothing
+ * is a reason for a timeout.
+ *
+ * Returns 0. Errors: as send (WPIPE_ENOTCONN also if the client will send
+ *     nothing more); WPIPE_ENOTSUP (at once: the client is not windpipe, or it
+ *     is a byte pipe; neither supports calls); WPIPE_EINVAL (also a negative
+ *     timeout that is not WPIPE_FOREVER). Any thread, in handlers, too; never
+ *     waits. *ret_request is set before any thread can get the event.
+ */
+WPIPE_API int wpipe_server_request(wpipe_server *server, wpipe_id to,
+                                   const void *data, size_t size,
+                                   int timeout_ms, uint64_t *ret_request);
+
+/*
+ * Call a client and wait for its answer. Another thread must be the one that
+ * waits for events, or the handlers must run: the answer comes on the client's
+ * connection, behind what the client sent before. Several threads may call at
+ * once.
+ *
+ * Returns 1 and the answer as a MESSAGE event; its data stays valid until the
+ *     next wpipe_server_call of the same thread. Errors: those of
+ *     wpipe_server_request except WPIPE_EAGAIN (it waits for room);
+ *     WPIPE_ETIMEDOUT; WPIPE_ENOTCONN at once when the client goes;
+ *     WPIPE_EWOKEN (as send_wait); WPIPE_ESTATE (in a handler, or on the thread
+ *     that waited for events last: nobody would take the answer; use
+ *     wpipe_server_request there).
+ * Blocks up to timeout_ms.
+ */
+WPIPE_API int wpipe_server_call(wpipe_server *server, wpipe_id to,
+                                const void *data, size_t size,
+                                wpipe_event *ret_answer, int timeout_ms);
+
+/*
+ * Give a client a pointer of yours: from now on it is `user` in each event of
+ * that client, DISCONNECTED included, which is the last one. The library only
+ * hands it out. It may be set until DISCONNECTED was returned, and again; it is
+ * NULL at first. With options.threads > 1 set it in a handler of that client,
+ * or it may miss an event that is being delivered.
+ *
+ * Returns 0. Errors: WPIPE_ENOTCONN (no such client, or its DISCONNECTED was
+ *     returned), WPIPE_EINVAL. Any thread; never waits.
+ */
+WPIPE_API int wpipe_server_set_user(wpipe_server *server, wpipe_id who,
+                                    void *user);
 
 /*
  * Wait until `who`, or with WPIPE_ALL every client that is connected now, has
@@ -273,7 +362,7 @@ WPIPE_API void wpipe_server_stop(wpipe_server *server);
  */
 WPIPE_API int wpipe_server_stop_accepting(wpipe_server *server);
 
-/* The handlers of wpipe_server_start; any may be NULL. */
+/* The handlers of wpipe_server_start; any may be NULL. REPLY goes to other. */
 typedef struct wpipe_handlers {
     size_t size;
     void (*connected)(wpipe_server *server, const wpipe_event *event,
@@ -355,8 +444,8 @@ WPIPE_API int wpipe_client_open(wpipe_client **ret, const char *name,
                                 const wpipe_options *options);
 
 /*
- * Wait for the next event: MESSAGE; WRITABLE; FINISHED when the server will
- * send nothing more but still reads; DISCONNECTED once when the server is
+ * Wait for the next event: MESSAGE; REPLY; WRITABLE; FINISHED when the server
+ * will send nothing more but still reads; DISCONNECTED once when the server is
  * lost; with RECONNECT or CONNECT_LATER also CONNECTED for each connection.
  * After the final DISCONNECTED wait returns WPIPE_ENOTCONN.
  *
@@ -369,8 +458,8 @@ WPIPE_API int wpipe_client_open(wpipe_client **ret, const char *name,
  *
  * Returns 1 and the event; 0 after a wake. Errors: WPIPE_ETIMEDOUT,
  *     WPIPE_EWOKEN (a signal handler ran, with WPIPE_WAIT_SIGNALS),
- *     WPIPE_ENOTCONN, WPIPE_ESTATE (another thread waits or calls),
- *     WPIPE_EINVAL, WPIPE_ENOMEM, WPIPE_ESYSTEM.
+ *     WPIPE_ENOTCONN, WPIPE_ESTATE (another thread waits), WPIPE_EINVAL,
+ *     WPIPE_ENOMEM, WPIPE_ESYSTEM.
  */
 WPIPE_API int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
                                 int timeout_ms);
@@ -385,6 +474,11 @@ WPIPE_API int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
  */
 WPIPE_API int wpipe_client_send(wpipe_client *client, const void *data,
                                 size_t size);
+
+/* As wpipe_server_sendv, to the server. Errors: as wpipe_client_send, and
+ * WPIPE_EINVAL as there. Any thread; never waits. */
+WPIPE_API int wpipe_client_sendv(wpipe_client *client,
+                                 const wpipe_piece *pieces, int count);
 
 /*
  * As send, but waits up to timeout_ms for room in the queue; and, with
@@ -402,24 +496,53 @@ WPIPE_API int wpipe_client_send_wait(wpipe_client *client, const void *data,
                                      size_t size, int timeout_ms);
 
 /*
- * Send a request and wait for its answer. Other events that arrive meanwhile
- * are kept for wait, in order. A late answer is discarded; it never answers
- * another call.
+ * Send a request and wait for its answer. Several threads may call at once, and
+ * one may wait meanwhile; the answers come in any order. Other events that
+ * arrive are kept for wait, in order. A late answer is discarded; it never
+ * answers another call.
  *
  * With RECONNECT, or before the first connection of CONNECT_LATER, it waits
  * for a connection, then sends the request. A request is never sent twice: if
  * the connection is lost after that, the server may or may not have done it.
  *
- * Returns 1 and the answer as a MESSAGE event. Errors: WPIPE_ETIMEDOUT,
+ * Returns 1 and the answer as a MESSAGE event; its data stays valid until the
+ *     next wpipe_client_call of the same thread. Errors: WPIPE_ETIMEDOUT,
  *     WPIPE_ENOTCONN (the connection was lost before the answer, or the server
  *     has finished sending; or there is no connection and the client will make
  *     none), WPIPE_ENOTSUP (at once: the server is not windpipe, or it is a
- *     byte pipe; neither supports calls), WPIPE_EWOKEN (as send_wait),
- *     WPIPE_ESTATE (another thread waits or calls), and those of send.
+ *     byte pipe; neither supports calls), WPIPE_EWOKEN (as send_wait), and
+ *     those of send except WPIPE_EAGAIN (it waits for room).
+ * Blocks up to timeout_ms. Any thread.
  */
 WPIPE_API int wpipe_client_call(wpipe_client *client, const void *request,
                                 size_t size, wpipe_event *ret_answer,
                                 int timeout_ms);
+
+/*
+ * Send a request and return; one REPLY event tells the answer, that timeout_ms
+ * is over, or that the connection ended. It is returned by wait, before the
+ * DISCONNECTED of its connection, and carries the number in *ret_request. As
+ * wpipe_server_request. It does not wait for a connection, and nothing is sent
+ * again on the next one.
+ *
+ * Returns 0. Errors: as wpipe_client_send (WPIPE_ENOTCONN also if the server
+ *     will send nothing more); WPIPE_ENOTSUP (as call); WPIPE_EINVAL. Any
+ *     thread; never waits.
+ */
+WPIPE_API int wpipe_client_request(wpipe_client *client, const void *data,
+                                   size_t size, int timeout_ms,
+                                   uint64_t *ret_request);
+
+/*
+ * Answer a call of the server (a MESSAGE event whose request is not 0), now or
+ * later: a copy of the event will do.
+ *
+ * Returns 0. Errors: as wpipe_client_send (WPIPE_ENOTCONN also if the call came
+ *     on an earlier connection); WPIPE_EINVAL if the event is not a call. Any
+ *     thread; never waits.
+ */
+WPIPE_API int wpipe_client_reply(wpipe_client *client, const wpipe_event *event,
+                                 const void *data, size_t size);
 
 /*
  * Wait until the server has read everything that was sent.

@@ -321,9 +321,13 @@ typedef struct wpipe_options {
     uint32_t max_clients;  /* listener: instances at once; server: clients;
                                0 = 65536 */
     uint32_t max_per_user; /* of those, from one user id; 0 = no limit */
-    uint32_t buffer_in;    /* bytes of the ring that we read: 4 KiB to 64 MiB,
-                               rounded up to a power of two; 0 = 256 KiB */
-    uint32_t buffer_out;   /* the same for the ring that we write */
+    uint32_t buffer_in;    /* bytes of the largest ring that the peer may make
+                               for what we read: 4 KiB to 64 MiB, rounded up
+                               to a power of two; 0 = any. For a peer that is
+                               not windpipe: of our own buffer, 0 = 256 KiB */
+    uint32_t buffer_out;   /* bytes of the ring that we make and write: as
+                               above, 0 = 256 KiB; at most the peer's
+                               buffer_in. It is enough that one end asks */
     uint64_t max_message;  /* bytes of the longest message that we accept;
                                0 = 16 MiB */
     uint64_t queue_limit;  /* bytes queued for one client; 0 = 1 MiB */

@@ -217,8 +217,9 @@ WPIPE_API int64_t wpipe_writev(wpipe_stream *stream, const wpipe_piece *pieces,
 /* wpipe_call.kind: whether a message is part of a call. */
 enum wpipe_call_kind {
     WPIPE_CALL_NONE = 0,    /* a plain message */
-    WPIPE_CALL_REQUEST = 1, /* from wpipe_client_call, to a server */
-    WPIPE_CALL_REPLY = 2    /* from wpipe_server_reply, to a client */
+    WPIPE_CALL_REQUEST = 1, /* from wpipe_client_call, wpipe_server_call and
+                               their asynchronous forms */
+    WPIPE_CALL_REPLY = 2    /* from wpipe_server_reply, wpipe_client_reply */
 };
 
 /* The call that a message is part of. A reply has its request's number. */
@@ -239,15 +240,16 @@ WPIPE_API int wpipe_stream_call(const wpipe_stream *stream,
                                 wpipe_call *ret_call);
 
 /*
- * As wpipe_write, but marks the message as a request or a reply. A connecting
- * end writes requests; its peer may be a server, which answers them with
- * wpipe_server_reply. An accepted end writes replies; its peer may be waiting
- * in wpipe_client_call. The caller chooses the numbers. A reply that arrives
- * at a connecting end before it has written any request is WPIPE_EPROTO.
+ * As wpipe_write, but marks the message as a request or a reply. Either end
+ * may write both; its peer may be a server or a client, which answers requests
+ * with wpipe_server_reply or wpipe_client_reply, and makes calls of its own.
+ * Who writes a request chooses its number; the numbers of the two directions
+ * have nothing to do with each other. A reply that arrives before this end has
+ * written any request is WPIPE_EPROTO at the next read; and so it is at the
+ * peer.
  *
  * Returns the bytes written. Errors: those of wpipe_write; WPIPE_EINVAL
- *     (unknown kind, or number 0), WPIPE_ESTATE (a request from an accepted
- *     end, a reply from a connecting end, or in the middle of a message),
+ *     (unknown kind, or number 0), WPIPE_ESTATE (in the middle of a message),
  *     WPIPE_ENOTSUP (a byte pipe, or a peer that is not windpipe; nothing is
  *     written).
  */
@@ -325,8 +327,14 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  *     commit or abort. Its address is a multiple of 8, and of 64 when `size`
  *     is 2048 or more, so that a copy into it is fast. Errors:
  *     WPIPE_EMSGSIZE (over a quarter of the ring, or over 10 KiB while the
- *     connection is on its socket: write several parts with more = 1), and
- *     those of wpipe_write.
+ *     connection is on its socket: see begin_part; or over the peer's
+ *     max_message), and those of wpipe_write.
+ * begin_part: reserves as much of `size` bytes as one reservation may have
+ *     now, at least 1 of those that are not 0: *ret_size bytes. The size of
+ *     the ring and the state of the connection need not be known: commit with
+ *     more = 1 and begin a part of the rest, until nothing is left. Errors: as
+ *     begin, but WPIPE_EMSGSIZE only if `size`, with the parts committed
+ *     before, is over the peer's max_message.
  * commit: returns the bytes committed. Errors: WPIPE_ESTATE (nothing begun),
  *     WPIPE_EINVAL (more than reserved), and those of wpipe_write. It may have
  *     to wait as long as begin was allowed to: for the peer to read, if the
@@ -340,6 +348,9 @@ WPIPE_API int wpipe_disconnect(wpipe_stream *stream);
  */
 WPIPE_API int wpipe_write_begin(wpipe_stream *stream, size_t size,
                                 void **ret_data, int timeout_ms);
+WPIPE_API int wpipe_write_begin_part(wpipe_stream *stream, size_t size,
+                                     void **ret_data, size_t *ret_size,
+                                     int timeout_ms);
 WPIPE_API int64_t wpipe_write_commit(wpipe_stream *stream, size_t size,
                                      int more);
 WPIPE_API void wpipe_write_abort(wpipe_stream *stream);

@@ -10,10 +10,8 @@
 
 #include "base/base.h"
 
-#define BUFFER_MIN     ((uint32_t)4 << 10)
-#define BUFFER_MAX     ((uint32_t)64 << 20)
-#define BUFFER_DEFAULT ((uint32_t)256 << 10)
-#define BYTES_MAX      ((uint64_t)1 << 40)
+#define BUFFER_MIN ((uint32_t)4 << 10)
+#define BYTES_MAX  ((uint64_t)1 << 40)
 
 /* Nobody's options are larger; a larger size is memory that was never set. */
 #define SIZE_SANE 4096
@@ -130,8 +128,8 @@ static int check_ranges(const wpipe_options *o)
         { "framing", o->framing, 0, WPIPE_FRAMING_TYPE_LE32 },
         { "second_pipe", o->second_pipe, 0, WPIPE_SECOND_PIPE_WRAPPER },
         { "spin_us", o->spin_us, WPIPE_SPIN_OFF, 10000 },
-        { "buffer_in", o->buffer_in, BUFFER_MIN, BUFFER_MAX },
-        { "buffer_out", o->buffer_out, BUFFER_MIN, BUFFER_MAX },
+        { "buffer_in", o->buffer_in, BUFFER_MIN, WPIPE__BUFFER_MAX },
+        { "buffer_out", o->buffer_out, BUFFER_MIN, WPIPE__BUFFER_MAX },
         { "threads", o->threads, 1, WPIPE_THREADS_MAX },
         { "handshake_ms", o->handshake_ms, 0, INT32_MAX },
         { "connect_ms", o->connect_ms, WPIPE_FOREVER, INT32_MAX },
@@ -201,8 +199,6 @@ static uint32_t buffer_size(uint32_t wanted)
 {
     uint32_t size = BUFFER_MIN;
 
-    if (wanted == 0)
-        return BUFFER_DEFAULT;
     while (size < wanted)
         size *= 2;
     return size;
@@ -218,8 +214,10 @@ static void fill_defaults(wpipe_options *o)
         o->threads = 1;
     if (o->max_clients == 0)
         o->max_clients = 65536;
-    o->buffer_in = buffer_size(o->buffer_in);
-    o->buffer_out = buffer_size(o->buffer_out);
+    if (o->buffer_in != 0)
+        o->buffer_in = buffer_size(o->buffer_in);
+    o->buffer_out =
+        o->buffer_out == 0 ? WPIPE__BUFFER_DEFAULT : buffer_size(o->buffer_out);
     if (o->max_message == 0)
         o->max_message = (uint64_t)16 << 20;
     if (o->queue_limit == 0)

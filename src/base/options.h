@@ -10,6 +10,11 @@
 
 #include "base/text.h"
 
+/* Bytes of a buffer of ours that nobody asked for; and the largest one: what a
+ * peer may make when nobody asked for less. */
+#define WPIPE__BUFFER_DEFAULT ((uint32_t)256 << 10)
+#define WPIPE__BUFFER_MAX     ((uint32_t)64 << 20)
+
 /*
  * Check `in` (NULL: all defaults) and copy it with the defaults filled in:
  *
@@ -17,7 +22,8 @@
  *     type           stays WPIPE_DEFAULT_TYPE: the object decides
  *     spin_us        0 for WPIPE_SPIN_OFF, else 1 to 10000
  *     max_clients    never 0; max_per_user 0 is no limit of its own
- *     buffer_in/out  a power of two, 4 KiB to 64 MiB
+ *     buffer_out     a power of two, 4 KiB to 64 MiB
+ *     buffer_in      the same; or 0, not asked for: WPIPE__BUFFER_*
  *     max_message, queue_limit, memory_limit, handshake_ms  never 0
  *     connect_ms     WPIPE_FOREVER or 1 and more
  *     linger_ms      0 for WPIPE_LINGER_OFF, WPIPE_FOREVER or 1 and more

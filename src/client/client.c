@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients: open, send, ask, close. How it connects is in connect.c,
- * waiting and calls are in wait.c.
+ * Clients: open, send, ask, close. How it connects is in connect.c, waiting in
+ * wait.c, calls in call.c.
  */
 #include "client/client.h"
 
@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/name.h"
 #include "base/options.h"
+#include "base/pieces.h"
 #include "connect/connect.h"
 #include "loop/end.h"
 #include "loop/linger.h"
@@ -183,7 +184,6 @@ void wpipe_client_close(wpipe_client *client)
     wpipe__client_drop_kept(client);
     wpipe__conn_free(client->conn, &client->loop.budget);
     wpipe__received_done(&client->received);
-    wpipe__received_done(&client->answer);
     wpipe__received_done(&client->scratch);
     wpipe__loop_done(&client->loop);
     wpipe__log_close(client->loop.log);
@@ -193,8 +193,7 @@ void wpipe_client_close(wpipe_client *client)
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* The connection, or NULL. Locked. */
-static struct wpipe__conn *connection(struct wpipe_client *c)
+struct wpipe__conn *wpipe__client_connection(struct wpipe_client *c)
 {
     return c->conn != NULL && c->conn->link != NULL ? c->conn : NULL;
 }
@@ -202,26 +201,42 @@ static struct wpipe__conn *connection(struct wpipe_client *c)
 static int send_now(struct wpipe_client *c,
                     const struct wpipe__outgoing *outgoing, int want_writable)
 {
-    struct wpipe__conn *conn = connection(c);
+    struct wpipe__conn *conn = wpipe__client_connection(c);
 
     if (conn == NULL)
         return WPIPE_ENOTCONN;
     return wpipe__loop_send(&c->loop, conn, outgoing, want_writable);
 }
 
+static int send_outgoing(struct wpipe_client *c,
+                         const struct wpipe__outgoing *outgoing)
+{
+    int r = wpipe__loop_use(&c->loop);
+
+    if (r < 0)
+        return r;
+    r = send_now(c, outgoing, 1);
+    wpipe__loop_unlock(&c->loop);
+    return r;
+}
+
 int wpipe_client_send(wpipe_client *client, const void *data, size_t size)
 {
     struct wpipe__outgoing outgoing = { .data = data, .size = size };
-    int r;
 
     if (client == NULL || (data == NULL && size > 0))
         return WPIPE_EINVAL;
-    r = wpipe__loop_use(&client->loop);
-    if (r < 0)
-        return r;
-    r = send_now(client, &outgoing, 1);
-    wpipe__loop_unlock(&client->loop);
-    return r;
+    return send_outgoing(client, &outgoing);
+}
+
+int wpipe_client_sendv(wpipe_client *client, const wpipe_piece *pieces,
+                       int count)
+{
+    struct wpipe__outgoing outgoing = { .pieces = pieces, .count = count };
+
+    if (client == NULL || wpipe__pieces_size(pieces, count, &outgoing.size) < 0)
+        return WPIPE_EINVAL;
+    return send_outgoing(client, &outgoing);
 }
 
 /* A call of wpipe_client_send_wait or wpipe_client_drain. */
@@ -276,7 +291,7 @@ int wpipe_client_send_wait(wpipe_client *client, const void *data, size_t size,
 /* 0 all was read; WPIPE_EAGAIN not yet; WPIPE_ENOTCONN. */
 static int is_drained(struct wpipe_client *c, uint64_t id)
 {
-    struct wpipe__conn *conn = connection(c);
+    struct wpipe__conn *conn = wpipe__client_connection(c);
     int r;
 
     if (conn == NULL || conn->id != id)
@@ -297,11 +312,12 @@ static int drain_connection(struct sleeper *s, struct wpipe__conn *conn)
 
     wpipe__loop_drainer(&c->loop, conn, 1);
     while ((r = is_drained(c, id)) == WPIPE_EAGAIN) {
-        r = wpipe__loop_await_read(&c->loop, connection(c)->link, &s->rest);
+        r = wpipe__loop_await_read(&c->loop, wpipe__client_connection(c)->link,
+                                   &s->rest);
         if (r < 0)
             break;
     }
-    conn = connection(c);
+    conn = wpipe__client_connection(c);
     if (conn != NULL && conn->id == id)
         wpipe__loop_drainer(&c->loop, conn, 0);
     if (r == WPIPE_ENOTCONN)
@@ -322,7 +338,7 @@ static int drain(struct sleeper *s)
             c->loss_told = c->lossy;
             return WPIPE_ENOTCONN;
         }
-        conn = connection(c);
+        conn = wpipe__client_connection(c);
         if (conn != NULL && conn->id != c->loss_told)
             return drain_connection(s, conn);
         r = wpipe__client_hope(c);
@@ -361,7 +377,7 @@ int wpipe_client_peer(wpipe_client *client, wpipe_peer *ret_peer)
     r = wpipe__loop_use(&client->loop);
     if (r < 0)
         return r;
-    conn = connection(client);
+    conn = wpipe__client_connection(client);
     r = conn == NULL ? WPIPE_ENOTCONN
                      : wpipe__link_hold_peer(conn->link, ret_peer, &peer);
     wpipe__loop_unlock(&client->loop);

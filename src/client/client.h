@@ -35,7 +35,6 @@ struct wpipe_client {
     uint64_t lossy;           /* the last one that lost something */
     uint64_t loss_told;       /* the last one of which that was told */
     uint64_t last_id;
-    uint64_t last_request;
 
     /* being connected: connect.c */
     struct wpipe__link *greeting;        /* its socket is in the poller */
@@ -54,7 +53,6 @@ struct wpipe_client {
 
     /* events: wait.c, kept.c */
     struct wpipe__received received; /* the message handed out last */
-    struct wpipe__received answer;   /* what the last call returned */
     struct wpipe__received scratch;  /* the message that comes next */
     struct wpipe__list kept;         /* found by others than wait, for it */
     struct wpipe__kept *spare;       /* for the next of these */
@@ -76,10 +74,18 @@ void wpipe__client_stop_trying(struct wpipe_client *c);
 
 /* ---- kept.c: events for later; all locked ------------------------ */
 
+/* Does such an event come with data? */
+static inline int wpipe__client_has_data(const wpipe_event *event)
+{
+    return event->type == WPIPE_EVENT_MESSAGE ||
+           (event->type == WPIPE_EVENT_REPLY && event->error == 0);
+}
+
 /* Room for one more: 0; WPIPE_ENOMEM. Before an event is taken off. */
 int wpipe__client_keep_room(struct wpipe_client *c);
-/* Keep it; a message is taken out of c->scratch. One that memory_limit forbids
- * ends the connection, because what follows it must not come before it. */
+/* Keep it; its data is taken out of c->scratch. What memory_limit forbids ends
+ * the connection, because what follows it must not come before it; and of an
+ * answer the event says so. */
 void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event);
 /* The first one: 1 and the event, a message's data in *received; 0. */
 int wpipe__client_next_kept(struct wpipe_client *c, wpipe_event *ret_event,
@@ -88,6 +94,15 @@ int wpipe__client_next_kept(struct wpipe_client *c, wpipe_event *ret_event,
 void wpipe__client_drop_kept(struct wpipe_client *c);
 
 /* ---- wait.c ------------------------------------------------------ */
+
+/* The connection, or NULL. Locked. */
+struct wpipe__conn *wpipe__client_connection(struct wpipe_client *c);
+/* The peer is gone both ways, all that is left is what it wrote, and another
+ * connection will come. Locked. */
+int wpipe__client_is_gone(struct wpipe_client *c, struct wpipe__conn *conn);
+/* Take the next event, and keep it: 1; 0 there is none; 2 none yet, but there
+ * is more to look at; < 0. Locked. */
+int wpipe__client_keep_one(struct wpipe_client *c);
 
 /*
  * Who sends or drains cannot use the connection: is another one to come? What

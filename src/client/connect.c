@@ -35,6 +35,7 @@ static void set_timer(struct wpipe_client *c)
 {
     uint64_t when = wpipe__min_u64(c->retry_at, c->give_up);
 
+    when = wpipe__min_u64(when, c->loop.calls.at);
     wpipe__loop_set_timer(&c->loop, wpipe__min_u64(when, c->loop.half_at));
 }
 
@@ -328,6 +329,7 @@ static void on_timer(struct wpipe_client *c)
 {
     if (c->state == WPIPE__CLIENT_UP) {
         wpipe__loop_half_turn(&c->loop);
+        wpipe__calls_expire(&c->loop);
         if (c->state == WPIPE__CLIENT_UP && wpipe__os_now() >= c->retry_at) {
             wpipe__name_watch_done(
                 &c->name_watch); /* it has rested long enough */

@@ -73,7 +73,7 @@ int wpipe__client_keep_room(struct wpipe_client *c)
 void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event)
 {
     struct wpipe__kept *kept = c->spare;
-    int is_message = event->type == WPIPE_EVENT_MESSAGE;
+    int has_data = wpipe__client_has_data(event);
     uint64_t charge = sizeof(*kept);
 
     if (event->type == WPIPE_EVENT_WRITABLE) {
@@ -81,19 +81,22 @@ void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event)
             return;
         c->kept_writable = event->from;
     }
-    if (is_message)
+    kept->event = *event;
+    if (has_data)
         charge += wpipe__received_size(&c->scratch);
     if (wpipe__budget_take(&c->loop.budget, charge) == 0) {
         kept->charge = charge;
-    } else if (is_message) {
+    } else if (has_data) {
         if (c->conn != NULL)
             wpipe__loop_end(&c->loop, c->conn, WPIPE__STATE_DISCONNECTED,
                             WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
-        return;
+        if (event->type == WPIPE_EVENT_MESSAGE)
+            return;
+        kept->event.error = WPIPE_ENOMEM;
+        has_data = 0;
     }
     c->spare = NULL; /* the list's now */
-    kept->event = *event;
-    if (is_message)
+    if (has_data)
         move_received(&kept->received, &c->scratch);
     wpipe__list_append(&c->kept, &kept->node);
     if (event->type == WPIPE_EVENT_DISCONNECTED &&
@@ -111,7 +114,7 @@ int wpipe__client_next_kept(struct wpipe_client *c, wpipe_event *ret_event,
         return 0;
     kept = kept_of(node);
     *ret_event = kept->event;
-    if (kept->event.type == WPIPE_EVENT_MESSAGE)
+    if (wpipe__client_has_data(&kept->event))
         move_received(received, &kept->received);
     drop(c, kept);
     return 1;

@@ -20,6 +20,7 @@
 #include "base/base.h"
 #include "base/copy.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "base/ring.h"
 
 #define RECEIVE_SIZE 32768u
@@ -670,14 +671,15 @@ static void set_up(struct wpipe__foreign *f, const wpipe_options *options)
 
     f->link.signals = (options->flags & WPIPE_WAIT_SIGNALS) != 0;
     f->framing = options->framing;
-    f->limit = options->buffer_in;
+    f->limit =
+        options->buffer_in == 0 ? WPIPE__BUFFER_DEFAULT : options->buffer_in;
     f->why = "";
     wpipe__decoder_init(&f->decoder, options->framing, options->max_message);
     t->type =
         options->framing == WPIPE_FRAMING_RAW ? WPIPE_BYTE : WPIPE_MESSAGE;
     t->direction = options->direction;
     t->silent_peer = 1;
-    t->ring_in = options->buffer_in;
+    t->ring_in = options->direction == WPIPE_OUT ? 0 : (uint32_t)f->limit;
     t->ring_out = options->buffer_out;
     t->max_in = options->max_message;
     t->max_out =

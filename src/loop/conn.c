@@ -24,10 +24,12 @@ int wpipe__conn_make(struct wpipe__link *link, const wpipe_options *options,
     conn->since = wpipe__os_now();
     conn->used_at = conn->since;
     conn->uid = link->peer.uid;
+    wpipe__list_init(&conn->calls);
     wpipe__list_init(&conn->active);
     wpipe__list_init(&conn->notice);
     wpipe__list_init(&conn->aside);
     wpipe__list_init(&conn->half);
+    conn->inbox.order.no_replies = 1; /* until we call */
     conn->outbox.limit = options->queue_limit;
     conn->outbox.bytewise = link->terms.type == WPIPE_BYTE;
     conn->inbox.bytes =

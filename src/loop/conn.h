@@ -32,6 +32,8 @@ enum {
 struct wpipe__conn {
     struct wpipe__link *link; /* NULL once it is over */
     uint64_t id;
+    void *user;                    /* the program's: event.user */
+    struct wpipe__list calls;      /* those that we made and are open */
     struct wpipe__list active;     /* in its user's turn: to be looked at */
     struct wpipe__user_turn *turn; /* that one; NULL: it is not active */
     struct wpipe__list notice;     /* in loop.notices */

@@ -49,6 +49,7 @@ int wpipe__loop_init(struct wpipe__loop *loop,
     wpipe__list_init(&loop->halves);
     loop->message_ms = options->message_ms;
     loop->half_at = UINT64_MAX;
+    wpipe__calls_init(&loop->calls);
     if (options->spin_us > 0)
         loop->spin_ns = (uint32_t)options->spin_us * 1000u;
     r = wpipe__mutex_init(&loop->lock);
@@ -74,6 +75,7 @@ fail:
 
 void wpipe__loop_done(struct wpipe__loop *loop)
 {
+    wpipe__calls_done(&loop->calls);
     if (loop->generation == 0)
         return;
     wpipe__os_close(loop->poller);
@@ -192,6 +194,7 @@ void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     wpipe__loop_not_aside(loop, conn);
     conn->closing = 1;
+    wpipe__calls_end(loop, conn, WPIPE_ENOTCONN); /* nothing more is read */
     wpipe__list_append(&loop->leaving, &conn->aside);
 }
 
@@ -250,6 +253,7 @@ void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
     wpipe__loop_not_half(loop, conn);
     wpipe__conn_end(conn, loop->shared_budget, state, reason, error);
     wpipe__loop_drained_end(loop, conn);
+    wpipe__calls_end(loop, conn, WPIPE_ENOTCONN);
     conn->tell &= (uint8_t) ~(WPIPE__TELL_WRITABLE | WPIPE__TELL_FINISHED);
     wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
     loop->owner->ended(loop, conn);
@@ -263,6 +267,7 @@ static void fill_event(const struct wpipe__conn *conn, uint8_t what,
 {
     memset(event, 0, sizeof(*event));
     event->from = conn->id;
+    event->user = conn->user;
     switch (what) {
     case WPIPE__TELL_CONNECTED:
         event->type = WPIPE_EVENT_CONNECTED;
@@ -327,6 +332,7 @@ static int dropped_ours(const struct wpipe__link *link)
 static void peer_finished(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
     conn->finished = 1;
+    wpipe__calls_end(loop, conn, WPIPE_ENOTCONN); /* nothing answers them */
     wpipe__conn_drop_half(conn, loop->shared_budget);
     wpipe__loop_watch(loop, conn);
     if (wpipe__loop_is_foreign(conn->link) || !conn->link->terms.silent_peer)
@@ -404,7 +410,7 @@ static int was_drained(struct wpipe__loop *loop, struct wpipe__conn *conn)
         conn->link->transport->drained(conn->link) == 0)
         return 0;
     wpipe__waiters_tell(&loop->waiters);
-    return !loop->waiting;
+    return loop->takers == 0;
 }
 
 /* Arm it and look once more. A bell that comes for this epoch and is taken off
@@ -564,7 +570,7 @@ static int arm_turn(struct wpipe__loop *loop, struct wpipe__user_turn *turn)
     while (left-- > 0 && (conn = wpipe__turn_first(turn)) != NULL) {
         to_the_back(loop, conn);
         r = settle(loop, conn);
-        if (r == AGAIN || (r == UNREAD && loop->waiting))
+        if (r == AGAIN || (r == UNREAD && loop->takers > 0))
             found = 1; /* a follower may sleep on a message */
     }
     return found;

@@ -24,6 +24,7 @@
 
 #include "base/base.h"
 #include "link/log.h"
+#include "loop/calls.h"
 #include "loop/conn.h"
 #include "os/os.h"
 
@@ -80,8 +81,10 @@ struct wpipe__loop {
     uint64_t half_at; /* when to look at these; the owner's timer has it */
     struct wpipe__budget budget;
     struct wpipe__budget *shared_budget; /* that one, or another loop's */
+    struct wpipe__calls calls;
     uint64_t timer;      /* when the owner has something to do; never: ~0 */
     unsigned since_poll; /* messages since the sockets were asked */
+    unsigned takers;     /* threads that take what comes, or will */
     uint16_t round;      /* grows whenever they are, amid messages */
     int core;            /* where it was last seen; its peers were told */
     uint8_t waiting;     /* a thread is between enter and exit */
@@ -199,6 +202,20 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest);
 /* The end of it. `more`: there may be another event right away. */
 void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
                       int more);
+
+/*
+ * Begin to wait for an answer, and the end of that: locked. In between, one
+ * thread leads, which takes what comes for all: a wait, or else one that has
+ * such a begin. 1 when this one may lead now; then wpipe__loop_rest is its
+ * sleep, and wpipe__loop_unlead the end. 0: somebody leads; follow.
+ */
+void wpipe__loop_call_enter(struct wpipe__loop *loop, struct wpipe__rest *rest);
+void wpipe__loop_call_exit(struct wpipe__loop *loop);
+int wpipe__loop_lead(struct wpipe__loop *loop);
+/* `more`: something was found; a wait may have an event right away. */
+void wpipe__loop_unlead(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                        int more);
+
 /* 1 when a wake is to end this wait. */
 int wpipe__loop_woken(struct wpipe__loop *loop, const struct wpipe__rest *rest);
 

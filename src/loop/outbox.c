@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/copy.h"
 #include "base/memory.h"
+#include "base/pieces.h"
 
 /* A message that is kept, or what is left of it. */
 struct wpipe__outbox_item {
@@ -33,7 +34,9 @@ static uint64_t charge_of(size_t size)
 
 /* One message on its way: `done` of `total` bytes are in the link. */
 struct journey {
-    const uint8_t *data; /* the byte at `done` */
+    const wpipe_piece *pieces;
+    int count;
+    size_t skipped; /* bytes of it in front of the pieces */
     size_t total;
     size_t done;
     uint32_t kind;
@@ -63,14 +66,19 @@ static int put_next(struct journey *j, struct wpipe__link *link)
 {
     size_t left = j->total - j->done;
     size_t size = wpipe__min_size(left, link->transport->fragment(link, left));
-    static const uint8_t empty[1];
-    struct wpipe__parcel parcel = { .count = 1, .quiet = j->quiet };
-    wpipe_piece piece;
+    static uint8_t nothing[1];
+    static const wpipe_piece empty = { nothing, 0 };
+    struct wpipe__parcel parcel = { .pieces = j->pieces,
+                                    .count = j->count,
+                                    .offset = j->done - j->skipped,
+                                    .quiet = j->quiet };
     int r;
 
-    piece.data = (void *)(uintptr_t)(size > 0 ? j->data : empty);
-    piece.size = size;
-    parcel.pieces = &piece;
+    if (size == 0) {
+        parcel.pieces = &empty;
+        parcel.count = 1;
+        parcel.offset = 0;
+    }
     parcel.record.size = (uint32_t)size;
     parcel.record.flags = record_flags(j, size);
     parcel.record.total = j->total;
@@ -79,8 +87,6 @@ static int put_next(struct journey *j, struct wpipe__link *link)
     if (r != 1)
         return r;
     j->done += size;
-    if (size > 0)
-        j->data += size;
     return 1;
 }
 
@@ -125,8 +131,7 @@ static int keep(struct wpipe__outbox *outbox, const struct wpipe__share *share,
     item->done = j->done;
     item->skipped = j->done;
     item->kind = j->kind;
-    if (left > 0)
-        wpipe__copy(item->data, j->data, left);
+    wpipe__pieces_copy(item->data, j->pieces, j->done - j->skipped, left);
     if (outbox->last == NULL)
         outbox->first = item;
     else
@@ -225,36 +230,34 @@ static int give_up(struct wpipe__link *link, const struct journey *j, int error)
     return r < 0 ? r : error;
 }
 
-static int check_carried(struct wpipe__link *link,
-                         const struct wpipe__outgoing *outgoing)
-{
-    wpipe_piece piece = { (void *)(uintptr_t)outgoing->data, outgoing->size };
-
-    return wpipe__link_carries(link, &piece, 1);
-}
-
 int wpipe__outbox_send(struct wpipe__outbox *outbox, struct wpipe__link *link,
                        const struct wpipe__share *share,
                        const struct wpipe__outgoing *outgoing,
                        int want_writable)
 {
-    struct journey j = { .data = outgoing->data,
-                         .total = outgoing->size,
-                         .kind = outgoing->kind,
-                         .request = outgoing->request,
-                         .quiet = outgoing->quiet,
-                         .bytewise = outbox->bytewise };
+    const wpipe_piece whole = { (void *)(uintptr_t)outgoing->data,
+                                outgoing->size };
+    struct journey j = {
+        .pieces = outgoing->pieces == NULL ? &whole : outgoing->pieces,
+        .count = outgoing->pieces == NULL ? 1 : outgoing->count,
+        .total = outgoing->size,
+        .kind = outgoing->kind,
+        .request = outgoing->request,
+        .quiet = outgoing->quiet,
+        .bytewise = outbox->bytewise
+    };
     int r;
 
     if (outbox->first == NULL && outgoing->kind == 0 && !outgoing->quiet &&
-        outgoing->size > 0 && link->transport->put_whole != NULL &&
-        link->transport->put_whole(link, outgoing->data, outgoing->size) == 1)
+        outgoing->size > 0 && j.count == 1 &&
+        link->transport->put_whole != NULL &&
+        link->transport->put_whole(link, j.pieces->data, outgoing->size) == 1)
         return 1; /* the common case */
     if (!outbox->bytewise && outgoing->size > link->terms.max_out)
         return WPIPE_EMSGSIZE;
     if (outbox->bytewise && outgoing->size == 0)
         return 1;
-    if (check_carried(link, outgoing) < 0)
+    if (wpipe__link_carries(link, j.pieces, j.count) < 0)
         return WPIPE_EINVAL;
     if (!has_place(outbox, outgoing->size)) {
         outbox->wanting = 0; /* it is the limit now */
@@ -279,12 +282,17 @@ int wpipe__outbox_flush(struct wpipe__outbox *outbox, struct wpipe__link *link,
                         const struct wpipe__share *share)
 {
     struct wpipe__outbox_item *item;
+    wpipe_piece kept;
     struct journey j;
     int went = 0;
     int r;
 
     while ((item = outbox->first) != NULL) {
-        j.data = item->data + (item->done - item->skipped);
+        kept.data = item->data;
+        kept.size = item->total - item->skipped;
+        j.pieces = &kept;
+        j.count = 1;
+        j.skipped = item->skipped;
         j.total = item->total;
         j.done = item->done;
         j.kind = item->kind;

@@ -16,8 +16,10 @@
 
 /* A message to send; the bytes are the caller's. */
 struct wpipe__outgoing {
-    const void *data;
-    size_t size;
+    const void *data;          /* unless there are pieces */
+    const wpipe_piece *pieces; /* or NULL */
+    int count;
+    size_t size;      /* of all of it */
     uint32_t kind;    /* 0, WPIPE__RECORD_REQUEST or WPIPE__RECORD_REPLY */
     uint64_t request; /* with the latter two */
     int quiet;        /* as in struct wpipe__parcel */

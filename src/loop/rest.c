@@ -256,13 +256,18 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
     }
     note_wakes(loop, rest);
     loop->waiting = 1;
+    loop->takers++;
     while (loop->driving) {
-        uint32_t turn = wpipe__waiters_turn(&loop->waiters);
+        uint32_t turn;
 
-        wpipe__waiters_ring(&loop->waiters);
+        /* news, not a ring alone: who drives may be on its way to sleep,
+         * between the spin and the poller, where only a new turn stops it */
+        wpipe__waiters_news(&loop->waiters);
+        turn = wpipe__waiters_turn(&loop->waiters);
         r = sleep_as_follower(loop, turn, UINT64_MAX);
         if (r == WPIPE_EWOKEN) {
             loop->waiting = 0;
+            loop->takers--;
             wpipe__waiters_tell(&loop->waiters);
             wpipe__loop_unlock(loop);
             return r;
@@ -272,18 +277,45 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
     return 0;
 }
 
-void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
-                      int more)
+void wpipe__loop_unlead(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                        int more)
 {
     if (more)
         begin_again(loop, rest);
     loop->awake = 0;
     loop->driving = 0;
-    loop->waiting = 0;
     wpipe__waiters_tell(&loop->waiters); /* one of them drives now */
     if (loop->watched && (more || loop->active_count > 0))
         wpipe__waiters_ring(&loop->waiters);
+}
+
+void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
+                      int more)
+{
+    loop->waiting = 0;
+    loop->takers--;
+    wpipe__loop_unlead(loop, rest, more);
     wpipe__loop_unlock(loop);
+}
+
+void wpipe__loop_call_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
+{
+    note_wakes(loop, rest);
+    loop->takers++;
+}
+
+void wpipe__loop_call_exit(struct wpipe__loop *loop)
+{
+    loop->takers--;
+    wpipe__waiters_tell(&loop->waiters); /* who only follows may drive now */
+}
+
+int wpipe__loop_lead(struct wpipe__loop *loop)
+{
+    if (loop->driving || loop->waiting)
+        return 0; /* whatever wakes who only drives makes it give way to us */
+    loop->driving = 1;
+    return 1;
 }
 
 int wpipe__loop_woken(struct wpipe__loop *loop, const struct wpipe__rest *rest)
@@ -317,7 +349,7 @@ int wpipe__loop_follow(struct wpipe__loop *loop, struct wpipe__rest *rest)
         return WPIPE_EWOKEN;
     if (rest->timer.timeout_ms == 0)
         return WPIPE_ETIMEDOUT;
-    if (loop->driving || loop->waiting)
+    if (loop->driving || loop->takers > 0)
         r = sleep_as_follower(loop, turn, wpipe__timer_deadline(&rest->timer));
     else
         r = drive(loop, rest);

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/memory.h"
+#include "base/options.h"
 
 /* ---- the table ----------------------------------------------------------- */
 
@@ -219,7 +220,7 @@ static void greeting_from(const wpipe_options *o, struct wpipe__greeting *g)
         g->flags |= WPIPE__GREET_NOW;
     g->type = (uint16_t)o->type;
     g->direction = (uint16_t)o->direction;
-    g->buffer_in = o->buffer_in;
+    g->buffer_in = o->buffer_in == 0 ? WPIPE__BUFFER_MAX : o->buffer_in;
     g->buffer_out = o->buffer_out;
     g->max_message = o->max_message;
 }

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/copy.h"
 #include "base/memory.h"
+#include "base/pieces.h"
 
 #define RECORDS_UNCHECKED 512
 /* So many bytes through a small ring earn a larger one. */
@@ -32,33 +33,14 @@ static void account(struct wpipe__native *n, const struct wpipe__record *record)
     atomic_store_explicit(&n->solid, solid, memory_order_relaxed);
 }
 
-/* Copy `size` bytes of the pieces, from the parcel's offset. */
+/* Copy the record's bytes of the pieces, from the parcel's offset. */
 static void gather(uint8_t *to, const struct wpipe__parcel *p)
 {
-    size_t skip = p->offset;
-    size_t left = p->record.size;
-    int i;
-
-    if (left == 0)
-        return;
-    if (p->count == 1) {
-        wpipe__copy(to, (const uint8_t *)p->pieces[0].data + skip, left);
-        return;
-    }
-    for (i = 0; i < p->count && left > 0; i++) {
-        size_t size = p->pieces[i].size;
-        size_t part;
-
-        if (skip >= size) {
-            skip -= size;
-            continue;
-        }
-        part = wpipe__min_size(size - skip, left);
-        wpipe__copy(to, (const uint8_t *)p->pieces[i].data + skip, part);
-        to += part;
-        left -= part;
-        skip = 0;
-    }
+    if (p->count == 1 && p->record.size > 0)
+        wpipe__copy(to, (const uint8_t *)p->pieces[0].data + p->offset,
+                    p->record.size);
+    else
+        wpipe__pieces_copy(to, p->pieces, p->offset, p->record.size);
 }
 
 /* ---- framed -------------------------------------------------------------- */

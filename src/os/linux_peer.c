@@ -4,6 +4,8 @@
  * connected, or listened, and is used again once that one has ended and been
  * waited for: what /proc says of the id is the peer's only while the kernel
  * still has the peer. Called by src/link.
+ *
+ * And which thread of ours it is that calls. Called by src/loop, src/server.
  */
 #include "os/os.h"
 
@@ -163,4 +165,26 @@ void wpipe__os_name_peer(wpipe__handle socket, wpipe_peer *peer)
 
     wpipe__os_hold_peer(socket, peer, &held);
     wpipe__os_name_held(&held, peer);
+}
+
+/* ---- threads of ours ---------------------------------------------------- */
+
+uint32_t wpipe__os_thread(void)
+{
+    static _Thread_local struct {
+        uint32_t generation;
+        uint32_t number;
+    } own;
+
+    if (own.generation != wpipe__os_generation()) {
+        own.number = (uint32_t)syscall(SYS_gettid);
+        own.generation = wpipe__os_generation();
+    }
+    return own.number;
+}
+
+int wpipe__os_thread_exists(uint32_t thread)
+{
+    return syscall(SYS_tgkill, getpid(), (pid_t)thread, 0) == 0 ||
+           errno != ESRCH;
 }

@@ -72,6 +72,10 @@ int wpipe__thread_start(struct wpipe__thread *t, void *(*run)(void *),
                         void *user);
 void wpipe__thread_join(struct wpipe__thread *t);
 int wpipe__thread_is_current(const struct wpipe__thread *t);
+/* A number for the calling thread, not 0; a later thread may get it again. Does
+ * it run still: 0 only when it surely does not. */
+uint32_t wpipe__os_thread(void);
+int wpipe__os_thread_exists(uint32_t thread);
 
 /* Give the core away once. */
 void wpipe__os_yield(void);

@@ -23,6 +23,7 @@ void wpipe__shard_set_timer(struct wpipe__shard *shard)
     struct wpipe_server *s = shard->server;
     uint64_t when = wpipe__min_u64(shard->loop.leave_at, shard->loop.half_at);
 
+    when = wpipe__min_u64(when, shard->loop.calls.at);
     if (shard->number == 0 && !s->shut) {
         when = wpipe__min_u64(when, wpipe__acceptor_until(&s->acceptor));
         when = wpipe__min_u64(when, wpipe__refusals_due(&s->refusals));
@@ -52,6 +53,7 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
     if (tag == WPIPE__TAG_ACCEPTOR || tag == WPIPE__TAG_TIMER) {
         wpipe__loop_see_off(loop);
         wpipe__loop_half_turn(loop);
+        wpipe__calls_expire(loop);
         if (shard->number == 0 && !shard->server->shut)
             wpipe__acceptor_turn(&shard->server->acceptor, UINT32_MAX);
         wpipe__shard_set_timer(shard);
@@ -343,31 +345,39 @@ static int next_notice(struct wpipe__shard *shard, wpipe_event *ret_event)
     return 1;
 }
 
-/* Clients never answer calls, since servers make none. */
-static int check_received(struct wpipe__shard *shard, struct wpipe__conn *conn)
+/* A call that ended without an answer. */
+static int next_ended_call(struct wpipe__shard *shard, wpipe_event *ret_event)
 {
-    if (shard->received.kind != WPIPE__RECORD_REPLY)
+    const struct wpipe__conn *conn;
+
+    if (!wpipe__calls_next_ended(&shard->loop, ret_event))
         return 0;
-    wpipe__loop_end(&shard->loop, conn, WPIPE__STATE_DISCONNECTED,
-                    WPIPE_REASON_PROTOCOL, WPIPE_EPROTO);
-    return WPIPE_EPROTO;
+    conn =
+        wpipe__table_find(&shard->clients, ret_event->from & ~WPIPE__LANE_MASK);
+    ret_event->user = conn == NULL ? NULL : conn->user;
+    return 1;
 }
 
 static int next_message(struct wpipe__shard *shard, wpipe_event *ret_event)
 {
+    struct wpipe__received *received = &shard->received;
     struct wpipe__conn *conn;
-    int r = wpipe__loop_take(&shard->loop, &shard->received, &conn);
+    int r = wpipe__loop_take(&shard->loop, received, &conn);
 
     if (r != 1)
         return r;
-    if (check_received(shard, conn) < 0)
-        return 2;
     memset(ret_event, 0, sizeof(*ret_event));
     ret_event->type = WPIPE_EVENT_MESSAGE;
+    ret_event->request = received->kind != 0 ? received->request : 0;
+    if (received->kind == WPIPE__RECORD_REPLY) {
+        if (!wpipe__calls_answered(&shard->loop, conn, received))
+            return 2; /* a thread has it, or nobody waits for it */
+        ret_event->type = WPIPE_EVENT_REPLY;
+    }
     ret_event->from = conn->id;
-    ret_event->data = wpipe__received_data(&shard->received);
-    ret_event->size = wpipe__received_size(&shard->received);
-    ret_event->request = shard->received.request;
+    ret_event->user = conn->user;
+    ret_event->data = wpipe__received_data(received);
+    ret_event->size = wpipe__received_size(received);
     return 1;
 }
 
@@ -377,7 +387,9 @@ static int find_event(struct wpipe__shard *shard, wpipe_event *ret_event)
     int r;
 
     wpipe__loop_glance(&shard->loop);
-    r = next_notice(shard, ret_event);
+    r = next_ended_call(shard, ret_event); /* before the end of its client */
+    if (r == 0)
+        r = next_notice(shard, ret_event);
     if (r == 0 && shard->number == 0)
         r = next_refusal(shard->server, ret_event);
     if (r == 0 && shard->number == 0)
@@ -411,6 +423,7 @@ int wpipe__shard_next(struct wpipe__shard *shard, wpipe_event *ret_event,
             r = WPIPE_ESTATE;
             break;
         }
+        shard->waiter = own ? 0 : wpipe__os_thread();
         if (wpipe__loop_woken(loop, &rest))
             break;
         r = find_event(shard, ret_event);

@@ -5,6 +5,7 @@
  */
 #include "server/server.h"
 
+#include "base/pieces.h"
 #include "base/ring.h"
 
 /* ---- to one ------------------------------------------------------------- */
@@ -25,7 +26,8 @@ static int send_outgoing(wpipe_server *server, wpipe_id to,
     struct wpipe__shard *shard;
     int r;
 
-    if (server == NULL || (outgoing->data == NULL && outgoing->size > 0))
+    if (server == NULL || (outgoing->data == NULL && outgoing->pieces == NULL &&
+                           outgoing->size > 0))
         return WPIPE_EINVAL;
     r = wpipe__server_lock(server, to, &shard);
     if (r < 0)
@@ -41,6 +43,17 @@ int wpipe_server_send(wpipe_server *server, wpipe_id to, const void *data,
     struct wpipe__outgoing outgoing = { .data = data, .size = size };
 
     return send_outgoing(server, to, &outgoing);
+}
+
+int wpipe_server_sendv(wpipe_server *server, wpipe_id to,
+                       const wpipe_piece *pieces, int count)
+{
+    struct wpipe__outgoing outgoing = { .pieces = pieces, .count = count };
+    int r = wpipe__pieces_size(pieces, count, &outgoing.size);
+
+    if (r == 0)
+        r = send_outgoing(server, to, &outgoing);
+    return r;
 }
 
 int wpipe_server_reply(wpipe_server *server, const wpipe_event *event,

@@ -45,6 +45,7 @@ static int open_shards(struct wpipe_server *s)
         shard->loop.log = s->log;
         shard->loop.budget.freed = wpipe__server_freed;
         shard->loop.budget.open = s->options.access != WPIPE_ACCESS_USER;
+        shard->loop.calls.mark = (uint64_t)i << WPIPE__CALL_MARK_SHIFT;
         shard->loop.budget.loops = s->shard_count;
         shard->loop.number = i;
         shard->loop.shared_budget = &s->shards[0].loop.budget;

@@ -30,6 +30,7 @@ struct wpipe__shard {
     _Atomic size_t connected;        /* of those, not over; asked unlocked */
     struct wpipe__received received; /* the message handed out last */
     struct wpipe__thread thread;     /* of the callback form */
+    uint32_t waiter;                 /* the thread that waited last */
     unsigned number;
 };
 

@@ -158,7 +158,8 @@ static int make_native(wpipe_options *o, struct wpipe__link **ret_link,
     atomic_store(&(*ret_link)->undecided, 0);
     (*ret_link)->peer.pid = 0; /* it says ours; nobody has the other end yet */
     if (o->direction != WPIPE_OUT) /* until there is a child to agree with */
-        (*ret_link)->terms.ring_in = o->buffer_in;
+        (*ret_link)->terms.ring_in =
+            o->buffer_in == 0 ? WPIPE__BUFFER_DEFAULT : o->buffer_in;
     if (o->direction != WPIPE_IN)
         (*ret_link)->terms.ring_out = o->buffer_out;
     *ret_client = ends[1];

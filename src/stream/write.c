@@ -8,9 +8,8 @@
 #include <windpipe/error.h>
 
 #include "base/base.h"
+#include "base/pieces.h"
 #include "base/ring.h"
-
-#define PIECES_MAX 1024
 
 struct room {
     struct wpipe_stream *stream;
@@ -164,24 +163,6 @@ static int64_t write_bytes(struct wpipe_stream *s, struct wpipe__parcel *parcel,
     return parcel->offset > 0 ? (int64_t)parcel->offset : r;
 }
 
-static int sum_of(const wpipe_piece *pieces, int count, size_t *ret_size)
-{
-    size_t size = 0;
-    int i;
-
-    if (count < 0 || count > PIECES_MAX || (count > 0 && pieces == NULL))
-        return WPIPE_EINVAL;
-    for (i = 0; i < count; i++) {
-        if (pieces[i].data == NULL && pieces[i].size > 0)
-            return WPIPE_EINVAL;
-        if (pieces[i].size > SIZE_MAX / 2 - size)
-            return WPIPE_EINVAL;
-        size += pieces[i].size;
-    }
-    *ret_size = size;
-    return 0;
-}
-
 /*
  * Some transports take bytes that the system has no room for yet: see them
  * off. When the time is over, bytes are taken back and not counted; the rest
@@ -218,7 +199,7 @@ static int64_t try_parcel(struct wpipe_stream *stream,
 
     if (stream->finished || stream->reserved)
         return WPIPE_ESTATE;
-    r = sum_of(parcel->pieces, parcel->count, &size);
+    r = wpipe__pieces_size(parcel->pieces, parcel->count, &size);
     if (r < 0)
         return r;
     if (parcel->record.flags != 0 ||
@@ -307,8 +288,7 @@ int64_t wpipe_write(wpipe_stream *stream, const void *buf, size_t size,
     return (int64_t)size;
 }
 
-/* The record flag of a call's kind: 0 for none; < 0. Servers make no calls, and
- * clients answer none. */
+/* The record flag of a call's kind: 0 for none; < 0. */
 static int flag_of(const struct wpipe_stream *s, const wpipe_call *call)
 {
     switch (call->kind) {
@@ -324,9 +304,10 @@ static int flag_of(const struct wpipe_stream *s, const wpipe_call *call)
         return WPIPE_EINVAL;
     if (s->link->terms.type != WPIPE_MESSAGE)
         return WPIPE_ENOTSUP;
-    if (s->parts || s->server_end != (call->kind == WPIPE_CALL_REPLY))
+    if (s->parts)
         return WPIPE_ESTATE;
-    return s->server_end ? WPIPE__RECORD_REPLY : WPIPE__RECORD_REQUEST;
+    return call->kind == WPIPE_CALL_REPLY ? WPIPE__RECORD_REPLY
+                                          : WPIPE__RECORD_REQUEST;
 }
 
 int64_t wpipe_write_call(wpipe_stream *stream, const wpipe_call *call,

@@ -6,44 +6,81 @@
 
 #include <windpipe/error.h>
 
+#include "base/base.h"
 #include "base/copy.h"
 #include "base/memory.h"
 #include "base/ring.h"
 
 /* ---- writing ------------------------------------------------------------- */
 
+/* What may be reserved of `size` bytes, in *ret: all of it, unless `part`. */
+static int reservable(struct wpipe__link *link, size_t size, int part,
+                      uint32_t *ret)
+{
+    uint32_t most = link->transport->most(link);
+
+    if (size > most && !part)
+        return WPIPE_EMSGSIZE;
+    *ret = (uint32_t)wpipe__min_u64(size, most);
+    return 0;
+}
+
+/* Reserve `size` bytes, or with `part` as many of them as one reservation may
+ * have. */
+static int begin(struct wpipe_stream *s, size_t size, int part, void **ret_data,
+                 int timeout_ms)
+{
+    struct wpipe__timer timer = { timeout_ms, 0 };
+    struct wpipe__record record = { 0 };
+    struct wpipe__link *link = s->link;
+    uint8_t *data = NULL;
+    int r;
+
+    if (s->finished || s->reserved)
+        return WPIPE_ESTATE;
+    if (wpipe__stream_over_limit(s, size))
+        return WPIPE_EMSGSIZE;
+    r = reservable(link, size, part, &record.size);
+    while (r == 0 &&
+           (r = link->transport->reserve(link, &record, &data)) == 0) {
+        r = wpipe__stream_wait_room(s, record.size, 0, &timer);
+        if (r == 0 && part) /* it may have become less */
+            r = reservable(link, size, part, &record.size);
+    }
+    if (r < 0)
+        return r;
+    s->reserved = 1;
+    s->reservation = record;
+    s->begin_timer = timer;
+    *ret_data = data;
+    return 0;
+}
+
 int wpipe_write_begin(wpipe_stream *stream, size_t size, void **ret_data,
                       int timeout_ms)
 {
-    struct wpipe__record record = { 0 };
-    struct wpipe__link *link;
-    uint8_t *data = NULL;
-    struct wpipe__timer timer = { timeout_ms, 0 };
     int r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
 
     if (r < 0)
         return r;
     if (ret_data == NULL)
         return WPIPE_EINVAL;
-    link = stream->link;
-    if (stream->finished || stream->reserved)
-        return WPIPE_ESTATE;
-    if (size > link->transport->most(link) ||
-        wpipe__stream_over_limit(stream, size))
-        return WPIPE_EMSGSIZE;
-    record.size = (uint32_t)size;
-    while ((r = link->transport->reserve(link, &record, &data)) == 0) {
-        r = wpipe__stream_wait_room(stream, record.size, 0, &timer);
-        if (r < 0)
-            return r;
-    }
+    return begin(stream, size, 0, ret_data, timeout_ms);
+}
+
+int wpipe_write_begin_part(wpipe_stream *stream, size_t size, void **ret_data,
+                           size_t *ret_size, int timeout_ms)
+{
+    int r = wpipe__stream_check_wait(stream, WPIPE_OUT, timeout_ms);
+
     if (r < 0)
         return r;
-    stream->reserved = 1;
-    stream->reservation = record;
-    stream->begin_timer = timer;
-    *ret_data = data;
-    return 0;
+    if (ret_data == NULL || ret_size == NULL)
+        return WPIPE_EINVAL;
+    r = begin(stream, size, 1, ret_data, timeout_ms);
+    if (r == 0)
+        *ret_size = stream->reservation.size;
+    return r;
 }
 
 /* A commit that cannot end: what the peer has of the message is withdrawn. */

@@ -56,6 +56,38 @@ out=$(timeout -k 1 "$patience" "$windpipe" call sums short)
 same '' "$out" 'rpc_server answers nonsense with nothing'
 stop
 
+mkfifo "$scratch/ready"
+exec {said}<>"$scratch/ready"
+start_example calls_server parts
+server=$pid
+others=()
+for n in 10 20; do
+    "$examples/calls_client" -k "$n" parts >"$scratch/ready" &
+    others+=("$!")
+    started+=("$!")
+    saw '^ready$' 'calls_client is there to answer' "$said"
+done
+example calls_client 12 parts
+same 42 "$out" 'calls_server asks all of its clients, and answers'
+kill -KILL "${others[1]}"
+wait "${others[1]}"
+example calls_client 12 parts
+same 22 "$out" 'calls_server waits for nobody who has gone'
+kill -STOP "${others[0]}"
+example calls_client 12 parts
+same 12 "$out" 'calls_server waits no longer than it said for who is silent'
+kill -KILL "${others[0]}"
+wait "${others[0]}"
+# Calls go both ways through a relay, too.
+"$windpipe" relay listen:elsewhere parts &
+started+=("$!")
+timeout "$patience" "$windpipe" wait elsewhere || fail 'relay comes up'
+example calls_client 30 elsewhere
+same 30 "$out" 'calls_server asks a client through a relay, and answers it'
+pid=$server
+stop
+exec {said}>&-
+
 # two seconds of kill -9 at random
 TMPDIR=$scratch example collector check 2 4
 same 0 "$status" 'collector: each message once, whoever is killed'

@@ -16,8 +16,16 @@ fi
 pid=$!
 started+=("$pid")
 timeout "$patience" "$windpipe" wait wire || fail 'the server does not come up'
-out=$(timeout 60 python3 "$here/wire_peer.py" "$WINDPIPE_DIR/wire.pipe" 2>&1)
+caller=()
+if [ -x "${WINDPIPE_BUILD:-}/examples/calls_server" ]; then
+    "$WINDPIPE_BUILD/examples/calls_server" caller &
+    started+=("$!")
+    timeout "$patience" "$windpipe" wait caller || fail 'calls_server does not come up'
+    caller=("$WINDPIPE_DIR/caller.pipe")
+fi
+out=$(timeout 60 python3 "$here/wire_peer.py" "$WINDPIPE_DIR/wire.pipe" "${caller[@]}" 2>&1)
 status=$?
+[ "${#caller[@]}" -eq 0 ] || kill -TERM "${started[-1]}"
 kill -TERM "$pid"
 wait "$pid"
 while read -r line; do

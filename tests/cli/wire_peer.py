@@ -300,7 +300,7 @@ class Peer:
         self.put(HEAD, self.head)
         self.ring_for(WANT_DATA)
 
-    def send(self, message, call=0):
+    def send(self, message, call=0, kind=REQUEST):
         at = 0
         while at == 0 or at < len(message):
             part = message[at:at + self.fragment()]
@@ -311,7 +311,7 @@ class Peer:
                     flags |= TOTAL
                     extra = struct.pack("<Q", len(message))
             if call and at == 0:
-                flags |= REQUEST
+                flags |= kind
                 extra += struct.pack("<Q", call)
             if self.shared() or not self.put_framed(flags, extra + part):
                 self.put_shared(flags, len(part), extra + part)
@@ -359,7 +359,7 @@ class Peer:
         return flags, words, payload
 
     def receive(self):
-        """(message, id of the call that it answers or 0)"""
+        """(message, id of the call that it is or answers, or 0)"""
         message, total, call = b"", None, 0
         while True:
             self.until(lambda: self.queue or self.moved is not None)
@@ -368,7 +368,7 @@ class Peer:
             assert not flags & (ABORT | FIN)
             if flags & TOTAL:
                 total = struct.unpack("<Q", words[:8])[0]
-            if flags & REPLY:
+            if flags & (REQUEST | REPLY):
                 call = struct.unpack("<Q", words[-8:])[0]
             message += payload
             if not flags & MORE:
@@ -460,6 +460,20 @@ def gets_replies_to_calls(door):
     peer.close()
 
 
+def answers_calls(door):
+    """The other way round: examples/calls_server asks its clients."""
+    peer = Peer(door)
+    for number in range(1, 30):
+        peer.send(b"all together?", number)
+        question, call = peer.receive()
+        assert question == b"how many?" and call != 0
+        peer.send(struct.pack("<q", 42), call, REPLY)
+        peer.send(b"twice", call, REPLY)        # thrown away
+        peer.send(b"to nothing", 1 << 50, REPLY)  # likewise
+        assert peer.receive() == (struct.pack("<q", 42), number)
+    peer.close()
+
+
 def drops_what_it_accepted(door):
     for size, shared in ((10, False), (65536, True)):
         peer = Peer(door, shared=shared)
@@ -510,6 +524,7 @@ def ends_alone_when_it_breaks_the_rules(door):
         struct.pack("<BBHIQ", MOVED, 0, 0, 0, 0),               # no segment
         struct.pack("<BBHIQ", HELLO, 0, 0, 40, MAGIC) + bytes(40),
         bytes([BELL]) * 8,                                      # not asked for
+        struct.pack("<BBHIQQ", DATA, 0, REPLY, 8, 0, 1),        # to no call
     ]
     for frame in wrong:
         bad = Peer(door)
@@ -522,7 +537,7 @@ def ends_alone_when_it_breaks_the_rules(door):
     good.close()
 
 
-def main(door):
+def main(door, caller=None):
     tries = (moves_to_shared_memory, grows_a_small_ring, stays_on_its_socket,
              sends_ahead_of_the_reader, aligns_what_it_sends,
              gets_replies_to_calls, drops_what_it_accepted, asks_for_facts,
@@ -530,7 +545,10 @@ def main(door):
     for one in tries:
         one(door)
         print("ok", one.__name__)
+    if caller:
+        answers_calls(caller)
+        print("ok", answers_calls.__name__)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -82,12 +82,12 @@ wpipe_client *service_join(void **state, wpipe_server *server,
 
 static const char *type_name(int type)
 {
-    static const char *const names[] = { "none",    "connected",
-                                         "message", "disconnected",
-                                         "refused", "writable",
-                                         "skipped", "finished" };
+    static const char *const names[] = {
+        "none",     "connected", "message",  "disconnected", "refused",
+        "writable", "skipped",   "finished", "reply",        "name"
+    };
 
-    return type > 0 && type <= WPIPE_EVENT_FINISHED ? names[type] : "unknown";
+    return type > 0 && type <= WPIPE_EVENT_NAME ? names[type] : "unknown";
 }
 
 static void check_event(int result, const wpipe_event *event, int type)

@@ -281,6 +281,106 @@ static void parts_larger_than_ring_arrive_whole(void **state)
     ends_close(&p.ends);
 }
 
+/* As write_parts, without knowing how much may be reserved when. */
+static void write_by_part(void *argument)
+{
+    struct parts *p = argument;
+    uint8_t *whole = malloc(p->size);
+
+    assert_non_null(whole);
+    for (unsigned i = 0; i < p->count; i++) {
+        size_t at = 0;
+
+        ends_fill(whole, p->size, i);
+        do {
+            size_t size = 0;
+            void *data = NULL;
+
+            assert_int_equal(wpipe_write_begin_part(p->ends.a, p->size - at,
+                                                    &data, &size,
+                                                    SUPPORT_WAIT_MS),
+                             0);
+            assert_in_range(size, 1, p->size - at);
+            memcpy(data, whole + at, size);
+            at += size;
+            assert_int_equal(wpipe_write_commit(p->ends.a, size, at < p->size),
+                             size);
+        } while (at < p->size);
+    }
+    free(whole);
+}
+
+static void begin_part_gives_what_there_is(void **state)
+{
+    struct parts p = { .size = 600000, .count = 3 };
+    struct ends_thread thread;
+    size_t size = 77;
+    void *data;
+
+    ends_open(&p.ends, *state, WPIPE_MESSAGE);
+    ends_start(&thread, write_by_part, &p);
+    for (unsigned i = 0; i < p.count; i++)
+        ends_read_pattern(p.ends.b, p.size, i);
+    ends_join(&thread);
+    /* longer than the peer takes, all in all: at once */
+    assert_int_equal(
+        wpipe_write_begin_part(p.ends.a, (16 << 20) + 1, &data, &size, 0),
+        WPIPE_EMSGSIZE);
+    assert_int_equal(wpipe_write_begin_part(p.ends.a, 1, NULL, &size, 0),
+                     WPIPE_EINVAL);
+    assert_int_equal(wpipe_write_begin_part(p.ends.a, 1, &data, NULL, 0),
+                     WPIPE_EINVAL);
+    assert_int_equal(size, 77);
+    assert_int_equal(wpipe_write_begin_part(p.ends.a, 0, &data, &size, 0), 0);
+    assert_int_equal(size, 0);
+    assert_int_equal(wpipe_write_begin_part(p.ends.a, 1, &data, &size, 0),
+                     WPIPE_ESTATE);
+    assert_int_equal(wpipe_write_commit(p.ends.a, 0, 0), 0);
+    ends_expect(p.ends.b, "");
+    ends_close(&p.ends);
+}
+
+/* One end asks, and the ring is as large: unless the other one allows less. */
+static void buffer_out_of_one_end_counts(void **state)
+{
+    static const struct {
+        uint32_t out;
+        uint32_t in;
+        uint32_t ring;
+    } rows[] = {
+        { 0, 0, 256 * KIB },          { 1024 * KIB, 0, 1024 * KIB },
+        { 16 * KIB, 0, 16 * KIB },    { 0, 1024 * KIB, 256 * KIB },
+        { 0, 64 * KIB, 64 * KIB },    { 1024 * KIB, 512 * KIB, 512 * KIB },
+        { 600 * KIB, 0, 1024 * KIB },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct parts p = { .size = 2000000, .count = 1 };
+        wpipe_stream_facts facts = { .size = sizeof facts };
+        struct ends_thread thread;
+        struct ends_setup setup;
+        wpipe_options *a;
+        wpipe_options *b;
+
+        ends_setup_init(&setup, *state, WPIPE_MESSAGE);
+        a = setup.a_is_server ? &setup.server : &setup.client;
+        b = setup.a_is_server ? &setup.client : &setup.server;
+        a->buffer_in = 0;
+        a->buffer_out = rows[i].out;
+        b->buffer_in = rows[i].in;
+        b->buffer_out = 0;
+        ends_open_setup(&p.ends, &setup);
+        assert_int_equal(ends_ring(&p.ends), rows[i].ring);
+        assert_int_equal(wpipe_stream_info(p.ends.b, &facts), 0);
+        assert_int_equal(facts.buffer_in, rows[i].ring);
+        assert_int_equal(facts.buffer_out, 256 * KIB);
+        ends_start(&thread, write_by_part, &p);
+        ends_read_pattern(p.ends.b, p.size, 0);
+        ends_join(&thread);
+        ends_close(&p.ends);
+    }
+}
+
 static void begin_times_out_on_full_pipe(void **state)
 {
     static uint8_t bytes[200];
@@ -520,6 +620,8 @@ static const struct ends_case cases[] = {
     EACH(abort_of_begun_message_gives_eaborted),
     EACH(begin_takes_quarter_of_buffer),
     EACH_SEEN(parts_larger_than_ring_arrive_whole),
+    EACH_SEEN(begin_part_gives_what_there_is),
+    EACH(buffer_out_of_one_end_counts),
     EACH(begin_times_out_on_full_pipe),
     EACH(bytes_have_no_parts),
     EACH(close_with_reservation_is_clean),

@@ -77,6 +77,33 @@ static int64_t drain(int ms)
     return wpipe_drain(on.a, ms);
 }
 
+static int64_t write_begin_part(int ms)
+{
+    void *data = NULL;
+    size_t size = 0;
+
+    return wpipe_write_begin_part(on.a, 1, &data, &size, ms);
+}
+
+static int64_t server_call(int ms)
+{
+    return wpipe_server_call(on.server, 1, "x", 1, &event, ms);
+}
+
+static int64_t server_request(int ms)
+{
+    uint64_t request = 0;
+
+    return wpipe_server_request(on.server, 1, "x", 1, ms, &request);
+}
+
+static int64_t client_request(int ms)
+{
+    uint64_t request = 0;
+
+    return wpipe_client_request(on.client, "x", 1, ms, &request);
+}
+
 static int64_t write_begin(int ms)
 {
     void *data = NULL;
@@ -183,6 +210,10 @@ static const struct {
     { "wpipe_transact", transact },
     { "wpipe_drain", drain },
     { "wpipe_write_begin", write_begin },
+    { "wpipe_write_begin_part", write_begin_part },
+    { "wpipe_server_request", server_request },
+    { "wpipe_server_call", server_call },
+    { "wpipe_client_request", client_request },
     { "wpipe_read_begin", read_begin },
     { "wpipe_reap", reap },
     { "wpipe_server_wait", server_wait },

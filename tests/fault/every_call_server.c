@@ -14,6 +14,7 @@ enum {
     TYPED = 11,    /* the size of the typed message; of no other one */
     LINGER_MS = 1, /* in one thread nobody reads meanwhile */
     STEP_MS = 2,
+    CALL_MS = 50,
     WARM = 18 /* messages, and a connection has moved if it does so */
 };
 
@@ -25,6 +26,8 @@ struct group {
     int up[CLIENTS]; /* it was told that it is connected */
     wpipe_id ids[8]; /* connected now; 0: none */
     size_t known;
+    unsigned asked; /* requests that were accepted */
+    unsigned told;  /* and of which an event told the end */
     uint8_t bytes[LARGE];
 };
 
@@ -84,9 +87,13 @@ static void on_server_event(struct group *g, const wpipe_event *event)
         if (g->known < sizeof g->ids / sizeof *g->ids)
             g->ids[g->known++] = event->from;
         (void)TRIAL(g->trial, wpipe_server_peer(g->server, event->from, &peer));
+        (void)wpipe_server_set_user(g->server, event->from, g);
         break;
     case WPIPE_EVENT_MESSAGE:
         on_server_message(g, event);
+        break;
+    case WPIPE_EVENT_REPLY:
+        g->told++;
         break;
     case WPIPE_EVENT_REFUSED:
     case WPIPE_EVENT_DISCONNECTED:
@@ -104,7 +111,14 @@ static void on_client_event(struct group *g, int i, const wpipe_event *event)
         g->up[i] = 1;
         break;
     case WPIPE_EVENT_MESSAGE:
-        came(g, event);
+        if (event->request)
+            (void)TRIAL(g->trial,
+                        wpipe_client_reply(g->clients[i], event, "answer", 6));
+        else
+            came(g, event);
+        break;
+    case WPIPE_EVENT_REPLY:
+        g->told++;
         break;
     case WPIPE_EVENT_DISCONNECTED:
         g->up[i] = 0;
@@ -174,6 +188,16 @@ static void greet_another(struct group *g)
     wpipe_client_close(client);
 }
 
+/* Each request has ended once. */
+static void expect_replies(struct group *g)
+{
+    int64_t end = support_now_ms() + SUPPORT_WAIT_MS;
+
+    while (g->told < g->asked && support_now_ms() < end)
+        one_round(g);
+    assert_int_equal(g->told, g->asked);
+}
+
 static void expect_recovery(struct group *g)
 {
     struct trial *trial = g->trial;
@@ -186,6 +210,7 @@ static void expect_recovery(struct group *g)
                          0);
     rounds(g, 5 * ROUNDS);
     trial_check(trial);
+    expect_replies(g);
     greet_another(g);
 }
 
@@ -236,6 +261,12 @@ static void send_in_other_ways(struct group *g)
     wpipe_client *client = g->clients[0];
 
     if (g->up[0]) {
+        const wpipe_piece pieces[] = { { g->bytes, 20 },
+                                       { g->bytes + 20, 32 } };
+
+        (void)body(g, 52);
+        if (TRIAL(t, wpipe_client_sendv(client, pieces, 2)) == 0)
+            t->accepted++;
         if (TRIAL(t, wpipe_client_send_wait(client, body(g, 50), 50, 0)) == 0)
             t->accepted++;
         if (TRIAL(t, wpipe_client_send_message(client, &message)) == 0)
@@ -250,13 +281,30 @@ static void send_in_other_ways(struct group *g)
         (void)TRIAL(t, wpipe_server_drain(g->server, WPIPE_ALL, 0));
 }
 
+/* Some are answered, unless that fails; others time out at once. */
 static void call(struct group *g)
 {
+    struct trial *t = g->trial;
     wpipe_event answer;
+    uint64_t number;
 
-    if (!g->options->foreign && g->up[0])
-        (void)TRIAL(g->trial, wpipe_client_call(g->clients[0], "question", 8,
-                                                &answer, 0));
+    if (g->options->foreign)
+        return;
+    for (int i = 0; i < 4; i++) {
+        int timeout_ms = i % 2 ? 0 : CALL_MS;
+
+        if (g->up[0] &&
+            TRIAL(t, wpipe_client_request(g->clients[0], "question", 8,
+                                          timeout_ms, &number)) == 0)
+            g->asked++;
+        if (g->server && g->ids[0] &&
+            TRIAL(t, wpipe_server_request(g->server, g->ids[0], "question", 8,
+                                          timeout_ms, &number)) == 0)
+            g->asked++;
+    }
+    if (g->up[0])
+        (void)TRIAL(
+            t, wpipe_client_call(g->clients[0], "question", 8, &answer, 0));
 }
 
 static void open_group(struct group *g, struct trial *trial,

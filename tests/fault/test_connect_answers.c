@@ -184,8 +184,9 @@ static void client_open_tells_what_the_server_answered(void **state)
     }
 }
 
-/* Servers have no calls, and answer none that was not made. */
-static void client_of_a_server_that_calls_is_told_of_a_lie(void **state)
+/* A server answers no call that was not made. */
+static void client_of_a_server_that_answers_nothing_is_told_of_a_lie(
+    void **state)
 {
     wpipe_options o = { .size = sizeof(o) };
     wpipe_client *client = NULL;
@@ -194,7 +195,7 @@ static void client_of_a_server_that_calls_is_told_of_a_lie(void **state)
 
     (void)state;
     server_begin(&s, WPIPE__VERDICT_ACCEPTED);
-    s.record_flags = WPIPE__RECORD_REQUEST;
+    s.record_flags = WPIPE__RECORD_REPLY;
     server_go(&s);
     assert_int_equal(wpipe_client_open(&client, s.door.name, &o), 0);
     do
@@ -210,7 +211,7 @@ static void client_of_a_server_that_calls_is_told_of_a_lie(void **state)
 static const struct support_case cases[] = {
     TEST(connect_tells_what_the_server_answered),
     TEST(client_open_tells_what_the_server_answered),
-    TEST(client_of_a_server_that_calls_is_told_of_a_lie),
+    TEST(client_of_a_server_that_answers_nothing_is_told_of_a_lie),
 };
 
 TEST_MAIN(cases)

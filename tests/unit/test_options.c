@@ -36,7 +36,7 @@ static void expect_defaults(const wpipe_options *o)
     assert_int_equal(o->server_uid, 0);
     assert_int_equal(o->max_clients, 65536);
     assert_int_equal(o->max_per_user, 0);
-    assert_int_equal(o->buffer_in, 256 * 1024);
+    assert_int_equal(o->buffer_in, 0); /* what the peer makes */
     assert_int_equal(o->buffer_out, 256 * 1024);
     assert_int_equal(o->max_message, 16 * 1024 * 1024);
     assert_int_equal(o->queue_limit, 1024 * 1024);
@@ -139,7 +139,7 @@ static void options_buffers_rounded_up_to_power_of_two(void **state)
         in.buffer_in = 0;
         in.buffer_out = rows[i].wanted;
         assert_int_equal(wpipe__options_take(&in, &out), 0);
-        assert_int_equal(out.buffer_in, 256 * 1024);
+        assert_int_equal(out.buffer_in, 0);
         assert_int_equal(out.buffer_out, rows[i].given);
     }
 }

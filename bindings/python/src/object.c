@@ -253,9 +253,8 @@ int wait_again(struct waiting *w, int64_t r)
 
 PyObject *to_event(const wpipe_event *e)
 {
-    PyObject *data = PyBytes_FromStringAndSize(
-        e->type == WPIPE_EVENT_MESSAGE ? e->data : NULL,
-        e->type == WPIPE_EVENT_MESSAGE ? (Py_ssize_t)e->size : 0);
+    PyObject *data = PyBytes_FromStringAndSize(e->size > 0 ? e->data : NULL,
+                                               (Py_ssize_t)e->size);
     PyObject *r;
 
     if (data == NULL)

@@ -34,7 +34,7 @@ __all__ = [
     "SharedMemory", "Stream", "Type", "anonymous", "list_pipes",
     "open_anonymous", "version", "wait_for",
     "CONNECTED", "MESSAGE", "DISCONNECTED", "REFUSED", "WRITABLE", "SKIPPED",
-    "FINISHED", "ALL",
+    "FINISHED", "REPLY", "NAME", "ALL",
 ]
 
 version: str = _windpipe.version
@@ -53,6 +53,8 @@ class EventType(enum.IntEnum):
     WRITABLE = 5
     SKIPPED = 6
     FINISHED = 7
+    REPLY = 8
+    NAME = 9
 
 
 CONNECTED = EventType.CONNECTED
@@ -62,6 +64,8 @@ REFUSED = EventType.REFUSED
 WRITABLE = EventType.WRITABLE
 SKIPPED = EventType.SKIPPED
 FINISHED = EventType.FINISHED
+REPLY = EventType.REPLY
+NAME = EventType.NAME
 
 
 class Reason(enum.IntEnum):
@@ -75,6 +79,7 @@ class Reason(enum.IntEnum):
     TOO_BIG = 7
     MEMORY = 8
     LOST = 9
+    SYSTEM = 10
 
 
 class Type(enum.IntEnum):
