@@ -572,6 +572,8 @@ static int arm_turn(struct wpipe__loop *loop, struct wpipe__user_turn *turn)
         r = settle(loop, conn);
         if (r == AGAIN || (r == UNREAD && loop->takers > 0))
             found = 1; /* a follower may sleep on a message */
+        wpipe__loop_count_received(loop, conn); /* it looked once more */
+        wpipe__loop_shed(loop, conn);
     }
     return found;
 }

@@ -90,6 +90,8 @@ struct wpipe__loop {
     uint8_t waiting;     /* a thread is between enter and exit */
     uint8_t driving;     /* a thread sleeps in the poller for all, or may */
     uint8_t awake;       /* it stays awake */
+    uint8_t full;        /* as many sockets as it asks for were ready: more may
+                            be */
     uint8_t watched;     /* the poller was given to a foreign loop */
     uint8_t stopped;
     uint8_t signals; /* a signal handler ends a wait */

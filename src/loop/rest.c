@@ -74,6 +74,7 @@ static int ask_sockets(struct wpipe__loop *loop, const struct wpipe__rest *rest,
 
     loop->since_poll = 0;
     n = poll_sockets(loop, tags, rest, wpipe__min_u64(deadline, loop->timer));
+    loop->full = n == TAGS;
     dispatch(loop, tags, n);
     return n == WPIPE_EWOKEN && !loop->signals ? 0 : n;
 }
@@ -198,6 +199,7 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
     rest->turn = wpipe__waiters_turn(&loop->waiters);
     if (busy && loop->since_poll++ < GLANCE_AT)
         return 0;
+    busy |= loop->full; /* many with little each: no time to stay awake */
     if (!busy && stay_awake(loop, rest))
         return 0;
     if (!busy && wpipe__loop_arm(loop)) {
