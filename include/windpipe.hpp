@@ -1311,7 +1311,7 @@ class listener
     detail::owner<wpipe_listener, wpipe_listener_close> handle_;
 };
 
-/* ---- pipes on this machine ------------------------------------------------ */
+/* ---- pipes on this machine ----------------------------------------------- */
 
 /* The names of all pipes that this user can see. */
 inline std::vector<std::string> list()
