@@ -3,7 +3,7 @@
  * windpipe for C++17: the calls of <windpipe.h> with owners, chrono timeouts
  * and exceptions. One header; every function is an inline call of the C
  * function of the same name, which has the full description. For a C function
- * that has no counterpart here, such as wpipe_server_request, pass get(), the
+ * that has no counterpart here, such as wpipe_write_begin, pass get(), the
  * C object that the owner holds.
  *
  *     windpipe::server server("echo");

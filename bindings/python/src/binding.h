@@ -46,8 +46,6 @@ void PyBuffer_Release(Py_buffer *view);
 
 enum {
     SLICE_MS = 100, /* between two looks for signals, on the main thread */
-    CONNECT_SLICE_MS = 500, /* the same of a connect, which gives up its place
-                               at a full server each time */
     TEXT = 512
 };
 
@@ -74,8 +72,8 @@ struct object {
 
 /* A wait that is made in slices on the main thread. */
 struct waiting {
-    struct object *object; /* NULL: for a server, or to connect to one */
-    int left_ms;           /* or WPIPE_FOREVER */
+    struct object *object;
+    int left_ms; /* or WPIPE_FOREVER */
     int slice_ms;
 };
 
@@ -95,8 +93,6 @@ void begin_wait(struct waiting *w, PyObject *self, int timeout_ms);
 /* After a slice gave `r`: 1 wait again, 0 that is the result; -1 with an
  * exception (Ctrl-C, or closed meanwhile). */
 int wait_again(struct waiting *w, int64_t r);
-/* Take the time of the last slice out of a sentence about a connect. */
-void forget_slice(char *text);
 PyObject *to_event(const wpipe_event *e);
 PyObject *to_peer(const wpipe_peer *p);
 PyObject *to_lost(int r, const wpipe_lost *lost);

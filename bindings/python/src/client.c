@@ -19,17 +19,11 @@ PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kw)
         return NULL;
     if (timeout != Py_None)
         options.connect_ms = timeout_ms > 0 ? timeout_ms : 1;
-    if ((options.flags & WPIPE_CONNECT_LATER) != 0) { /* does not wait */
-        r = wpipe_client_open(&client, name, &options);
-    } else {
-        if (options.connect_ms == 0)
-            options.connect_ms = 300000;
-        timeout_ms = options.connect_ms;
-        WAIT(NULL, timeout_ms, r,
-             (options.connect_ms = ms,
-              wpipe_client_open(&client, name, &options)));
-        forget_slice(text);
-    }
+    if (options.connect_ms == 0)
+        options.connect_ms = 300000;
+    timeout_ms = options.connect_ms;
+    WAIT(NULL, timeout_ms, r,
+         (options.connect_ms = ms, wpipe_client_open(&client, name, &options)));
     if (r < 0)
         return fail(r, text);
     self = wrap(type, CLIENT, client);

@@ -223,22 +223,12 @@ int to_options(PyObject *keywords, wpipe_options *ret, char text[TEXT])
 
 void begin_wait(struct waiting *w, PyObject *self, int timeout_ms)
 {
-    int slice_ms = self == NULL ? CONNECT_SLICE_MS : SLICE_MS;
-
     w->object = (struct object *)self;
     w->left_ms = timeout_ms;
     w->slice_ms = timeout_ms;
     if (PyThread_get_thread_ident() == main_thread &&
-        (timeout_ms < 0 || timeout_ms > slice_ms))
-        w->slice_ms = slice_ms;
-}
-
-/* Does `r` say that the time of a slice was over? A connect tells what was
- * missing meanwhile. */
-static int slice_over(const struct waiting *w, int64_t r)
-{
-    return r == WPIPE_ETIMEDOUT ||
-           (w->object == NULL && (r == WPIPE_ENOTFOUND || r == WPIPE_EBUSY));
+        (timeout_ms < 0 || timeout_ms > SLICE_MS))
+        w->slice_ms = SLICE_MS;
 }
 
 int wait_again(struct waiting *w, int64_t r)
@@ -249,7 +239,7 @@ int wait_again(struct waiting *w, int64_t r)
     }
     if (PyErr_CheckSignals() < 0)
         return -1;
-    if (!slice_over(w, r) || w->slice_ms == w->left_ms)
+    if (r != WPIPE_ETIMEDOUT || w->slice_ms == w->left_ms)
         return 0;
     if (w->left_ms > 0) {
         w->left_ms -= w->slice_ms;
@@ -257,14 +247,6 @@ int wait_again(struct waiting *w, int64_t r)
             w->slice_ms = w->left_ms;
     }
     return 1;
-}
-
-void forget_slice(char *text)
-{
-    char *slice = strstr(text, "; waited ");
-
-    if (slice != NULL)
-        *slice = '\0';
 }
 
 /* ---- values -------------------------------------------------------------- */

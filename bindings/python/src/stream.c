@@ -18,7 +18,6 @@ PyObject *stream_new(PyTypeObject *type, PyObject *args, PyObject *kw)
         to_ms(timeout, &timeout_ms) < 0 || to_options(kw, &options, text) < 0)
         return NULL;
     WAIT(NULL, timeout_ms, r, wpipe_connect(&stream, name, &options, ms));
-    forget_slice(text);
     if (r < 0)
         return fail(r, text);
     self = wrap(type, STREAM, stream);

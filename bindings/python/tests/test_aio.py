@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
-import os
 
 import pytest
 
@@ -92,25 +91,6 @@ def test_streams():
             async with await lis.accept() as stream:
                 assert await stream.read_message() == b"y" * 100_000
                 await stream.write(b"done")
-                await task
-    go(main())
-
-
-def test_client_before_its_server():
-    """CONNECT_LATER has connect_ms, not one slice of a wait that Ctrl-C
-    can end (100 ms)."""
-    async def main():
-        name = "late-%d" % os.getpid()
-        with windpipe.Client(name, flags=windpipe.Flag.CONNECT_LATER,
-                             connect_ms=60000) as client:
-            with pytest.raises(TimeoutError):
-                client.wait(0.3)
-            with pytest.raises(TimeoutError):
-                client.wait(0.01)
-            async with windpipe.aio.Server(name) as server:
-                task = asyncio.create_task(server.wait())
-                event = await asyncio.to_thread(client.wait, 10)
-                assert event.type is windpipe.CONNECTED
                 await task
     go(main())
 

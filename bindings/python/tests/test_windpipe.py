@@ -362,18 +362,3 @@ def test_many_clients_from_threads(server, run):
                 assert client.call(text, timeout=30) == text
     for thread in [run(one, n) for n in range(20)]:
         thread.join()
-
-
-@pytest.mark.parametrize("connect", [windpipe.Client, windpipe.Stream])
-def test_connect_waits_longer_than_a_slice(connect):
-    """The main thread waits in slices of half a second, for Ctrl-C."""
-    name = "late-%d-%s" % (os.getpid(), connect.__name__)
-    made = []
-    timer = threading.Timer(
-        0.7, lambda: made.append(windpipe.Server(name)))
-    timer.start()
-    taken = threading.Thread(target=lambda: (timer.join(), made[0].wait(10)))
-    taken.start()
-    with connect(name, timeout=20):
-        taken.join()
-    made[0].close()
