@@ -301,6 +301,10 @@ void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
 void wpipe__loop_call_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     note_wakes(loop, rest);
+    /* who drives takes nothing, and what is there already wakes nobody: it
+     * gives way, also between the spin and the poller */
+    if (loop->driving && loop->takers == 0)
+        wpipe__waiters_news(&loop->waiters);
     loop->takers++;
 }
 
