@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls beside other things that go on: a drain that sleeps for all, a
- * shutdown.
+ * Calls beside other things that go on: a drain that sleeps for all, an event
+ * loop that polls, a shutdown; and peers that answer nothing.
  */
 #include "service.h"
 
@@ -49,7 +49,6 @@ static void *shut_server_down(void *argument)
     t->result = wpipe_server_shutdown(t->server, SUPPORT_WAIT_MS, NULL);
     return NULL;
 }
-
 
 /* ---- beside a drain ------------------------------------------------------ */
 
@@ -111,9 +110,9 @@ static void call_beside_a_drain_makes_room(void **state)
     support_wait_others_asleep();
     caller.client = client;
     service_start(&caller.thread, call_server, &caller);
-    assert_int_equal(wpipe_server_send_wait(server, id, news, sizeof news,
-                                            SUPPORT_WAIT_MS),
-                     0);
+    assert_int_equal(
+        wpipe_server_send_wait(server, id, news, sizeof news, SUPPORT_WAIT_MS),
+        0);
     for (;;) {
         wpipe_event e;
 
@@ -128,6 +127,40 @@ static void call_beside_a_drain_makes_room(void **state)
     assert_int_equal(caller.result, 1);
     service_finish(&drainer.thread);
     assert_int_equal(drainer.result, 0);
+    wpipe_client_close(client);
+    wpipe_server_close(server);
+}
+
+/* ---- beside an event loop ------------------------------------------------ */
+
+/* A call that goes on takes what comes: the loop that polls hears of it. */
+static void poll_told_of_what_a_call_found(void **state)
+{
+    wpipe_server *server = service_open(state, NULL);
+    struct thread caller = { .result = -100 };
+    wpipe_client *client;
+    wpipe_event e;
+    wpipe_id id;
+    int fd;
+
+    client = service_join(state, server, NULL, &id);
+    fd = (int)wpipe_client_fd(client);
+    client_expect_none(client);
+    caller.client = client;
+    service_start(&caller.thread, call_server, &caller);
+    e = server_expect(server, WPIPE_EVENT_MESSAGE);
+    for (int i = 0; i < 5; i++) {
+        support_wait_others_asleep();
+        server_send_text(server, id, "news");
+        assert_int_equal(wpipe_server_drain(server, id, SUPPORT_WAIT_MS), 0);
+        support_wait_others_asleep();
+        assert_true(support_wait_readable(fd, SUPPORT_WAIT_MS));
+        client_expect_text(client, "news");
+        client_expect_none(client);
+    }
+    assert_int_equal(wpipe_server_reply(server, &e, "answer", 6), 0);
+    service_finish(&caller.thread);
+    assert_int_equal(caller.result, 1);
     wpipe_client_close(client);
     wpipe_server_close(server);
 }
@@ -163,6 +196,7 @@ static void shutdown_ends_server_calls_at_once(void **state)
 static const struct service_case cases[] = {
     EACH(call_beside_a_drain_hears_the_end),
     EACH(call_beside_a_drain_makes_room),
+    EACH(poll_told_of_what_a_call_found),
     EACH(shutdown_ends_server_calls_at_once),
 };
 
