@@ -312,7 +312,7 @@ void wpipe__loop_unlead(struct wpipe__loop *loop, struct wpipe__rest *rest,
     loop->awake = 0;
     loop->driving = 0;
     wpipe__waiters_tell(&loop->waiters); /* one of them drives now */
-    if (more || has_news(loop))
+    if (more || loop->closing || has_news(loop))
         wpipe__loop_show(loop);
 }
 
@@ -321,7 +321,7 @@ void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
 {
     loop->waiting = 0;
     loop->takers--;
-    if (!more && !has_news(loop))
+    if (!more && !loop->closing && !has_news(loop))
         show_nothing(loop);
     wpipe__loop_unlead(loop, rest, more);
     wpipe__loop_unlock(loop);

@@ -165,6 +165,35 @@ static void poll_told_of_what_a_call_found(void **state)
     wpipe_server_close(server);
 }
 
+/* The call takes the ring of the shutdown off the poller, and there is nothing
+ * to keep. */
+static void poll_told_of_a_shutdown_beside_a_call(void **state)
+{
+    wpipe_options options = service_options(state);
+
+    options.flags = WPIPE_CONNECT_LATER | WPIPE_RECONNECT;
+    for (int i = 0; i < 10; i++) {
+        struct thread caller = { .result = -100 };
+        wpipe_client *client = NULL;
+        wpipe_event e;
+        int fd;
+
+        assert_int_equal(
+            wpipe_client_open(&client, support_unique_name(), &options), 0);
+        fd = (int)wpipe_client_fd(client);
+        client_expect_none(client);
+        caller.client = client;
+        service_start(&caller.thread, call_server, &caller);
+        support_wait_others_asleep();
+        assert_int_equal(wpipe_client_shutdown(client, 0, NULL), 0);
+        service_finish(&caller.thread);
+        assert_int_equal(caller.result, WPIPE_ENOTCONN);
+        assert_true(support_wait_readable(fd, SUPPORT_WAIT_MS));
+        assert_int_equal(wpipe_client_wait(client, &e, 0), WPIPE_ENOTCONN);
+        wpipe_client_close(client);
+    }
+}
+
 /* ---- beside a shutdown --------------------------------------------------- */
 
 /* It waits for the client; the call, which nobody would hear answered, does
@@ -197,6 +226,7 @@ static const struct service_case cases[] = {
     EACH(call_beside_a_drain_hears_the_end),
     EACH(call_beside_a_drain_makes_room),
     EACH(poll_told_of_what_a_call_found),
+    ONCE(poll_told_of_a_shutdown_beside_a_call),
     EACH(shutdown_ends_server_calls_at_once),
 };
 
