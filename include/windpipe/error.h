@@ -332,8 +332,9 @@ typedef struct wpipe_options {
                                0 = 16 MiB */
     uint64_t queue_limit;  /* bytes queued for one client; 0 = 1 MiB */
     uint64_t memory_limit; /* server: bytes of queued and half-received
-                               messages of all clients, and as many again
-                               that were received and wait for their turn;
+                               messages of all clients, and as many and a
+                               quarter that were received and wait for their
+                               turn;
                                client: of messages kept for wait;
                                0 = 256 MiB */
     int handshake_ms;      /* time that a peer has to complete the handshake,
