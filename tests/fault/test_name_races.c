@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "door/door.h"
+#include "os/os_test.h"
 #include "unit/door_tools.h"
 
 /* What processes tell each other. */
@@ -322,10 +323,17 @@ static int traced_server(int fd, void *argument)
     return 0;
 }
 
+static void do_not_nap(int ms)
+{
+    (void)ms;
+}
+
+/* From now on nobody sleeps while a stopped one has the lock. */
 static void trace_start(struct helper *helper, struct traced *traced)
 {
     int status;
 
+    wpipe__os_test_naps(do_not_nap);
     helper_start(helper, traced_server, traced);
     if (traced->open_first)
         event_expect(helper->fd, WON);
