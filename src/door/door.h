@@ -81,8 +81,8 @@ struct wpipe__door {
 /*
  * Take `name` (parsed: without prefix) and listen on it; clients can connect
  * when it returns. Reads access, group, error_text of `options` (may be
- * NULL). Blocks for up to 63 ms while somebody has the lock and nobody is at the
- * door, as when wpipe__door_prune is at it. On failure *d is null again and
+ * NULL). Blocks for up to 63 ms while somebody has the lock and nobody is at
+ * the door, as when wpipe__door_prune is at it. On failure *d is null again and
  * nothing is left.
  *
  * Returns 0. Errors, each with error_text: WPIPE_EINUSE (names the process that
