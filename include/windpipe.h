@@ -694,10 +694,12 @@ WPIPE_API int wpipe_inspect_foreign(const char *name,
 /*
  * Remove what killed servers of this user left: sockets and locks of pipes,
  * and foreign sockets in the directory for temporary files. A lock that can be
- * taken tells that a server is dead. A server that opens a name does the same
- * for that name. Calls `each` (may be NULL) for each name that was removed,
- * with the directory; a non-zero return of `each` ends it. Takes 100 ms for
- * each dead foreign socket, else it does not block.
+ * taken, and a socket that no process is bound to, tell that a server is dead;
+ * nobody is connected to, so no service manager starts a service. A server that
+ * opens a name does the same for that name, and may do so meanwhile. Calls
+ * `each` (may be NULL) for each name that was removed, with the directory; a
+ * non-zero return of `each` ends it. Takes 100 ms for each dead foreign socket,
+ * else it does not block.
  *
  * Returns how many names were removed. Errors: as wpipe_list.
  */

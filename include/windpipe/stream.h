@@ -72,7 +72,9 @@ typedef struct wpipe_stream_facts {
  *     WPIPE_ENOTSUP (access is wider than this user, and there is no shared
  *     directory), WPIPE_ENOMEM, WPIPE_ELIMIT, WPIPE_ESYSTEM.
  * Does not block; except up to 100 ms when a dead server's foreign socket has
- * to be replaced. Source: CreateNamedPipe; NamedPipeServerStream(name).
+ * to be replaced, and up to 63 ms while somebody else holds the lock of the
+ * name and nobody listens there, as wpipe_prune does for a moment.
+ * Source: CreateNamedPipe; NamedPipeServerStream(name).
  */
 WPIPE_API int wpipe_listen(wpipe_listener **ret, const char *name,
                            const wpipe_options *options);

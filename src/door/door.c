@@ -17,11 +17,6 @@ enum {
     DRAWS = 8 /* of a name that nobody has */
 };
 
-/* The sticky bit says to cleaners of temporary files: it is in use. */
-enum {
-    MODE_LOCK = 01600
-};
-
 static int access_of(const wpipe_options *options)
 {
     return options == NULL ? WPIPE_ACCESS_USER : options->access;
@@ -115,9 +110,9 @@ static int fail_foreign(const struct wpipe__door *d, uint32_t uid, int dead,
 
 /*
  * Connect to what stands at the door. The lock says that nobody is there, but
- * locks get lost: a cleaner of temporary files may take one from under a
- * server that runs for weeks. Whoever answers is alive; no answer proves
- * nothing without the lock.
+ * locks get lost, and a service manager has none. Whoever answers is alive, and
+ * so is who is bound to it; no answer proves nothing without the lock. A door
+ * that is kept looks again and again: nobody is to hear of that.
  */
 static int check_socket(const struct wpipe__door *d, const char *file,
                         uint32_t owner, const wpipe_options *options)
@@ -125,8 +120,11 @@ static int check_socket(const struct wpipe__door *d, const char *file,
     uint32_t uid = wpipe__os_uid();
     wpipe__handle socket;
     wpipe_peer peer;
+    int bound = wpipe__os_socket_is_bound(d->directory, file) == 1;
     int r;
 
+    if (bound && d->kept)
+        return WPIPE_EINUSE;
     r = wpipe__os_connect(d->directory, file, &socket);
     if (r == 0) {
         if (wpipe__os_peer(socket, &peer) < 0)
@@ -134,8 +132,8 @@ static int check_socket(const struct wpipe__door *d, const char *file,
         wpipe__os_close_unknown(socket, wpipe__os_generation());
         return fail_in_use(d, peer.pid, options);
     }
-    if (r == WPIPE_EAGAIN)
-        return fail_in_use(d, -1, options);
+    if (r == WPIPE_EAGAIN || (r == WPIPE_ENOTFOUND && bound))
+        return fail_in_use(d, -1, options); /* or it is about to listen */
     if (r == WPIPE_ENOTSUP)
         return fail_in_the_way(d, file, WPIPE__FILE_SOCKET, options);
     if (r != WPIPE_ENOTFOUND && r != WPIPE_EACCES)
@@ -179,6 +177,7 @@ static int check_place(const struct wpipe__door *d, const char *path,
         return 0;
     memcpy(other.name, d->name, sizeof(other.name));
     memcpy(other.where, path, sizeof(other.where));
+    other.kept = d->kept;
     other.directory = place.directory;
     if (wpipe__os_handle_facts(d->directory, &ours) == 0 &&
         (ours.device != place.facts.device || ours.inode != place.facts.inode))
@@ -264,11 +263,15 @@ static int fail_lock(const struct wpipe__door *d, const char *file, int r,
 
 static int take_lock(struct wpipe__door *d, const wpipe_options *options)
 {
+    char door[WPIPE__FILE_MAX];
     char file[WPIPE__FILE_MAX];
     int r;
 
+    wpipe__place_file(door, d->name, "pipe");
     wpipe__place_file(file, d->name, "lock");
-    r = wpipe__os_lock_take(d->directory, file, MODE_LOCK, &d->lock);
+    r = wpipe__place_lock((struct wpipe__file){ d->directory, file },
+                          (struct wpipe__file){ d->directory, door }, !d->kept,
+                          &d->lock);
     if (r == WPIPE_EINUSE)
         return options == NULL || options->error_text == NULL
                    ? r
@@ -535,6 +538,7 @@ int wpipe__door_keep(struct wpipe__door *d, const wpipe_options *options,
 
     if (d->inherited)
         return 0;
+    d->kept = 1;
     named = is_found(d, "pipe", d->device, d->inode);
     locked = has_lock(d);
     if (named < 0 || locked < 0 || !wpipe__view_holds(&d->view))

@@ -66,6 +66,8 @@ struct wpipe__door {
     int access;                   /* WPIPE_ACCESS_* */
     struct wpipe__view view;      /* what paths meant when it was opened */
     uint64_t touch_at;            /* when to freshen the times of the files */
+    int kept;      /* wpipe__door_keep looks: it does not wait, and whom it
+                      meets does not hear of it */
     int inherited; /* the socket and its file are somebody else's: there is
                       no lock and no directory */
 };
@@ -79,7 +81,9 @@ struct wpipe__door {
 /*
  * Take `name` (parsed: without prefix) and listen on it; clients can connect
  * when it returns. Reads access, group, error_text of `options` (may be
- * NULL). Does not block. On failure *d is null again and nothing is left.
+ * NULL). Blocks for up to 63 ms while somebody has the lock and nobody is at
+ * the door, as when wpipe__door_prune is at it. On failure *d is null again and
+ * nothing is left.
  *
  * Returns 0. Errors, each with error_text: WPIPE_EINUSE (names the process that
  * the kernel says is there; also when a server of ours has the name in another

@@ -27,8 +27,7 @@ enum {
 };
 
 enum {
-    MODE_STICKY = 01000,
-    MODE_LOCK = 01600
+    MODE_STICKY = 01000
 };
 
 /* ---- who else has the path ----------------------------------------------- */
@@ -184,7 +183,7 @@ static int judge(const struct wpipe__foreign_door *d,
     wpipe__foreign_dead_clear(dead);
     r = wpipe__foreign_look(d, dead, options);
     for (i = 0; r == 1 && !same && i < ROUNDS; i++) {
-        (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(DEAD_MS));
+        wpipe__os_nap(DEAD_MS);
         r = wpipe__foreign_look(d, &again, options);
         same = r == 1 && is_same(&dead->facts, &again.facts);
         wpipe__foreign_dead_clear(dead);
@@ -230,8 +229,9 @@ static int64_t holder(const struct wpipe__foreign_door *d,
  * called by that. */
 int wpipe__foreign_take_lock(struct wpipe__foreign_door *d,
                              const struct wpipe__file_facts *directory,
-                             const wpipe_options *options)
+                             int patient, const wpipe_options *options)
 {
+    struct wpipe__file door = { d->directory, wpipe__foreign_file(d->path) };
     struct wpipe__places places;
     struct wpipe__place place;
     int r;
@@ -250,7 +250,8 @@ int wpipe__foreign_take_lock(struct wpipe__foreign_door *d,
                    (unsigned long long)directory->device,
                    (unsigned long long)directory->inode,
                    wpipe__foreign_file(d->path));
-    r = wpipe__os_lock_take(d->home, d->lock_file, MODE_LOCK, &d->lock);
+    r = wpipe__place_lock((struct wpipe__file){ d->home, d->lock_file }, door,
+                          patient, &d->lock);
     if (r == WPIPE_EINUSE)
         return fail_in_use(d, holder(d, options), options);
     if (r < 0)
@@ -457,7 +458,7 @@ int wpipe__foreign_door_open(struct wpipe__foreign_door *d, const char *name,
     r = wpipe__foreign_open_directory(d, &directory, options);
     if (r < 0)
         goto fail;
-    r = wpipe__foreign_take_lock(d, &directory, options);
+    r = wpipe__foreign_take_lock(d, &directory, 1, options);
     if (r < 0)
         goto fail;
     r = take_path(d, options);
@@ -470,14 +471,34 @@ fail:
     return r;
 }
 
-/* Only with the lock. */
-static int remove_if_dead(const struct wpipe__foreign_door *d)
+/* It was dead; is it still, under the lock? Then remove it. */
+static int remove_if_still_dead(struct wpipe__foreign_door *d,
+                                const struct wpipe__file_facts *directory,
+                                const struct wpipe__foreign_dead *dead)
+{
+    struct wpipe__foreign_dead again = { .held = WPIPE__NO_HANDLE };
+    int r = wpipe__foreign_take_lock(d, directory, 0, NULL);
+
+    if (r == 0)
+        r = wpipe__foreign_look(d, &again, NULL);
+    if (r == 1 && !is_same(&dead->facts, &again.facts))
+        r = 0;
+    if (r == 1)
+        r = remove_dead(d, dead, NULL) == WPIPE_EAGAIN ? 1 : WPIPE_ESYSTEM;
+    wpipe__foreign_dead_clear(&again);
+    return r;
+}
+
+/* The lock is not held while the first look takes its time: a server that
+ * starts would not get it. */
+static int remove_if_dead(struct wpipe__foreign_door *d,
+                          const struct wpipe__file_facts *directory)
 {
     struct wpipe__foreign_dead dead = { .held = WPIPE__NO_HANDLE };
     int r = judge(d, &dead, NULL);
 
     if (r == 1)
-        r = remove_dead(d, &dead, NULL) == WPIPE_EAGAIN ? 1 : WPIPE_ESYSTEM;
+        r = remove_if_still_dead(d, directory, &dead);
     wpipe__foreign_dead_clear(&dead);
     return r;
 }
@@ -497,9 +518,7 @@ int wpipe__foreign_door_prune(const char *name)
     d.generation = wpipe__os_generation();
     r = wpipe__foreign_open_directory(&d, &directory, NULL);
     if (r >= 0)
-        r = wpipe__foreign_take_lock(&d, &directory, NULL);
-    if (r >= 0)
-        r = remove_if_dead(&d);
+        r = remove_if_dead(&d, &directory);
     wpipe__foreign_door_close(&d);
     return r == WPIPE_EINUSE ? 0 : r;
 }

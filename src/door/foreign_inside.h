@@ -30,10 +30,11 @@ int wpipe__foreign_look(const struct wpipe__foreign_door *d,
                         struct wpipe__foreign_dead *ret,
                         const wpipe_options *options);
 
-/* Take the lock of the door in this directory. 0 or < 0. */
+/* Take the lock of the door in this directory; `patient` as for
+ * wpipe__place_lock. 0 or < 0. */
 int wpipe__foreign_take_lock(struct wpipe__foreign_door *d,
                              const struct wpipe__file_facts *directory,
-                             const wpipe_options *options);
+                             int patient, const wpipe_options *options);
 
 /* Only with the lock, and after a look, which found `found` and `dead`: listen
  * and let the door appear. 0 or < 0. */

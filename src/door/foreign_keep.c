@@ -53,7 +53,7 @@ static void renew_lock(struct wpipe__foreign_door *d)
     fresh.home = WPIPE__NO_HANDLE;
     fresh.lock = WPIPE__NO_HANDLE;
     if (wpipe__os_handle_facts(d->directory, &directory) < 0 ||
-        wpipe__foreign_take_lock(&fresh, &directory, NULL) < 0) {
+        wpipe__foreign_take_lock(&fresh, &directory, 0, NULL) < 0) {
         wpipe__os_close(fresh.home);
         return; /* the next time */
     }
@@ -109,7 +109,7 @@ static int renew(struct wpipe__foreign_door *d,
         fresh->lock = d->lock;
         fresh->home = d->home;
     } else if (r >= 0) {
-        int taken = wpipe__foreign_take_lock(fresh, &now, options);
+        int taken = wpipe__foreign_take_lock(fresh, &now, 0, options);
 
         r = taken < 0 ? taken : r;
     }

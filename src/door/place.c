@@ -19,6 +19,12 @@ enum {
     MODE_STICKY = 01000
 };
 
+/* Of a lock; after the first one there is a nap of 1 ms, then of twice as much
+ * each time. */
+enum {
+    LOCK_TRIES = 7
+};
+
 /* An environment variable that is set to something, or NULL. */
 static const char *variable(const char *name)
 {
@@ -283,6 +289,23 @@ int wpipe__view_holds(const struct wpipe__view *view)
 
     return look_around(&now) == 0 && now.root_device == view->root_device &&
            now.root_inode == view->root_inode && now.uid == view->uid;
+}
+
+int wpipe__place_lock(struct wpipe__file lock, struct wpipe__file door,
+                      int patient, wpipe__handle *ret_lock)
+{
+    int tries = patient ? LOCK_TRIES : 1;
+    int r;
+    int i;
+
+    for (i = 0;; i++) {
+        r = wpipe__os_lock_take(lock.directory, lock.name, WPIPE__MODE_LOCK,
+                                ret_lock);
+        if (r != WPIPE_EINUSE || i + 1 >= tries ||
+            wpipe__os_socket_is_bound(door.directory, door.name) == 1)
+            return r;
+        wpipe__os_nap(1 << i);
+    }
 }
 
 void wpipe__holder_text(int64_t pid, char *buf, size_t size)

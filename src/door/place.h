@@ -79,6 +79,15 @@ enum {
     WPIPE__TOUCH_MS = 3600000
 };
 
+/*
+ * As wpipe__os_lock_take. A lock may be held for a moment by one who prunes,
+ * who gives the name back, or who loses a race for it. So unless a living
+ * process is bound to `door`, which it does not hear of, a `patient` caller
+ * tries again for up to 63 ms before it is WPIPE_EINUSE.
+ */
+int wpipe__place_lock(struct wpipe__file lock, struct wpipe__file door,
+                      int patient, wpipe__handle *ret_lock);
+
 /* "process 5 (cat)"; `pid` is what the kernel says, 0 for a process that has no
  * id here, and < 0 when nobody says. */
 void wpipe__holder_text(int64_t pid, char *buf, size_t size);
@@ -86,6 +95,11 @@ void wpipe__holder_text(int64_t pid, char *buf, size_t size);
 /* A name, a dot and an ending of up to five letters. */
 enum {
     WPIPE__FILE_MAX = WPIPE_NAME_MAX + 8
+};
+
+/* Sticky: it says to cleaners of temporary files that a lock is in use. */
+enum {
+    WPIPE__MODE_LOCK = 01600
 };
 
 void wpipe__place_file(char file[WPIPE__FILE_MAX], const char *name,

@@ -2,7 +2,7 @@
 /*
  * Removing what killed servers left, as the next server of the name would.
  * The lock tells: it can be taken when its server is dead. What is not ours,
- * and what answers though its lock has gone, is left alone.
+ * and what somebody is bound to though no lock says so, is left alone.
  */
 #include "door/door.h"
 
@@ -43,15 +43,26 @@ static void removed(struct pruning *p, const char *name, const char *where)
         p->ended = p->each(name, where, p->user) != 0;
 }
 
-/* Does nobody answer at the socket? With its lock in our hands nobody can
- * begin to. */
+/* Is no living process bound to the socket? A service manager, which has no
+ * lock, must not hear of the question: it would start the service. */
 static int is_dead(const struct pruning *p, const char *file)
 {
-    wpipe__handle socket = WPIPE__NO_HANDLE;
-    int r = wpipe__os_connect(p->place->directory, file, &socket);
+    int r = wpipe__os_socket_is_bound(p->place->directory, file);
 
-    wpipe__os_close_unknown(socket, wpipe__os_generation());
-    return r == WPIPE_ENOTFOUND;
+    return r == 0 || r == WPIPE_ENOTFOUND;
+}
+
+/* With its lock: may fail, on a file that something is mounted over. */
+static int remove_door(const struct pruning *p, const char *door,
+                       wpipe__handle lock)
+{
+    int r = is_dead(p, door) ? 0 : WPIPE_EINUSE;
+
+    if (r == 0)
+        wpipe__door_sweep(p->place->directory, lock);
+    if (r == 0 && exists(p, door))
+        r = wpipe__os_file_unlink(p->place->directory, door);
+    return r;
 }
 
 /* Remove socket and lock of `name`, if its lock can be taken. */
@@ -60,23 +71,19 @@ static void prune_name(struct pruning *p, const char *name)
     char door[WPIPE__FILE_MAX];
     char file[WPIPE__FILE_MAX];
     wpipe__handle lock;
-    int dead;
+    int r;
 
     wpipe__place_file(door, name, "pipe");
     wpipe__place_file(file, name, "lock");
     if ((exists(p, door) && !is_ours(p, door, WPIPE__FILE_SOCKET)) ||
         (exists(p, file) && !is_ours(p, file, WPIPE__FILE_REGULAR)))
         return;
-    if (wpipe__os_lock_take(p->place->directory, file, 0600, &lock) < 0)
+    if (!is_dead(p, door) ||
+        wpipe__os_lock_take(p->place->directory, file, 0600, &lock) < 0)
         return;
-    dead = is_dead(p, door);
-    if (dead) {
-        wpipe__door_sweep(p->place->directory, lock);
-        if (exists(p, door))
-            (void)wpipe__os_file_unlink(p->place->directory, door);
-    }
+    r = remove_door(p, door, lock);
     wpipe__os_lock_release(p->place->directory, file, lock);
-    if (dead)
+    if (r == 0)
         removed(p, name, p->place->path);
 }
 

@@ -69,7 +69,7 @@ int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
         if (sent < 0 && (!is_short(sent) || tries++ == SHORT_TRIES))
             return sent;
         if (sent < 0) {
-            (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(SHORT_MS));
+            wpipe__os_nap(SHORT_MS);
             continue;
         }
         total += sent;

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/os_test.h"
 #include "os/posix.h"
 
 enum {
@@ -189,6 +190,21 @@ int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline)
          * is not over. */
     } while (left != 0);
     return 0;
+}
+
+static void (*nap_instead)(int ms);
+
+void wpipe__os_test_naps(void (*instead)(int ms))
+{
+    nap_instead = instead;
+}
+
+void wpipe__os_nap(int ms)
+{
+    if (nap_instead != NULL)
+        nap_instead(ms);
+    else
+        (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(ms));
 }
 
 /* A wait that only a look can end is cut into pieces of this. */

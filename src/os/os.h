@@ -515,6 +515,9 @@ void wpipe__os_word_wake(_Atomic uint32_t *word);
  * out. */
 int wpipe__os_wait(const wpipe__handle *handles, int count, uint64_t deadline);
 
+/* Sleep for so many milliseconds; a signal handler ends it. */
+void wpipe__os_nap(int ms);
+
 /* What a link wants to know of its handle. A hang-up is always told. */
 enum {
     WPIPE__INTEREST_IN = 1,  /* readable */

@@ -16,6 +16,10 @@ void wpipe__os_test_short_sends(int count);
  * fail, take one byte. */
 void wpipe__os_test_cut_sends(int count);
 
+/* Call this instead of sleeping in nap; NULL: sleep again. Set it while no
+ * other thread runs. */
+void wpipe__os_test_naps(void (*instead)(int ms));
+
 /* As on a kernel without MADV_WIPEONFORK. Before the first generation(). */
 void wpipe__os_test_no_wipe(int on);
 

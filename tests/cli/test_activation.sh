@@ -65,6 +65,8 @@ if [ -z "$skipped" ]; then
     chmod 700 "$WINDPIPE_DIR"
     socket=$WINDPIPE_DIR/act.pipe
     activate act "$socket" --echo
+    run ls --prune
+    same "" "$out" "a socket without a server is not removed"
     run call -w "$patience" act ping
     same ping "$out" "the first client starts the server and is answered"
     run ls

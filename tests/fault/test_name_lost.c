@@ -131,9 +131,41 @@ static void server_whose_name_was_taken_waits_for_it(void **state)
     look_now(second);
     wpipe_stream_close(come(second)); /* the other one has no name */
     wpipe_server_close(second);
-    expect_name(first, 0); /* from its own next look, within a second */
+    assert_true(first->acceptor.keep_at <= wpipe__os_deadline(1000));
+    look_now(first);
+    expect_name(first, 0);
     wpipe_stream_close(come(first));
     wpipe_server_close(first);
+}
+
+/* Its name is its successor's, and so is a name that it has lost. */
+static void server_that_accepts_no_more_takes_no_name(void **state)
+{
+    const bool lost = *(const bool *)*state;
+    wpipe_options options = { .size = sizeof(options),
+                              .foreign = WPIPE_FOREIGN_ALSO };
+    wpipe_pipe_facts facts = { .size = sizeof(facts) };
+    wpipe_stream *stream;
+    wpipe_server *s;
+    wpipe_event e;
+
+    setenv("TMPDIR", support_runtime_dir(), 1);
+    assert_int_equal(wpipe_server_open(&s, "echo", &options), 0);
+    stream = come(s);
+    if (lost)
+        remove_files("echo");
+    assert_int_equal(wpipe_server_stop_accepting(s), 0);
+    assert_int_equal(s->acceptor.keep_at, UINT64_MAX);
+    look_now(s);
+    assert_int_equal(wpipe_write(stream, "x", 1, 1000), 1);
+    assert_int_equal(wpipe_server_wait(s, &e, SUPPORT_WAIT_MS), 1);
+    assert_int_equal(e.type, WPIPE_EVENT_MESSAGE);
+    assert_int_equal(wpipe_server_wait(s, &e, 0), WPIPE_ETIMEDOUT);
+    assert_int_equal(count_files(support_runtime_dir()), 0);
+    assert_int_equal(wpipe_inspect("echo", &facts, NULL, 0, 0),
+                     WPIPE_ENOTFOUND);
+    wpipe_stream_close(stream);
+    wpipe_server_close(s);
 }
 
 struct told {
@@ -293,10 +325,15 @@ static void client_that_is_polled_finds_a_place_made_safe(void **state)
     assert_int_equal(helper_join(&helper), 0);
 }
 
+static bool lost_before = true;
+static bool not_lost = false;
+
 static const struct support_case cases[] = {
     TEST(server_that_lost_its_name_tells_and_serves_on),
     TEST(client_at_the_lost_door_is_let_in),
     TEST(server_whose_name_was_taken_waits_for_it),
+    TEST_WITH(server_that_accepts_no_more_takes_no_name, &not_lost, "not lost"),
+    TEST_WITH(server_that_accepts_no_more_takes_no_name, &lost_before, "lost"),
     TEST(server_of_threads_looks_on_one_of_them),
     TEST(client_finds_a_server_on_a_mount_over_its_watch),
     TEST(client_that_is_polled_finds_a_place_made_safe),

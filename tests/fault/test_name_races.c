@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "door/door.h"
+#include "os/os_test.h"
 #include "unit/door_tools.h"
 
 /* What processes tell each other. */
@@ -276,6 +277,7 @@ static void server_stopped_keeps_its_name(void **state)
 struct traced {
     bool open_first; /* only its close is in steps */
     bool only_lock;  /* the lock alone, not the whole door */
+    bool keeps;      /* after open_first: it looks whether it has its name */
 };
 
 /* Take the lock as a door does, and nothing else. */
@@ -295,6 +297,16 @@ static int lock_only(struct wpipe__door *d)
     return r;
 }
 
+/* 0 when it has taken its name again. */
+static int keep(struct wpipe__door *d)
+{
+    wpipe__handle old = WPIPE__NO_HANDLE;
+    int r = wpipe__door_keep(d, NULL, &old);
+
+    wpipe__os_close(old);
+    return r == 1 ? 0 : r;
+}
+
 /* Opens (outside or inside the steps), tells, waits, closes. */
 static int traced_server(int fd, void *argument)
 {
@@ -310,7 +322,9 @@ static int traced_server(int fd, void *argument)
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
         return 99;
     raise(SIGSTOP);
-    if (traced->open_first)
+    if (traced->keeps)
+        r = keep(&d);
+    else if (traced->open_first)
         wpipe__door_close(&d);
     else if (traced->only_lock)
         r = lock_only(&d);
@@ -322,10 +336,17 @@ static int traced_server(int fd, void *argument)
     return 0;
 }
 
+static void do_not_nap(int ms)
+{
+    (void)ms;
+}
+
+/* From now on nobody sleeps while a stopped one has the lock. */
 static void trace_start(struct helper *helper, struct traced *traced)
 {
     int status;
 
+    wpipe__os_test_naps(do_not_nap);
     helper_start(helper, traced_server, traced);
     if (traced->open_first)
         event_expect(helper->fd, WON);
@@ -468,6 +489,43 @@ static void opener_stopped_at_each_step_while_owner_closes(void **state)
             assert_name_is_free("race");
         }
         assert_int_equal(helper_join(&helper), 0);
+        assert_name_is_free("race");
+    }
+    assert_true(won > 0 && won < steps);
+}
+
+/* The server whose files were removed, or the one that starts now: never
+ * both. */
+static void keeper_stopped_at_each_step_while_another_opens(void **state)
+{
+    struct traced traced = { .open_first = true, .keeps = true };
+    const char *run = support_runtime_dir();
+    struct helper helper = HELPER_NONE;
+    struct wpipe__door d = WPIPE__DOOR_NULL;
+    bool inside = true;
+    int won = 0;
+    int steps;
+    int r;
+
+    (void)state;
+    for (steps = 0; inside; steps++) {
+        trace_start(&helper, &traced);
+        assert_int_equal(unlink(below(run, "race.pipe")), 0);
+        assert_int_equal(unlink(below(run, "race.lock")), 0);
+        inside = trace_on(&helper, steps);
+        r = wpipe__door_open(&d, "race", NULL);
+        if (r == 0) {
+            won++;
+            assert_int_equal(trace_go_on(&helper), LOST);
+            assert_reaches(&d, "race", NULL);
+        } else {
+            assert_int_equal(r, WPIPE_EINUSE);
+            assert_int_equal(trace_go_on(&helper), WON);
+            assert_int_equal(pid_at("race"), helper.pid);
+        }
+        assert_int_equal(count_files(run), 2);
+        assert_int_equal(helper_join(&helper), 0);
+        wpipe__door_close(&d);
         assert_name_is_free("race");
     }
     assert_true(won > 0 && won < steps);
@@ -687,6 +745,7 @@ static const struct support_case cases[] = {
     TEST(closer_killed_at_each_step_leaves_the_name_free),
     TEST(opener_stopped_at_each_step_is_never_displaced),
     TEST(opener_stopped_at_each_step_while_owner_closes),
+    TEST(keeper_stopped_at_each_step_while_another_opens),
     TEST(closer_stopped_at_each_step_harms_no_new_owner),
     TEST(locker_stopped_at_each_step_while_lock_changes_hands),
     TEST(opener_at_lock_while_closer_stopped_at_each_step),

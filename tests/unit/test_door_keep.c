@@ -10,11 +10,13 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "door/door.h"
+#include "os/os_test.h"
 #include "unit/door_foreign_tools.h"
 
 /* ---- what becomes of the files ------------------------------------------- */
@@ -107,6 +109,131 @@ static void name_taken_meanwhile_stays_with_the_taker(void **state)
     assert_reaches(&first, "echo", NULL);
     wpipe__door_close(&first);
     assert_int_equal(count_files(run), 0);
+}
+
+/* A service manager makes sockets without a lock. It hears of nobody who only
+ * looks, or it would start the service: again and again. */
+static void name_taken_by_a_service_manager_is_not_knocked_at(void **state)
+{
+    const char *run = support_runtime_dir();
+    wpipe__handle old = WPIPE__NO_HANDLE;
+    struct wpipe__door d;
+    int manager;
+
+    (void)state;
+    assert_int_equal(wpipe__door_open(&d, "echo", NULL), 0);
+    lose(run, DOOR | LOCK);
+    manager = plain_server(below(run, "echo.pipe"), SOCK_STREAM, 0);
+    assert_int_equal(wpipe__door_keep(&d, NULL, &old), WPIPE_EINUSE);
+    assert_open("echo", NULL, WPIPE_EINUSE); /* it is about to listen */
+    assert_int_equal(wpipe__door_prune(NULL, NULL), 0);
+    assert_int_equal(listen(manager, 8), 0);
+    assert_int_equal(wpipe__door_keep(&d, NULL, &old), WPIPE_EINUSE);
+    assert_int_equal(wpipe__door_prune(NULL, NULL), 0);
+    assert_false(support_wait_readable(manager, 0));
+    close(manager);
+    assert_kept_anew(&d);
+    wpipe__door_close(&d);
+}
+
+/* ---- against one who prunes ---------------------------------------------- */
+
+static struct {
+    struct wpipe__door door;
+    struct wpipe__foreign_door foreign;
+    int naps;
+} other;
+
+/* Who had the lock gives it back during the second nap. */
+static void give_lock_back(int ms)
+{
+    assert_int_equal(ms, 1 << other.naps);
+    if (++other.naps < 2)
+        return;
+    wpipe__os_lock_release(other.door.directory, "echo.lock", other.door.lock);
+    wpipe__os_close(other.door.directory);
+}
+
+static void server_waits_for_one_who_prunes(void **state)
+{
+    struct wpipe__file_facts facts;
+    struct wpipe__door d;
+
+    (void)state;
+    leave_socket(below(support_runtime_dir(), "echo.pipe"), SOCK_STREAM);
+    assert_int_equal(wpipe__os_directory_open(support_runtime_dir(), 0,
+                                              &other.door.directory, &facts),
+                     0);
+    assert_int_equal(wpipe__os_lock_take(other.door.directory, "echo.lock",
+                                         0600, &other.door.lock),
+                     0);
+    wpipe__os_test_naps(give_lock_back);
+    assert_int_equal(wpipe__door_open(&d, "echo", NULL), 0);
+    assert_int_equal(other.naps, 2);
+    assert_reaches(&d, "echo", NULL);
+    /* a living one is not waited for */
+    assert_open("echo", NULL, WPIPE_EINUSE);
+    assert_int_equal(other.naps, 2);
+    wpipe__door_close(&d);
+}
+
+static void open_foreign(int ms)
+{
+    (void)ms;
+    if (other.naps++ > 0)
+        return; /* its own */
+    assert_int_equal(wpipe__foreign_door_open(&other.foreign, "echo", NULL), 0);
+}
+
+/* To judge a foreign socket takes a while. A server may come in it. */
+static void foreign_server_comes_while_one_prunes(void **state)
+{
+    (void)state;
+    leave_socket(door_path("echo"), SOCK_STREAM);
+    wpipe__os_test_naps(open_foreign);
+    assert_int_equal(wpipe__door_prune(NULL, NULL), 0);
+    assert_true(other.naps > 1);
+    assert_foreign_reaches(&other.foreign, "echo");
+    wpipe__foreign_door_close(&other.foreign);
+    leave_socket(door_path("echo"), SOCK_STREAM);
+    assert_int_equal(wpipe__door_prune(NULL, NULL), 1);
+    assert_int_equal(count_all(temp_dir()), 0);
+    assert_int_equal(count_all(support_runtime_dir()), 0);
+}
+
+/* A socket that a container has mounted alone cannot be removed. */
+static int prune_what_is_mounted(int fd, void *argument)
+{
+    const char *door = below(support_runtime_dir(), "echo.pipe");
+
+    (void)argument;
+    if (unshare(CLONE_NEWNS) < 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount(door, door, NULL, MS_BIND, NULL) < 0) {
+        event_send(fd, 0);
+        return 0;
+    }
+    assert_int_equal(wpipe__door_prune(NULL, NULL), 0);
+    assert_int_equal(access(door, F_OK), 0);
+    assert_open("echo", NULL, WPIPE_ESYSTEM);
+    assert_int_equal(count_files(support_runtime_dir()), 1);
+    event_send(fd, 1);
+    return 0;
+}
+
+static void prune_counts_only_what_it_removed(void **state)
+{
+    struct helper helper = HELPER_NONE;
+    uint32_t mounted;
+
+    (void)state;
+    leave_socket(below(support_runtime_dir(), "echo.pipe"), SOCK_STREAM);
+    helper_start(&helper, prune_what_is_mounted, NULL);
+    mounted = event_wait(helper.fd);
+    assert_int_equal(helper_join(&helper), 0);
+    assert_int_equal(wpipe__door_prune(NULL, NULL), 1);
+    if (!mounted)
+        support_skip("mounting is not allowed here");
 }
 
 /* A lock that is lost may be held by one who only looks. */
@@ -455,6 +582,10 @@ static const struct support_case cases[] = {
     TEST_WITH(name_lost_is_published_again, &moved, "moved"),
     TEST_WITH(name_lost_is_published_again, &replaced, "replaced"),
     TEST(name_taken_meanwhile_stays_with_the_taker),
+    TEST(name_taken_by_a_service_manager_is_not_knocked_at),
+    TEST(server_waits_for_one_who_prunes),
+    TEST(foreign_server_comes_while_one_prunes),
+    TEST(prune_counts_only_what_it_removed),
     TEST(lock_held_by_another_is_taken_later),
     TEST(directory_gone_with_its_parent_is_waited_for),
     TEST(name_is_not_lost_by_chroot),
