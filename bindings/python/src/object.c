@@ -389,7 +389,7 @@ void free_pieces(struct pieces *p)
     PyMem_Free(p->pieces);
 }
 
-/* ---- connecting ------------------------------------------------------------ */
+/* ---- connecting --------------------------------------------------------- */
 
 static void open_now(struct task *t)
 {
@@ -432,7 +432,7 @@ PyObject *open_object(PyTypeObject *type, struct task *t, const char *name)
     return t->r < 0 ? fail(t->r, t->text) : wrap(type, t->kind, t->handle);
 }
 
-/* ---- shutting down --------------------------------------------------------- */
+/* ---- shutting down ------------------------------------------------------ */
 
 static void shut_down(struct task *t)
 {

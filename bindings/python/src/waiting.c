@@ -71,7 +71,7 @@ int wait_again(struct waiting *w, int64_t r)
     return 1;
 }
 
-/* ---- a wake by a signal ---------------------------------------------------- */
+/* ---- a wake by a signal -------------------------------------------------- */
 
 static const int hooked[] = { SIGINT, SIGTERM };
 enum {
@@ -167,7 +167,7 @@ int end_call(struct calling *c, int64_t r)
     return 1;
 }
 
-/* ---- a thread of its own ---------------------------------------------------- */
+/* ---- a thread of its own ------------------------------------------------- */
 
 struct aside {
     struct task task;
