@@ -527,6 +527,23 @@ def test_signal_handler_that_returns_does_not_end_a_write(private):
             assert child.communicate(timeout=30)[0] == "%d\n" % big
 
 
+def test_large_message_waits_for_a_slow_reader(private):
+    """For longer than a look at signals takes, in the middle of it."""
+    big = 10_000_000
+    child = subprocess.Popen([sys.executable, "-c", (
+        "import windpipe\n"
+        "s = windpipe.Stream('slow', 30, type=windpipe.Type.MESSAGE)\n"
+        "s.write(bytes(%d))\n"
+        "s.drain(30)\n" % big)])
+    with windpipe.Listener("slow", type=windpipe.Type.MESSAGE) as listener:
+        with listener.accept(30) as stream:
+            assert stream.read(1000, 30) == bytes(1000)
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(0.3)
+            assert stream.read_message(30) == bytes(big - 1000)
+            assert child.wait(30) == 0
+
+
 def test_connecting_waits_for_the_server(private):
     """For longer than a look at signals takes."""
     child = subprocess.Popen([sys.executable, "-c", (
