@@ -19,6 +19,11 @@
  *     false, or a `result` that is false.
  * Threads, memory, fork: as in <windpipe.h>. Owners can be moved, not copied;
  * do not move one while another thread uses it.
+ *
+ * Not wrapped; get() of an owner goes with the C calls: anonymous pipes, spawn,
+ * zero copy, readv and writev, calls over streams (wpipe_write_call),
+ * wpipe_stream_info, wpipe_inspect, wpipe_list_foreign, wpipe_prune,
+ * wpipe_options_inherit.
  */
 #ifndef WINDPIPE_HPP
 #define WINDPIPE_HPP
@@ -32,9 +37,11 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <ratio>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -182,7 +189,8 @@ class bytes
     {
     }
     /* A C string, without its terminator. */
-    bytes(const char *text) noexcept : data_(text), size_(std::strlen(text))
+    bytes(const char *text) noexcept
+        : data_(text), size_(text != nullptr ? std::strlen(text) : 0)
     {
     }
     template <class C,
@@ -262,13 +270,27 @@ class buffer
     std::size_t size_;
 };
 
+/* A part of a message, for sendv: made from whatever `bytes` is made from. */
+struct piece : wpipe_piece {
+    template <class T, class = std::enable_if_t<
+                           std::is_constructible_v<bytes, const T &>>>
+    piece(const T &part) noexcept : wpipe_piece()
+    {
+        const bytes b(part);
+
+        data = const_cast<void *>(b.data()); /* it is only read */
+        size = b.size();
+    }
+};
+static_assert(sizeof(piece) == sizeof(wpipe_piece));
+
 /* How long a call may wait: any duration, rounded up to milliseconds. */
 class timeout
 {
   public:
     template <class Rep, class Period>
     constexpr timeout(std::chrono::duration<Rep, Period> d) noexcept
-        : ms_(limited(std::chrono::ceil<std::chrono::milliseconds>(d).count()))
+        : ms_(limited(d))
     {
     }
     static constexpr timeout forever() noexcept
@@ -283,10 +305,19 @@ class timeout
     }
 
   private:
-    /* A negative duration is none at all, and never WPIPE_FOREVER. */
-    static constexpr int limited(std::intmax_t ms) noexcept
+    /* A negative duration is none at all, and never WPIPE_FOREVER. One that is
+     * too long in milliseconds is seen before it is converted. */
+    template <class Rep, class Period>
+    static constexpr int limited(std::chrono::duration<Rep, Period> d) noexcept
     {
-        return ms < 0 ? 0 : ms > INT_MAX ? INT_MAX : static_cast<int>(ms);
+        using exact = std::chrono::duration<long double, std::milli>;
+
+        return !(exact(d).count() > 0) ? 0
+               : exact(d).count() >= INT_MAX
+                   ? INT_MAX
+                   : static_cast<int>(
+                         std::chrono::ceil<std::chrono::milliseconds>(d)
+                             .count());
     }
     int ms_;
 };
@@ -371,6 +402,12 @@ inline void set(std::error_code &ec, std::int64_t r) noexcept
         ec.assign(static_cast<int>(r), category());
     else
         ec.clear();
+}
+
+/* A count of pieces; one that is no int is as wrong as a negative one. */
+inline int whole(std::size_t count) noexcept
+{
+    return count > INT_MAX ? -1 : static_cast<int>(count);
 }
 
 /* 0 and above true; gave up false; else thrown. */
@@ -549,6 +586,11 @@ struct event : wpipe_event {
     {
         return type == WPIPE_EVENT_MESSAGE && request != 0;
     }
+    /* A REPLY that brought an answer; without one, `error` says why. */
+    bool is_answer() const noexcept
+    {
+        return type == WPIPE_EVENT_REPLY && error == 0;
+    }
     /* Topic and body: views into it. Throws if it is no such message. */
     windpipe::message message() const
     {
@@ -578,6 +620,18 @@ class server
   public:
     /* Owns nothing; every call gives invalid_argument. */
     server() noexcept = default;
+    server(server &&) noexcept = default;
+    /* Closes what it owned; its handlers end before they are freed. */
+    server &operator=(server &&other) noexcept
+    {
+        if (this != &other) {
+            close();
+            running_ = std::move(other.running_);
+            handle_ = std::move(other.handle_);
+        }
+        return *this;
+    }
+    ~server() = default;
     /* Take a name and serve it. */
     explicit server(const std::string &name)
     {
@@ -701,6 +755,84 @@ class server
     {
         detail::set(ec, wpipe_server_reply(get(), &call, b.data(), b.size()));
     }
+    /* One message of several parts: server.sendv(to, { "head", body }). */
+    void sendv(id to, std::initializer_list<piece> pieces)
+    {
+        sendv(to, pieces.begin(), pieces.size());
+    }
+    void sendv(id to, std::initializer_list<piece> pieces,
+               std::error_code &ec) noexcept
+    {
+        sendv(to, pieces.begin(), pieces.size(), ec);
+    }
+    void sendv(id to, const piece *pieces, std::size_t count)
+    {
+        (void)detail::count(
+            wpipe_server_sendv(get(), to, pieces, detail::whole(count)),
+            "wpipe_server_sendv");
+    }
+    void sendv(id to, const piece *pieces, std::size_t count,
+               std::error_code &ec) noexcept
+    {
+        detail::set(
+            ec, wpipe_server_sendv(get(), to, pieces, detail::whole(count)));
+    }
+    /* Ask, and return the number of the call; a REPLY event with it as
+     * `request` tells the answer. A full queue throws. */
+    std::uint64_t request(id to, windpipe::bytes b, timeout t)
+    {
+        std::uint64_t number = 0;
+
+        (void)detail::count(wpipe_server_request(get(), to, b.data(), b.size(),
+                                                 t.ms(), &number),
+                            "wpipe_server_request");
+        return number;
+    }
+    std::uint64_t request(id to, windpipe::bytes b, timeout t,
+                          std::error_code &ec) noexcept
+    {
+        std::uint64_t number = 0;
+
+        detail::set(ec, wpipe_server_request(get(), to, b.data(), b.size(),
+                                             t.ms(), &number));
+        return number;
+    }
+    /* Ask a client, and wait for the answer. Another thread takes the events.
+     * False: there was no answer in time. */
+    [[nodiscard]] bool call(id to, windpipe::bytes request, event &answer,
+                            timeout t)
+    {
+        return detail::check(wpipe_server_call(get(), to, request.data(),
+                                               request.size(), &answer, t.ms()),
+                             "wpipe_server_call");
+    }
+    bool call(id to, windpipe::bytes request, event &answer, timeout t,
+              std::error_code &ec) noexcept
+    {
+        return detail::check(wpipe_server_call(get(), to, request.data(),
+                                               request.size(), &answer, t.ms()),
+                             ec);
+    }
+    /* The pointer comes as `user` with each event of that client. */
+    void set_user(id who, void *user)
+    {
+        (void)detail::count(wpipe_server_set_user(get(), who, user),
+                            "wpipe_server_set_user");
+    }
+    void set_user(id who, void *user, std::error_code &ec) noexcept
+    {
+        detail::set(ec, wpipe_server_set_user(get(), who, user));
+    }
+    /* Give the name back; the clients that are connected stay. */
+    void stop_accepting()
+    {
+        (void)detail::count(wpipe_server_stop_accepting(get()),
+                            "wpipe_server_stop_accepting");
+    }
+    void stop_accepting(std::error_code &ec) noexcept
+    {
+        detail::set(ec, wpipe_server_stop_accepting(get()));
+    }
     [[nodiscard]] bool drain(id who, timeout t)
     {
         return detail::check(wpipe_server_drain(get(), who, t.ms()),
@@ -781,6 +913,14 @@ class server
             thrown = running_->take();
         if (thrown != nullptr)
             std::rethrow_exception(thrown);
+    }
+    /* Ends the threads of start; what a handler threw is dropped. */
+    void stop(std::error_code &ec) noexcept
+    {
+        ec.clear();
+        wpipe_server_stop(get());
+        if (running_ != nullptr)
+            (void)running_->take();
     }
     /* False: not all was read in time. */
     bool shutdown(timeout t, lost *ret_lost = nullptr)
@@ -987,6 +1127,59 @@ class client
         return detail::check(wpipe_client_call(get(), request.data(),
                                                request.size(), &answer, t.ms()),
                              ec);
+    }
+    /* One message of several parts: server.sendv(to, { "head", body }). */
+    void sendv(std::initializer_list<piece> pieces)
+    {
+        sendv(pieces.begin(), pieces.size());
+    }
+    void sendv(std::initializer_list<piece> pieces,
+               std::error_code &ec) noexcept
+    {
+        sendv(pieces.begin(), pieces.size(), ec);
+    }
+    void sendv(const piece *pieces, std::size_t count)
+    {
+        (void)detail::count(
+            wpipe_client_sendv(get(), pieces, detail::whole(count)),
+            "wpipe_client_sendv");
+    }
+    void sendv(const piece *pieces, std::size_t count,
+               std::error_code &ec) noexcept
+    {
+        detail::set(ec,
+                    wpipe_client_sendv(get(), pieces, detail::whole(count)));
+    }
+    /* Ask, and return the number of the call; a REPLY event with it as
+     * `request` tells the answer. A full queue throws. */
+    std::uint64_t request(windpipe::bytes b, timeout t)
+    {
+        std::uint64_t number = 0;
+
+        (void)detail::count(
+            wpipe_client_request(get(), b.data(), b.size(), t.ms(), &number),
+            "wpipe_client_request");
+        return number;
+    }
+    std::uint64_t request(windpipe::bytes b, timeout t,
+                          std::error_code &ec) noexcept
+    {
+        std::uint64_t number = 0;
+
+        detail::set(ec, wpipe_client_request(get(), b.data(), b.size(), t.ms(),
+                                             &number));
+        return number;
+    }
+    void reply(const event &call, windpipe::bytes b)
+    {
+        (void)detail::count(
+            wpipe_client_reply(get(), &call, b.data(), b.size()),
+            "wpipe_client_reply");
+    }
+    void reply(const event &call, windpipe::bytes b,
+               std::error_code &ec) noexcept
+    {
+        detail::set(ec, wpipe_client_reply(get(), &call, b.data(), b.size()));
     }
     [[nodiscard]] bool drain(timeout t)
     {

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the Python package as its users get it, and tests what came out:
 #   check.sh package DIRECTORY   a wheel and the sources into DIRECTORY
-#   check.sh test                the wheel in a fresh environment: tests, types
+#   check.sh test [EXAMPLES]     the wheel in a fresh environment: tests, types,
+#                                the chat with that of C and C++ in EXAMPLES
 # 77: a part of Python's own is missing here.
 set -euo pipefail
 
@@ -49,17 +50,24 @@ run_tests() {
     PYTHONPATH=$scratch/site PYTHONDONTWRITEBYTECODE=1 \
         "$python" -m pytest -q -p no:cacheprovider tests
     if command -v mypy >/dev/null; then
-        (cd site && mypy --strict --cache-dir "$scratch/mypy" windpipe)
+        (cd site && mypy --strict --cache-dir "$scratch/mypy" windpipe \
+            "$here"/examples/*.py)
     else
         echo "skipped: the types are not checked, there is no mypy"
+    fi
+    if [ -x "${1-}/cpp/chat_server" ]; then
+        PYTHON=$python PYTHONPATH=$scratch/site PYTHONDONTWRITEBYTECODE=1 \
+            bash "$root/tests/cpp/chat.sh" "$1" "$here/examples"
+    else
+        echo "skipped: the chat with C and C++, which are not built"
     fi
 }
 
 case ${1-} in
 package) package "$(mkdir -p "$2" && cd "$2" && pwd)" ;;
-test) run_tests ;;
+test) run_tests "${2-}" ;;
 *)
-    sed -n '3,7p' "$0"
+    sed -n '3,8p' "$0"
     exit 2
     ;;
 esac

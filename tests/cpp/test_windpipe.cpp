@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -232,6 +233,7 @@ void empty_objects_say_so()
     stream.wake();
     listener.wake();
     server.stop();
+    CHECK(windpipe::bytes(static_cast<const char *>(nullptr)).empty());
     CHECK(server.count() == 0 && server.name()[0] == '\0');
     for (auto ec : { thrown_by([&] { server.wait(e, 0s); }),
                      thrown_by([&] { server.send(1, "x"); }),
@@ -290,12 +292,149 @@ void handlers_run_and_their_throw_comes_out_of_stop()
     CHECK(what == "from a handler");
 }
 
+/* The old handlers are still running when the new server comes. */
+void assigning_ends_running_handlers()
+{
+    windpipe::server server = windpipe::server::unique();
+    windpipe::handlers handlers;
+    std::promise<void> inside, go_on;
+    auto released = go_on.get_future().share();
+    auto text = std::make_shared<std::string>("whole");
+
+    handlers.connected = [&inside, released, text](const windpipe::event &) {
+        const std::string *mine = text.get();
+
+        inside.set_value();
+        released.wait();
+        CHECK(text.get() == mine && *text == "whole");
+    };
+    server.start(std::move(handlers));
+    std::weak_ptr<std::string> watched = text;
+    text.reset();
+    windpipe::client client(server.name());
+    inside.get_future().wait();
+    std::thread other([&server] { server = windpipe::server::unique(); });
+    CHECK(!watched.expired());
+    go_on.set_value();
+    other.join();
+    CHECK(watched.expired());
+}
+
+void both_sides_call_and_are_answered()
+{
+    auto server = windpipe::server::unique();
+    windpipe::handlers handlers;
+    std::promise<windpipe::id> joined;
+    std::promise<std::string> answered;
+
+    handlers.connected = [&](const windpipe::event &e) {
+        joined.set_value(e.from);
+    };
+    handlers.message = [&](const windpipe::event &e) {
+        if (e.is_call())
+            server.reply(e, "from the server");
+    };
+    handlers.other = [&](const windpipe::event &e) {
+        if (e.is_answer())
+            answered.set_value(std::string(e.text()));
+    };
+    server.start(std::move(handlers));
+    auto other = with_client(server, [](windpipe::client &client) {
+        const auto number = client.request("?", 5s);
+        bool told = false;
+
+        for (const windpipe::event &e : client.events(5s)) {
+            if (e.is_answer())
+                told = e.request == number && e.text() == "from the server";
+            else if (e.is_call() && e.text() == "end")
+                break;
+            else if (e.is_call())
+                client.reply(e, "from the client");
+        }
+        CHECK(told);
+    });
+    const windpipe::id who = joined.get_future().get();
+    windpipe::event answer;
+    std::error_code ec;
+
+    CHECK(server.call(who, "?", answer, 5s) &&
+          answer.text() == "from the client");
+    CHECK(server.request(who, "?", 5s) != 0);
+    CHECK(answered.get_future().get() == "from the client");
+    CHECK(!server.call(who, "end", answer, 5s, ec) &&
+          ec == windpipe::errc::not_connected);
+    other.join();
+}
+
+void pieces_users_and_a_name_given_back()
+{
+    auto server = windpipe::server::unique();
+    const std::string name = server.name();
+    auto other = with_client(server, [](windpipe::client &client) {
+        client.sendv({ "head ", std::string("body"), std::string_view() });
+        windpipe::event e;
+        CHECK(client.wait(e, 5s) && e.text() == "ab");
+    });
+    windpipe::event e;
+    std::error_code ec;
+    int mine = 0;
+
+    CHECK(server.wait(e, 5s) && e.user == nullptr);
+    server.set_user(e.from, &mine);
+    CHECK(server.wait(e, 5s) && e.text() == "head body" && e.user == &mine);
+    server.stop_accepting();
+    windpipe::server next(name);
+    const windpipe::piece parts[] = { "a", "b" };
+    server.sendv(e.from, parts, std::size_t(INT_MAX) + 1, ec);
+    CHECK(ec == windpipe::errc::invalid_argument);
+    server.sendv(e.from, parts, 2);
+    CHECK(server.wait(e, 5s) && e.type == WPIPE_EVENT_DISCONNECTED &&
+          e.user == &mine);
+    server.set_user(e.from, &mine, ec);
+    CHECK(ec == windpipe::errc::not_connected);
+    other.join();
+}
+
+/* Told, not judged: the time of a call through the wrapper and of the C call. */
+void wrapper_costs_what_the_c_call_costs()
+{
+    const int rounds = 20000;
+    auto server = windpipe::server::unique();
+    windpipe::event e;
+    wpipe_event raw;
+    using clock = std::chrono::steady_clock;
+    clock::duration plain{}, wrapped{};
+
+    for (int turn = 0; turn < 5; turn++) {
+        const auto begin = clock::now();
+        for (int i = 0; i < rounds; i++)
+            if (wpipe_server_wait(server.get(), &raw, 0) != WPIPE_ETIMEDOUT)
+                failed = 1;
+        const auto middle = clock::now();
+        for (int i = 0; i < rounds; i++)
+            if (server.wait(e, windpipe::at_once))
+                failed = 1;
+        plain += middle - begin;
+        wrapped += clock::now() - middle;
+    }
+    const auto each = [](clock::duration d) {
+        return std::chrono::duration<double, std::nano>(d).count() /
+               (5 * rounds);
+    };
+    std::printf("wait that finds nothing: C %.0f ns, C++ %.0f ns\n",
+                each(plain), each(wrapped));
+}
+
 void timeouts_of_any_duration()
 {
     static_assert(windpipe::timeout(1500us).ms() == 2);
     static_assert(windpipe::timeout(2s).ms() == 2000);
     static_assert(windpipe::timeout(-1ms).ms() == 0);
     static_assert(windpipe::timeout(24h * 365).ms() == INT_MAX);
+    static_assert(windpipe::timeout(std::chrono::hours::max()).ms() == INT_MAX);
+    static_assert(windpipe::timeout(std::chrono::hours::min()).ms() == 0);
+    static_assert(
+        windpipe::timeout(std::chrono::duration<double>(0.0011)).ms() == 2);
     static_assert(windpipe::forever.ms() == WPIPE_FOREVER);
     static_assert(!std::is_copy_constructible_v<windpipe::server> &&
                   std::is_nothrow_move_constructible_v<windpipe::client>);
@@ -328,6 +467,12 @@ struct {
     { "errors_have_a_sentence", errors_have_a_sentence },
     { "handlers_run_and_their_throw_comes_out_of_stop",
       handlers_run_and_their_throw_comes_out_of_stop },
+    { "assigning_ends_running_handlers", assigning_ends_running_handlers },
+    { "both_sides_call_and_are_answered", both_sides_call_and_are_answered },
+    { "pieces_users_and_a_name_given_back",
+      pieces_users_and_a_name_given_back },
+    { "wrapper_costs_what_the_c_call_costs",
+      wrapper_costs_what_the_c_call_costs },
     { "timeouts_of_any_duration", timeouts_of_any_duration },
     { "names_are_listed", names_are_listed },
 };

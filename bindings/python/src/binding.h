@@ -46,14 +46,15 @@ void PyBuffer_Release(Py_buffer *view);
 
 enum {
     SLICE_MS = 100, /* between two looks for signals, on the main thread */
-    TEXT = 512
+    TEXT = 512,
+    PIECES = 1024 /* of one message, at most */
 };
 
 /* Made in windpipe/__init__.py and told by _setup. */
 extern PyObject *raise_error; /* (code, text) -> an exception */
 extern PyObject *make_event;  /* the class of events */
 extern PyObject *stream_type; /* what accept returns */
-extern unsigned long main_thread;
+extern unsigned forks;        /* how many of them led to this process */
 
 enum kind {
     LISTENER,
@@ -68,6 +69,8 @@ struct object {
     int closing;
     int reading; /* a stream: one thread reads, one writes */
     int writing;
+    int shutting;   /* calls of shutdown */
+    unsigned forks; /* when the counts above were right */
 };
 
 /* A wait that is made in slices on the main thread. */
@@ -75,6 +78,35 @@ struct waiting {
     struct object *object;
     int left_ms; /* or WPIPE_FOREVER */
     int slice_ms;
+};
+
+/* A call that is made once, and that a signal wakes on the main thread. */
+struct calling {
+    struct object *object;
+    int left_ms; /* or WPIPE_FOREVER */
+    int hooked;
+    int64_t until_ms;
+};
+
+/* A call on a thread of its own, so that the main thread sees signals. */
+struct task {
+    void (*run)(struct task *);
+    void (*undo)(struct task *);  /* the result is not wanted any more */
+    void (*hurry)(struct task *); /* end it; NULL: it ends alone */
+    enum kind kind;
+    void *handle;
+    char *name;
+    wpipe_options options;
+    char text[TEXT];
+    int timeout_ms;
+    int r;
+    wpipe_lost lost;
+};
+
+struct pieces {
+    Py_buffer *views;
+    wpipe_piece *pieces;
+    Py_ssize_t count;
 };
 
 /* Set the exception of a code. Returns NULL. */
@@ -85,6 +117,15 @@ void *enter(PyObject *self);
 void leave(PyObject *self);
 PyObject *close_object(PyObject *self, enum kind kind);
 void free_object(PyObject *self, enum kind kind);
+/* As PyArg_ParseTupleAndKeywords; quicker if there are no keywords. */
+int parse(PyObject *args, PyObject *kw, const char *format, char **names, ...);
+#define NAMES(...)        \
+    (char *[])            \
+    {                     \
+        __VA_ARGS__, NULL \
+    }
+#define WITH_KEYWORDS(function) \
+    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 /* Seconds or None to milliseconds, rounded up. 0, or -1 with an exception. */
 int to_ms(PyObject *seconds, int *ret);
 /* All keywords are options. 0, or -1 with an exception. */
@@ -93,6 +134,20 @@ void begin_wait(struct waiting *w, PyObject *self, int timeout_ms);
 /* After a slice gave `r`: 1 wait again, 0 that is the result; -1 with an
  * exception (Ctrl-C, or closed meanwhile). */
 int wait_again(struct waiting *w, int64_t r);
+void begin_call(struct calling *c, PyObject *self, enum kind kind, void *handle,
+                int timeout_ms);
+/* 0 `r` is the result; 1 a signal handler ran and returned: it may be made
+ * again with left_ms; -1 with an exception. */
+int end_call(struct calling *c, int64_t r);
+/* -1 with an exception: another thread closes it. */
+int closed_meanwhile(const struct object *o);
+/* 0 when it has run; -1 with an exception. */
+int do_task(struct task *task);
+/* At the import, and in a forked child. */
+void set_main_thread(unsigned long id);
+/* Connect as t->kind, with t->options and t->timeout_ms. */
+PyObject *open_object(PyTypeObject *type, struct task *t, const char *name);
+PyObject *shut_object_down(PyObject *self, PyObject *args, enum kind kind);
 PyObject *to_event(const wpipe_event *e);
 PyObject *to_peer(const wpipe_peer *p);
 PyObject *to_lost(int r, const wpipe_lost *lost);
@@ -100,6 +155,11 @@ PyObject *to_lost(int r, const wpipe_lost *lost);
 PyObject *none_or_fail(int64_t r);
 /* A bytes-like argument, to be released. 0, or -1 with an exception. */
 int to_bytes(PyObject *object, Py_buffer *ret);
+/* For "O&": a wpipe_id or the number of a call. */
+int to_id(PyObject *object, void *ret);
+/* A sequence of bytes-like objects, to be freed. 0, or -1 with an exception. */
+int to_pieces(PyObject *source, struct pieces *ret);
+void free_pieces(struct pieces *p);
 /* A new object of a type around `handle`, or NULL; then the handle is gone. */
 PyObject *wrap(PyTypeObject *type, enum kind kind, void *handle);
 /* One reads at a time, and one writes. */

@@ -6,31 +6,22 @@ COMMON(client, CLIENT)
 
 PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kw)
 {
-    wpipe_client *client = NULL;
+    struct task task = { .kind = CLIENT };
     PyObject *timeout = Py_None;
-    PyObject *self = NULL;
     const char *name;
-    char text[TEXT];
-    wpipe_options options;
-    int timeout_ms, r;
+    int timeout_ms;
 
     if (!PyArg_ParseTuple(args, "s|O", &name, &timeout) ||
-        to_ms(timeout, &timeout_ms) < 0 || to_options(kw, &options, text) < 0)
+        to_ms(timeout, &timeout_ms) < 0 ||
+        to_options(kw, &task.options, task.text) < 0)
         return NULL;
     if (timeout != Py_None)
-        options.connect_ms = timeout_ms > 0 ? timeout_ms : 1;
-    if (options.connect_ms == 0)
-        options.connect_ms = 300000;
-    timeout_ms = options.connect_ms;
-    WAIT(NULL, timeout_ms, r,
-         (options.connect_ms = ms, wpipe_client_open(&client, name, &options)));
-    if (r < 0)
-        return fail(r, text);
-    self = wrap(type, CLIENT, client);
-    client = NULL;
-out:
-    wpipe_client_close(client);
-    return self;
+        task.timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
+    else if (task.options.connect_ms != 0)
+        task.timeout_ms = task.options.connect_ms;
+    else
+        task.timeout_ms = 300000;
+    return open_object(type, &task, name);
 }
 
 static PyObject *client_wait(PyObject *self, PyObject *args)
@@ -55,14 +46,14 @@ out:
     return result;
 }
 
-static PyObject *client_send(PyObject *self, PyObject *args)
+static PyObject *client_send(PyObject *self, PyObject *args, PyObject *kw)
 {
     PyObject *source, *timeout = NULL, *result = NULL;
     Py_buffer data;
     int timeout_ms = 0, r;
     void *handle;
 
-    if (!PyArg_ParseTuple(args, "O|O", &source, &timeout) ||
+    if (!parse(args, kw, "O|O", NAMES("data", "timeout"), &source, &timeout) ||
         (timeout != NULL && to_ms(timeout, &timeout_ms) < 0) ||
         to_bytes(source, &data) < 0)
         return NULL;
@@ -85,11 +76,76 @@ released:
     return result;
 }
 
-/* A request is sent once, so it is one wait: Ctrl-C comes when that is over,
- * unless the wake of another thread ends it. */
+static PyObject *client_sendv(PyObject *self, PyObject *source)
+{
+    struct pieces pieces;
+    PyObject *result = NULL;
+    void *handle;
+    int r;
+
+    if (to_pieces(source, &pieces) < 0)
+        return NULL;
+    handle = enter(self);
+    if (handle != NULL) {
+        Py_BEGIN_ALLOW_THREADS r =
+            wpipe_client_sendv(handle, pieces.pieces, (int)pieces.count);
+        Py_END_ALLOW_THREADS leave(self);
+        result = none_or_fail(r);
+    }
+    free_pieces(&pieces);
+    return result;
+}
+
+static PyObject *client_reply(PyObject *self, PyObject *args)
+{
+    wpipe_event event = { .type = WPIPE_EVENT_MESSAGE };
+    PyObject *source, *result = NULL;
+    Py_buffer data;
+    void *handle;
+    int r;
+
+    if (!PyArg_ParseTuple(args, "O&O&O", to_id, &event.from, to_id,
+                          &event.request, &source) ||
+        to_bytes(source, &data) < 0)
+        return NULL;
+    handle = enter(self);
+    if (handle != NULL) {
+        Py_BEGIN_ALLOW_THREADS r =
+            wpipe_client_reply(handle, &event, data.buf, (size_t)data.len);
+        Py_END_ALLOW_THREADS leave(self);
+        result = none_or_fail(r);
+    }
+    PyBuffer_Release(&data);
+    return result;
+}
+
+static PyObject *client_request(PyObject *self, PyObject *args, PyObject *kw)
+{
+    PyObject *source, *timeout = Py_None, *result = NULL;
+    uint64_t request = 0;
+    Py_buffer data;
+    void *handle;
+    int timeout_ms, r;
+
+    if (!parse(args, kw, "O|O", NAMES("data", "timeout"), &source, &timeout) ||
+        to_ms(timeout, &timeout_ms) < 0 || to_bytes(source, &data) < 0)
+        return NULL;
+    handle = enter(self);
+    if (handle != NULL) {
+        Py_BEGIN_ALLOW_THREADS r = wpipe_client_request(
+            handle, data.buf, (size_t)data.len, timeout_ms, &request);
+        Py_END_ALLOW_THREADS leave(self);
+        result = r < 0 ? fail(r, NULL) : PyLong_FromUnsignedLongLong(request);
+    }
+    PyBuffer_Release(&data);
+    return result;
+}
+
+/* A request is sent once, so it is one wait. */
 static PyObject *client_call(PyObject *self, PyObject *args)
 {
     PyObject *source, *timeout = Py_None, *result = NULL;
+    struct calling calling;
     wpipe_event event;
     Py_buffer data;
     int timeout_ms, r;
@@ -100,9 +156,10 @@ static PyObject *client_call(PyObject *self, PyObject *args)
         return NULL;
     handle = enter(self);
     if (handle != NULL) {
+        begin_call(&calling, self, CLIENT, handle, timeout_ms);
         Py_BEGIN_ALLOW_THREADS r = wpipe_client_call(
             handle, data.buf, (size_t)data.len, &event, timeout_ms);
-        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() == 0) result =
+        Py_END_ALLOW_THREADS if (end_call(&calling, r) >= 0) result =
             r < 0 ? fail(r, NULL) : to_event(&event);
         leave(self);
     }
@@ -110,13 +167,13 @@ static PyObject *client_call(PyObject *self, PyObject *args)
     return result;
 }
 
-static PyObject *client_drain(PyObject *self, PyObject *args)
+static PyObject *client_drain(PyObject *self, PyObject *args, PyObject *kw)
 {
     PyObject *timeout = Py_None, *result = NULL;
     int timeout_ms, r;
     void *handle;
 
-    if (!PyArg_ParseTuple(args, "|O", &timeout) ||
+    if (!parse(args, kw, "|O", NAMES("timeout"), &timeout) ||
         to_ms(timeout, &timeout_ms) < 0)
         return NULL;
     handle = enter(self);
@@ -138,35 +195,29 @@ static PyObject *client_peer(PyObject *self, PyObject *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    r = wpipe_client_peer(handle, &peer);
-    leave(self);
+    Py_BEGIN_ALLOW_THREADS r = wpipe_client_peer(handle, &peer);
+    Py_END_ALLOW_THREADS leave(self);
     return r < 0 ? fail(r, NULL) : to_peer(&peer);
 }
 
 static PyObject *client_shutdown(PyObject *self, PyObject *args)
 {
-    PyObject *timeout = Py_None;
-    wpipe_lost lost = { .size = sizeof(lost) };
-    int timeout_ms, r;
-    void *handle;
-
-    if (!PyArg_ParseTuple(args, "|O", &timeout) ||
-        to_ms(timeout, &timeout_ms) < 0)
-        return NULL;
-    handle = enter(self);
-    if (handle == NULL)
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_client_shutdown(handle, timeout_ms, &lost);
-    Py_END_ALLOW_THREADS leave(self);
-    return r < 0 && r != WPIPE_ETIMEDOUT ? fail(r, NULL) : to_lost(r, &lost);
+    return shut_object_down(self, args, CLIENT);
 }
 
 PyMethodDef client_methods[] = {
     { "_wait", client_wait, METH_VARARGS, NULL },
-    { "send", client_send, METH_VARARGS,
+    { "send", WITH_KEYWORDS(client_send),
       "send(data[, timeout]): without a timeout it never waits." },
+    { "sendv", client_sendv, METH_O,
+      "sendv(pieces): one message of several parts; never waits." },
+    { "request", WITH_KEYWORDS(client_request),
+      "request(data, timeout=None): call the server and return the number\n"
+      "of the call; a REPLY event with that `request` tells the answer.\n"
+      "Never waits." },
+    { "_reply", client_reply, METH_VARARGS, NULL },
     { "_call", client_call, METH_VARARGS, NULL },
-    { "drain", client_drain, METH_VARARGS,
+    { "drain", WITH_KEYWORDS(client_drain),
       "drain(timeout=None): until the server has read all." },
     { "_peer", client_peer, METH_NOARGS, NULL },
     { "_shutdown", client_shutdown, METH_VARARGS, NULL },

@@ -20,7 +20,7 @@ PyObject *listener_new(PyTypeObject *type, PyObject *args, PyObject *kw)
                                       : wrap(type, LISTENER, listener);
 }
 
-static PyObject *listener_accept(PyObject *self, PyObject *args)
+static PyObject *listener_accept(PyObject *self, PyObject *args, PyObject *kw)
 {
     struct object *o = (struct object *)self;
     PyObject *timeout = Py_None, *result = NULL;
@@ -28,7 +28,7 @@ static PyObject *listener_accept(PyObject *self, PyObject *args)
     int timeout_ms, r;
     void *handle;
 
-    if (!PyArg_ParseTuple(args, "|O", &timeout) ||
+    if (!parse(args, kw, "|O", NAMES("timeout"), &timeout) ||
         to_ms(timeout, &timeout_ms) < 0)
         return NULL;
     handle = enter_once(self, &o->reading, "accepts from");
@@ -53,13 +53,13 @@ static PyObject *listener_name(PyObject *self, void *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    name = PyUnicode_FromString(wpipe_listener_name(handle));
+    name = PyUnicode_DecodeFSDefault(wpipe_listener_name(handle));
     leave(self);
     return name;
 }
 
 PyMethodDef listener_methods[] = {
-    { "accept", listener_accept, METH_VARARGS,
+    { "accept", WITH_KEYWORDS(listener_accept),
       "accept(timeout=None): the stream of the next client." },
     COMMON_METHODS(listener),
     { NULL, NULL, 0, NULL },

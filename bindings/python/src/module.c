@@ -4,7 +4,7 @@
 
 static int add_name(const char *name, const char *where, void *user)
 {
-    PyObject *text = PyUnicode_FromString(name);
+    PyObject *text = PyUnicode_DecodeFSDefault(name);
     int r;
 
     (void)where;
@@ -33,14 +33,14 @@ static PyObject *list_names(PyObject *module, PyObject *unused)
     return names;
 }
 
-static PyObject *wait_for(PyObject *module, PyObject *args)
+static PyObject *wait_for(PyObject *module, PyObject *args, PyObject *kw)
 {
     PyObject *timeout = Py_None;
     const char *name;
     int timeout_ms, r;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "s|O", &name, &timeout) ||
+    if (!parse(args, kw, "s|O", NAMES("name", "timeout"), &name, &timeout) ||
         to_ms(timeout, &timeout_ms) < 0)
         return NULL;
     WAIT(NULL, timeout_ms, r, wpipe_wait_for(name, ms));
@@ -90,16 +90,39 @@ static PyObject *message_decode(PyObject *module, PyObject *source)
     return result;
 }
 
-/* For __init__.py, once. */
+/* For __init__.py: what it makes, and the id of the main thread. */
 static PyObject *setup(PyObject *module, PyObject *args)
 {
+    static int64_t owner = -1;
+    int64_t me = PyInterpreterState_GetID(PyInterpreterState_Get());
+    PyObject *error, *event, *stream;
+    unsigned long thread;
+
     (void)module;
-    if (!PyArg_ParseTuple(args, "OOO", &raise_error, &make_event, &stream_type))
+    if (!PyArg_ParseTuple(args, "OOOk", &error, &event, &stream, &thread))
         return NULL;
-    Py_INCREF(raise_error);
-    Py_INCREF(make_event);
-    Py_INCREF(stream_type);
-    main_thread = PyThread_get_thread_ident();
+    if (owner >= 0 && owner != me) {
+        PyErr_SetString(PyExc_ImportError,
+                        "windpipe works in one interpreter of a process");
+        return NULL;
+    }
+    owner = me;
+    Py_INCREF(error); /* and for ever: a reload leaves the old ones */
+    Py_INCREF(event);
+    Py_INCREF(stream);
+    raise_error = error;
+    make_event = event;
+    stream_type = stream;
+    set_main_thread(thread);
+    Py_RETURN_NONE;
+}
+
+/* In a child after fork: the thread that forked is its main thread. */
+static PyObject *forked(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    forks++;
+    set_main_thread(PyThread_get_thread_ident());
     Py_RETURN_NONE;
 }
 
@@ -115,12 +138,13 @@ static PyObject *error_name(PyObject *module, PyObject *args)
 
 static PyMethodDef functions[] = {
     { "_setup", setup, METH_VARARGS, NULL },
+    { "_forked", forked, METH_NOARGS, NULL },
     { "_anonymous", (PyCFunction)(void (*)(void))anonymous,
       METH_VARARGS | METH_KEYWORDS, NULL },
     { "_error_name", error_name, METH_VARARGS, NULL },
     { "list_pipes", list_names, METH_NOARGS,
       "The names of all pipes that this user can see." },
-    { "wait_for", wait_for, METH_VARARGS,
+    { "wait_for", WITH_KEYWORDS(wait_for),
       "wait_for(name, timeout=None): until a server owns the name." },
     { "_encode", message_encode, METH_VARARGS, NULL },
     { "_decode", message_decode, METH_O, NULL },

@@ -2,16 +2,22 @@
 /* What all objects share: errors, arguments, waits, values, close. */
 #include "binding.h"
 
+#include <stdarg.h>
+#include <stdlib.h>
+
 PyObject *raise_error, *make_event, *stream_type;
-unsigned long main_thread;
+unsigned forks;
 
 /* ---- errors -------------------------------------------------------------- */
 
 PyObject *fail(int64_t code, const char *text)
 {
+    const char *why =
+        text != NULL && text[0] != '\0' ? text : wpipe_strerror((int)code);
+    /* it may have a path in it, and be cut off anywhere */
     PyObject *e = PyObject_CallFunction(
-        raise_error, "is", (int)code,
-        text != NULL && text[0] != '\0' ? text : wpipe_strerror((int)code));
+        raise_error, "iN", (int)code,
+        PyUnicode_DecodeUTF8(why, (Py_ssize_t)strlen(why), "replace"));
 
     if (e != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(e), e);
@@ -46,10 +52,20 @@ static void end(enum kind kind, void *handle)
         wpipe_client_close(handle);
 }
 
+/* After a fork the calls of the parent's threads are not here. */
+static void see_fork(struct object *o)
+{
+    if (o->forks == forks)
+        return;
+    o->forks = forks;
+    o->inside = o->closing = o->reading = o->writing = o->shutting = 0;
+}
+
 void *enter(PyObject *self)
 {
     struct object *o = (struct object *)self;
 
+    see_fork(o);
     if (o->handle == NULL || o->closing) {
         PyErr_SetString(PyExc_ValueError, "this object is closed");
         return NULL;
@@ -77,6 +93,7 @@ PyObject *close_object(PyObject *self, enum kind kind)
     struct object *o = (struct object *)self;
     void *handle = o->handle;
 
+    see_fork(o);
     if (handle == NULL)
         Py_RETURN_NONE;
     if (o->closing) { /* another thread is at it */
@@ -87,6 +104,13 @@ PyObject *close_object(PyObject *self, enum kind kind)
     o->closing = 1;
     while (o->inside > 0) {
         wake(kind, handle);
+        if (o->shutting && kind == SERVER) {
+            Py_BEGIN_ALLOW_THREADS wpipe_server_shutdown(handle, 0, NULL);
+            Py_END_ALLOW_THREADS
+        } else if (o->shutting) {
+            Py_BEGIN_ALLOW_THREADS wpipe_client_shutdown(handle, 0, NULL);
+            Py_END_ALLOW_THREADS
+        }
         pause_1_ms();
     }
     Py_BEGIN_ALLOW_THREADS end(kind, handle);
@@ -110,6 +134,19 @@ void free_object(PyObject *self, enum kind kind)
 }
 
 /* ---- arguments ----------------------------------------------------------- */
+
+int parse(PyObject *args, PyObject *kw, const char *format, char **names, ...)
+{
+    va_list list;
+    int r;
+
+    va_start(list, names);
+    r = kw == NULL
+            ? PyArg_VaParse(args, format, list)
+            : PyArg_VaParseTupleAndKeywords(args, kw, format, names, list);
+    va_end(list);
+    return r;
+}
 
 int to_ms(PyObject *seconds, int *ret)
 {
@@ -219,36 +256,6 @@ int to_options(PyObject *keywords, wpipe_options *ret, char text[TEXT])
     return 0;
 }
 
-/* ---- waiting ------------------------------------------------------------- */
-
-void begin_wait(struct waiting *w, PyObject *self, int timeout_ms)
-{
-    w->object = (struct object *)self;
-    w->left_ms = timeout_ms;
-    w->slice_ms = timeout_ms;
-    if (PyThread_get_thread_ident() == main_thread &&
-        (timeout_ms < 0 || timeout_ms > SLICE_MS))
-        w->slice_ms = SLICE_MS;
-}
-
-int wait_again(struct waiting *w, int64_t r)
-{
-    if (w->object != NULL && w->object->closing) {
-        PyErr_SetString(PyExc_ValueError, "this object was closed meanwhile");
-        return -1;
-    }
-    if (PyErr_CheckSignals() < 0)
-        return -1;
-    if (r != WPIPE_ETIMEDOUT || w->slice_ms == w->left_ms)
-        return 0;
-    if (w->left_ms > 0) {
-        w->left_ms -= w->slice_ms;
-        if (w->left_ms < w->slice_ms)
-            w->slice_ms = w->left_ms;
-    }
-    return 1;
-}
-
 /* ---- values -------------------------------------------------------------- */
 
 PyObject *to_event(const wpipe_event *e)
@@ -260,10 +267,10 @@ PyObject *to_event(const wpipe_event *e)
     if (data == NULL)
         return NULL;
     r = PyObject_CallFunction(
-        make_event, "iiKNKKKii", e->type, e->reason,
+        make_event, "iiKNKKKiiK", e->type, e->reason,
         (unsigned long long)e->from, data, (unsigned long long)e->request,
         (unsigned long long)e->lost_messages, (unsigned long long)e->lost_bytes,
-        e->os_error, e->error);
+        e->os_error, e->error, (unsigned long long)e->count);
     return r;
 }
 
@@ -303,6 +310,7 @@ PyObject *wrap(PyTypeObject *type, enum kind kind, void *handle)
         return NULL;
     }
     ((struct object *)self)->handle = handle;
+    ((struct object *)self)->forks = forks;
     return self;
 }
 
@@ -310,6 +318,7 @@ void *enter_once(PyObject *self, int *flag, const char *what)
 {
     void *handle;
 
+    see_fork((struct object *)self);
     if (*flag) {
         PyErr_Format(PyExc_RuntimeError, "another thread %s this stream", what);
         return NULL;
@@ -325,5 +334,142 @@ PyObject *get_closed(PyObject *self, void *unused)
     struct object *o = (struct object *)self;
 
     (void)unused;
+    see_fork(o);
     return PyBool_FromLong(o->handle == NULL || o->closing);
+}
+
+int to_id(PyObject *object, void *ret)
+{
+    unsigned long long id = PyLong_AsUnsignedLongLong(object);
+
+    if (id == (unsigned long long)-1 && PyErr_Occurred())
+        return 0;
+    *(wpipe_id *)ret = id;
+    return 1;
+}
+
+int to_pieces(PyObject *source, struct pieces *ret)
+{
+    PyObject *list = PySequence_List(source);
+    Py_ssize_t size = list == NULL ? -1 : PyList_Size(list);
+
+    ret->count = 0;
+    if (size < 0)
+        return -1;
+    if (size > PIECES) {
+        Py_DECREF(list);
+        PyErr_Format(PyExc_ValueError, "more than %d pieces", PIECES);
+        return -1;
+    }
+    ret->views = PyMem_Calloc((size_t)size + 1, sizeof(*ret->views));
+    ret->pieces = PyMem_Calloc((size_t)size + 1, sizeof(*ret->pieces));
+    if (ret->views == NULL || ret->pieces == NULL)
+        PyErr_NoMemory();
+    while (!PyErr_Occurred() && ret->count < size) {
+        Py_buffer *view = &ret->views[ret->count];
+
+        if (to_bytes(PyList_GetItem(list, ret->count), view) < 0)
+            break;
+        ret->pieces[ret->count].data = view->buf;
+        ret->pieces[ret->count].size = (size_t)view->len;
+        ret->count++;
+    }
+    Py_DECREF(list);
+    if (!PyErr_Occurred())
+        return 0;
+    free_pieces(ret);
+    return -1;
+}
+
+void free_pieces(struct pieces *p)
+{
+    while (p->count > 0)
+        PyBuffer_Release(&p->views[--p->count]);
+    PyMem_Free(p->views);
+    PyMem_Free(p->pieces);
+}
+
+/* ---- connecting --------------------------------------------------------- */
+
+static void open_now(struct task *t)
+{
+    if (t->kind == CLIENT) {
+        t->options.connect_ms = t->timeout_ms;
+        t->r = wpipe_client_open((wpipe_client **)&t->handle, t->name,
+                                 &t->options);
+    } else {
+        t->r = wpipe_connect((wpipe_stream **)&t->handle, t->name, &t->options,
+                             t->timeout_ms);
+    }
+}
+
+/* The task moves to another place; its text moves with it. */
+static void open_task(struct task *t)
+{
+    t->options.error_text = t->text;
+    open_now(t);
+    if (t->r < 0)
+        t->handle = NULL;
+}
+
+static void undo_open(struct task *t)
+{
+    if (t->handle != NULL)
+        end(t->kind, t->handle);
+    free(t->name);
+}
+
+PyObject *open_object(PyTypeObject *type, struct task *t, const char *name)
+{
+    t->run = open_task;
+    t->undo = undo_open;
+    t->name = strdup(name);
+    if (t->name == NULL)
+        return PyErr_NoMemory();
+    if (do_task(t) < 0)
+        return NULL;
+    free(t->name);
+    return t->r < 0 ? fail(t->r, t->text) : wrap(type, t->kind, t->handle);
+}
+
+/* ---- shutting down ------------------------------------------------------ */
+
+static void shut_down(struct task *t)
+{
+    if (t->kind == SERVER)
+        t->r = wpipe_server_shutdown(t->handle, t->timeout_ms, &t->lost);
+    else
+        t->r = wpipe_client_shutdown(t->handle, t->timeout_ms, &t->lost);
+}
+
+/* A second one without a timeout ends the first. */
+static void hurry(struct task *t)
+{
+    if (t->kind == SERVER)
+        (void)wpipe_server_shutdown(t->handle, 0, NULL);
+    else
+        (void)wpipe_client_shutdown(t->handle, 0, NULL);
+}
+
+PyObject *shut_object_down(PyObject *self, PyObject *args, enum kind kind)
+{
+    struct task t = { .run = shut_down, .hurry = hurry, .kind = kind };
+    PyObject *timeout = Py_None;
+    int r;
+
+    t.lost.size = sizeof(t.lost);
+    if (!PyArg_ParseTuple(args, "|O", &timeout) ||
+        to_ms(timeout, &t.timeout_ms) < 0)
+        return NULL;
+    t.handle = enter(self);
+    if (t.handle == NULL)
+        return NULL;
+    ((struct object *)self)->shutting++;
+    r = do_task(&t);
+    ((struct object *)self)->shutting--;
+    leave(self);
+    if (r < 0 || closed_meanwhile((struct object *)self) < 0)
+        return NULL;
+    return t.r < 0 && t.r != WPIPE_ETIMEDOUT ? fail(t.r, NULL)
+                                             : to_lost(t.r, &t.lost);
 }

@@ -102,3 +102,50 @@ def test_no_server():
         with pytest.raises(FileNotFoundError):
             await windpipe.aio.connect("nobody", 0.05)
     go(main())
+
+
+def test_calls_both_ways_beside_other_events():
+    async def main():
+        async with windpipe.aio.Server() as server:
+            client, event = await asyncio.gather(
+                windpipe.aio.open_client(server.name, 5), server.wait())
+            who = event.client
+
+            async def answer(side):
+                async for event in side:
+                    if event.request:
+                        side.reply(event, event.data.upper())
+            async with client:
+                serving = asyncio.create_task(answer(server))
+                await server.send(who, b"news")
+                answers = await asyncio.gather(
+                    *(client.call(b"a%d" % i, 10) for i in range(30)))
+                assert answers == [b"A%d" % i for i in range(30)]
+                assert (await client.wait()).data == b"news"  # it was kept
+                asked = asyncio.create_task(answer(client))
+                assert await server.call(who, b"b", 10) == b"B"
+                serving.cancel()
+                asked.cancel()
+                await asyncio.gather(serving, asked, return_exceptions=True)
+    go(main())
+
+
+def test_call_that_nobody_answers():
+    async def main():
+        async with windpipe.aio.Server() as server:
+            client, event = await asyncio.gather(
+                windpipe.aio.open_client(server.name, 5), server.wait())
+            async with client:
+                with pytest.raises(TimeoutError):
+                    await client.call(b"?", 0.01)
+                call = asyncio.create_task(client.call(b"?"))
+                assert (await server.wait()).data == b"?"
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+                call = asyncio.create_task(client.call(b"?"))
+                await asyncio.sleep(0)
+                server.kick(event.client)
+                with pytest.raises(ConnectionError):
+                    await call
+    go(main())

@@ -362,3 +362,306 @@ def test_many_clients_from_threads(server, run):
                 assert client.call(text, timeout=30) == text
     for thread in [run(one, n) for n in range(20)]:
         thread.join()
+
+
+# ---- calls --------------------------------------------------------------------
+
+def test_reply_event_ends_a_request(server):
+    with windpipe.Client(server.name, timeout=5) as client:
+        number = client.request(b"hello", timeout=5)
+        event = client.wait(5)
+        assert event.type is windpipe.REPLY and event.request == number
+        assert event.answer() == b"HELLO"
+
+
+def test_server_calls_a_client(run):
+    with windpipe.Server() as server:
+        client, who = join(server)
+
+        def answer():
+            for event in client:
+                if event.request:
+                    client.reply(event, event.data[::-1])
+        run(answer)
+        with pytest.raises(RuntimeError):  # this thread takes the events
+            server.call(who, b"abc", 5)
+        number = server.request(who, b"abc", timeout=5)
+        event = server.wait(5)
+        assert (event.request, event.answer()) == (number, b"cba")
+        events = run(lambda: [None for _ in server])
+        answers = []
+        run(lambda: answers.append(server.call(who, b"xyz", 30))).join()
+        assert answers == [b"zyx"]
+        server.stop()
+        events.join()
+        server.kick(who)
+    client.wake()
+
+
+def test_request_without_an_answer():
+    with windpipe.Server() as server:
+        client, who = join(server)
+        with client:
+            late = server.request(who, b"?", 0.01)
+            event = server.wait(5)
+            assert event.type is windpipe.REPLY and event.request == late
+            with pytest.raises(TimeoutError):
+                event.answer()
+            server.request(who, b"?")
+        event = server.wait(5)
+        with pytest.raises(ConnectionError):
+            event.answer()
+        assert server.wait(5).type is windpipe.DISCONNECTED
+
+
+def test_pieces_are_one_message(server):
+    with windpipe.Client(server.name, timeout=5) as client:
+        client.sendv([b"one", bytearray(b"two"), memoryview(b"")])
+        assert client.wait(5).data == b"onetwo"
+        with pytest.raises(TypeError):
+            client.sendv([b"one", "two"])
+        with pytest.raises(ValueError):
+            client.sendv([b""] * 1025)
+        with pytest.raises(TypeError):
+            client.sendv(None)
+
+
+def test_user_comes_with_each_event_of_a_client():
+    with windpipe.Server() as server:
+        client, who = join(server)
+        thing = object()
+        server.set_user(who, thing)
+        client.send(b"x")
+        assert server.wait(5).user is thing
+        client.close()
+        assert server.wait(5).user is thing
+        with pytest.raises(ConnectionError):
+            server.set_user(who, thing)
+        assert sys.getrefcount(thing) == 2
+
+
+def test_stop_accepting_keeps_clients():
+    with windpipe.Server() as server:
+        client, who = join(server)
+        with client:
+            server.stop_accepting()
+            windpipe.Server(server.name).close()
+            server.send(who, b"still here")
+            assert client.wait(5).data == b"still here"
+
+
+# ---- Ctrl-C ---------------------------------------------------------------------
+
+INTERRUPTED = """
+import os, signal, sys, threading, windpipe
+M = dict(type=windpipe.Type.MESSAGE)
+def server():
+    s = windpipe.Server('s')
+    c = windpipe.Client('s', flags=windpipe.Flag.CONNECT_LATER)
+    try:
+        c.wait(0)
+    except TimeoutError:
+        pass
+    s.wait(5), c.wait(5)
+    return s, c, 1
+def streams():
+    l = windpipe.Listener('l', **M)
+    return l, windpipe.Stream('l', 5, flags=2, **M), l.accept(5)
+def ready():
+    # comes once the main thread waits, or just before: both must do
+    def tell():
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Timer(0.05, tell).start()
+%s
+try:
+    ready()
+    %s
+    print('returned')
+except KeyboardInterrupt:
+    print('interrupted')
+"""
+
+
+@pytest.mark.parametrize("first, call", [
+    ("", "windpipe.Client('none', 60)"),
+    ("", "windpipe.Stream('none', 60)"),
+    ("", "windpipe.wait_for('none', 60)"),
+    ("l = windpipe.Listener('l')", "l.accept()"),
+    ("l, c, s = streams()", "s.read()"),
+    ("l, c, s = streams()", "c.write(bytes(10_000_000))"),
+    ("l, c, s = streams(); c.write(b'x')", "c.drain()"),
+    ("s, c, who = server()", "s.wait()"),
+    ("s, c, who = server()", "c.wait()"),
+    ("s, c, who = server()", "c.call(b'?')"),
+    ("s, c, who = server(); s.send(who, b'x')", "s.drain()"),
+    ("s, c, who = server(); s.send(who, b'x')", "s.shutdown()"),
+    ("s, c, who = server(); c.send(b'x')", "c.drain()"),
+    ("s, c, who = server(); c.send(b'x')", "c.shutdown()"),
+], ids=lambda text: text.replace("/", ""))
+def test_ctrl_c_ends_every_wait(private, first, call):
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED % (first, call)],
+                          stdout=subprocess.PIPE, text=True, timeout=50)
+    assert done.stdout == "interrupted\n"
+
+
+def test_signal_handler_that_returns_does_not_end_a_write(private):
+    """A message far over the buffer, to a peer that reads late."""
+    big = 10_000_000
+    child = subprocess.Popen([sys.executable, "-c", (
+        "import signal, sys, windpipe\n"
+        "M = dict(type=windpipe.Type.MESSAGE)\n"
+        "def on_term(*a):\n    print('handled', flush=True)\n"
+        "signal.signal(signal.SIGTERM, on_term)\n"
+        "s = windpipe.Stream('late', 30, **M)\n"
+        "print('up', flush=True)\n"
+        "print(s.write(bytes(%d)), flush=True)\n"
+        "s.drain(30)\n" % big)], stdout=subprocess.PIPE, text=True)
+    with windpipe.Listener("late", type=windpipe.Type.MESSAGE) as listener:
+        with listener.accept(30) as stream:
+            assert child.stdout.readline() == "up\n"
+            while stream.peek()[1] == 0:
+                pass
+            child.send_signal(signal.SIGTERM)
+            assert child.stdout.readline() == "handled\n"
+            assert stream.read_message(30) == bytes(big)
+            assert child.communicate(timeout=30)[0] == "%d\n" % big
+
+
+def test_large_message_waits_for_a_slow_reader(private):
+    """For longer than a look at signals takes, in the middle of it."""
+    big = 10_000_000
+    child = subprocess.Popen([sys.executable, "-c", (
+        "import windpipe\n"
+        "s = windpipe.Stream('slow', 30, type=windpipe.Type.MESSAGE)\n"
+        "s.write(bytes(%d))\n"
+        "s.drain(30)\n" % big)])
+    with windpipe.Listener("slow", type=windpipe.Type.MESSAGE) as listener:
+        with listener.accept(30) as stream:
+            assert stream.read(1000, 30) == bytes(1000)
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(0.3)
+            assert stream.read_message(30) == bytes(big - 1000)
+            assert child.wait(30) == 0
+
+
+def test_connecting_waits_for_the_server(private):
+    """For longer than a look at signals takes."""
+    child = subprocess.Popen([sys.executable, "-c", (
+        "import windpipe\n"
+        "print('up', flush=True)\n"
+        "with windpipe.Client('later', timeout=30) as c:\n"
+        "    print(c.wait(30).data)\n")], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "up\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.4)
+    with windpipe.Server("later") as server:
+        server.send(server.wait(30).client, b"hello")
+        assert child.communicate(timeout=30)[0] == "b'hello'\n"
+
+
+# ---- bad use ----------------------------------------------------------------------
+
+def test_close_ends_a_shutdown_of_another_thread(run):
+    server = windpipe.Server()
+    client, who = join(server)
+    server.send(who, b"never read")
+    name = server.name
+
+    def shut_down():
+        with pytest.raises(ValueError):
+            server.shutdown()
+    thread = run(shut_down)
+    while name in windpipe.list_pipes():
+        pass
+    server.close()
+    thread.join()
+    client.close()
+
+
+def test_forked_child_closes_what_a_thread_waits_on(run):
+    server = windpipe.Server()
+    begun = threading.Event()
+
+    def wait():
+        begun.set()
+        with pytest.raises((ValueError, InterruptedError)):
+            server.wait()
+    thread = run(wait)
+    begun.wait()
+    while server.fileno() < 0:
+        pass
+    child = os.fork()
+    if child == 0:
+        server.close()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    server.close()
+    thread.join()
+
+
+def test_exit_while_a_thread_waits(private):
+    done = subprocess.run([sys.executable, "-c", (
+        "import threading, windpipe\n"
+        "s = windpipe.Server('exit')\n"
+        "t = threading.Thread(target=s.wait, daemon=True)\n"
+        "t.start()\n"
+        "print('end')\n")], stdout=subprocess.PIPE, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "end\n")
+
+
+def test_wrong_values_are_refused():
+    with windpipe.Server() as server, windpipe.Listener() as listener:
+        for bad in (-1, 1 << 64):
+            with pytest.raises(OverflowError):
+                server.send(bad, b"x")
+            with pytest.raises(OverflowError):
+                server.drain(bad, 0)
+            with pytest.raises(OverflowError):
+                server.kick(bad)
+        with windpipe.Stream(listener.name, 5, flags=2) as stream:
+            for bad in (None, "text", 5):
+                with pytest.raises(TypeError):
+                    stream.write(bad)
+                with pytest.raises(TypeError):
+                    stream.readinto(bad)
+            with pytest.raises(BufferError):
+                stream.write(memoryview(b"abcdef")[::2])
+            with pytest.raises(ValueError):
+                stream.read(-1)
+            with pytest.raises(MemoryError):
+                stream.read(sys.maxsize - 64)
+            with pytest.raises(ValueError):
+                stream.peek(-1)
+            with pytest.raises(TypeError):
+                stream.read(timeout="soon")
+            with pytest.raises(TimeoutError):
+                stream.read(1 << 31, timeout=0)
+
+
+def test_nothing_is_left_of_many_rounds():
+    def round():
+        with windpipe.Server() as server:
+            client, who = join(server)
+            with client:
+                client.send(bytearray(b"data"))
+                server.set_user(who, object())
+                assert server.wait(5).data == b"data"
+                server.sendv(who, [b"a", b"b"])
+                assert client.wait(5).data == b"ab"
+                with pytest.raises(TimeoutError):
+                    client.wait(0)
+                with pytest.raises(ConnectionError):
+                    server.peer(99)
+
+    def objects():
+        gc.collect()
+        return len(os.listdir("/proc/self/fd")), sys.getallocatedblocks()
+
+    for _ in range(5):
+        round()
+    descriptors, blocks = objects()
+    for _ in range(100):
+        round()
+    after, after_blocks = objects()
+    assert after == descriptors
+    assert after_blocks < blocks + 100  # one a round would be a leak

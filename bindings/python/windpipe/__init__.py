@@ -24,13 +24,15 @@ C library's `code` and `name`.
 from __future__ import annotations
 
 import enum
+import os
+import threading
 import typing
 
 from . import _windpipe
 
 __all__ = [
-    "Access", "Client", "Direction", "Error", "Event", "EventType", "Foreign",
-    "Framing", "Listener", "Lost", "Message", "Peer", "Reason", "Server",
+    "Access", "Buffer", "Client", "Direction", "Error", "Event", "EventType",
+    "Flag", "Foreign", "Framing", "Listener", "Lost", "Message", "Peer", "Reason", "Server",
     "SharedMemory", "Stream", "Type", "anonymous", "list_pipes",
     "open_anonymous", "version", "wait_for",
     "CONNECTED", "MESSAGE", "DISCONNECTED", "REFUSED", "WRITABLE", "SKIPPED",
@@ -46,6 +48,7 @@ ALL = 2 ** 64 - 1
 
 
 class EventType(enum.IntEnum):
+    """Event.type; the module has each of them by its name, too"""
     CONNECTED = 1
     MESSAGE = 2
     DISCONNECTED = 3
@@ -69,6 +72,7 @@ NAME = EventType.NAME
 
 
 class Reason(enum.IntEnum):
+    """Event.reason of DISCONNECTED and REFUSED"""
     CLOSED = 0
     DIED = 1
     PROTOCOL = 2
@@ -201,23 +205,34 @@ _reasons = {int(r): r for r in Reason}
 class Event:
     """What Server.wait and Client.wait return."""
     __slots__ = ("type", "reason", "client", "data", "request",
-                 "lost_messages", "lost_bytes", "os_error", "error")
+                 "lost_messages", "lost_bytes", "os_error", "error", "count",
+                 "user")
 
     type: EventType
     reason: Reason
     client: int
     """the id of the connection"""
     data: bytes
+    """MESSAGE: all of it. REPLY: the answer"""
     request: int
-    """not 0 if it is a call: answer it with Server.reply"""
+    """MESSAGE: not 0 if it is a call: answer it with reply. REPLY: the number
+    that request returned"""
     lost_messages: int
+    """DISCONNECTED: what was sent and not read; 2**64 - 1 if unknown"""
     lost_bytes: int
     os_error: int
+    """the system's errno, or 0"""
     error: int
+    """the code behind the reason, or 0. REPLY: why there is no answer. NAME:
+    why the name is not the server's any more, or 0: it is again"""
+    count: int
+    """REFUSED: how many peers"""
+    user: typing.Any
+    """what Server.set_user gave this client, or None"""
 
     def __init__(self, type: int, reason: int, client: int, data: bytes,
                  request: int, lost_messages: int, lost_bytes: int,
-                 os_error: int, error: int) -> None:
+                 os_error: int, error: int, count: int) -> None:
         self.type = _types[type]
         self.reason = _reasons.get(reason, reason)  # type: ignore
         self.client = client
@@ -227,6 +242,8 @@ class Event:
         self.lost_bytes = lost_bytes
         self.os_error = os_error
         self.error = error
+        self.count = count
+        self.user = None
 
     def __repr__(self) -> str:
         extra = ""
@@ -241,6 +258,12 @@ class Event:
     def message(self) -> Message:
         """Its topic and body. ValueError or ProtocolError: it has none."""
         return Message.decode(self.data)
+
+    def answer(self) -> bytes:
+        """REPLY: the data, or the exception that says why there is none."""
+        if self.error:
+            raise _make_error(self.error, "")
+        return self.data
 
 
 class Message(typing.NamedTuple):
@@ -292,14 +315,8 @@ class Stream(_windpipe.Stream):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def read(self, size: int = 65536, timeout: float | None = None) -> bytes:
-        """Up to `size` bytes; of a message pipe one message or a part of it
-        (message_complete tells). EOFError at the end."""
-        buffer = bytearray(size)
-        return bytes(memoryview(buffer)[:self.readinto(buffer, timeout)])
-
     def read_message(self, timeout: float | None = None) -> bytes:
-        """One whole message."""
+        """One whole message. EOFError at the end."""
         parts = [self.read(timeout=timeout)]
         while not self.message_complete:
             parts.append(self.read(1 << 20, timeout))
@@ -307,9 +324,11 @@ class Stream(_windpipe.Stream):
 
     # what multiprocessing.connection asks of a connection
     def send_bytes(self, data: Buffer) -> None:
+        """As write."""
         self.write(data)
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
+        """As read_message. OSError: it is longer than maxlength."""
         data = self.read_message()
         if maxlength is not None and len(data) > maxlength:
             raise OSError("bad message length")
@@ -317,6 +336,7 @@ class Stream(_windpipe.Stream):
 
     @property
     def peer(self) -> Peer:
+        """Who is at the other end."""
         return Peer(*self._peer())
 
 
@@ -345,8 +365,12 @@ class Listener(_windpipe.Listener):
 class Server(_windpipe.Server):
     """Owns a name and talks to many clients: Server(name=None, **options)."""
 
+    _users: dict[int, typing.Any]
+
     def __new__(cls, name: str | None = None, **options: int) -> Server:
-        return super().__new__(cls, name, **options)
+        self = super().__new__(cls, name, **options)
+        self._users = {}
+        return self
 
     def __enter__(self) -> Server:
         return self
@@ -357,29 +381,54 @@ class Server(_windpipe.Server):
     def wait(self, timeout: float | None = None) -> Event:
         """The next event. TimeoutError; InterruptedError after a wake or a
         stop."""
-        return self._wait(timeout)
+        event = self._wait(timeout)
+        if self._users and event.client in self._users:
+            event.user = self._users[event.client]
+            if event.type is DISCONNECTED:
+                self._users.pop(event.client, None)
+        return event
 
     def __iter__(self) -> typing.Iterator[Event]:
         """Events until a wake or a stop."""
         while True:
             try:
-                event = self._wait()
+                event = self.wait()
             except WokenError:
                 return
             yield event
 
     def reply(self, call: Event, data: Buffer) -> None:
+        """Answer a MESSAGE whose `request` is not 0, now or later."""
         self._reply(call.client, call.request, data)
+
+    def call(self, client: int, data: Buffer,
+             timeout: float | None = None) -> bytes:
+        """Call a client and return its answer. Another thread must be the one
+        that waits for events; RuntimeError on that one (use request there).
+        TimeoutError; ConnectionError when the client goes."""
+        return self._call(client, data, timeout).data
+
+    def set_user(self, client: int, user: object) -> None:
+        """From now on it is `user` in each event of that client, DISCONNECTED
+        included, which is the last one. ConnectionError: no such client."""
+        self._users[client] = user
+        try:
+            self._check_user(client)
+        except BaseException:
+            self._users.pop(client, None)
+            raise
 
     def drain(self, client: int = ALL, timeout: float | None = None) -> None:
         """Until that client, or each of them, has read what was sent."""
         self._drain(client, timeout)
 
     def peer(self, client: int) -> Peer:
+        """Who a client is."""
         return Peer(*self._peer(client))
 
     def shutdown(self, timeout: float | None = None) -> Lost:
-        """Give the name back, wait until all is read, end all connections."""
+        """Give the name back, wait until all is read, end all connections.
+        What was not read is counted. Ctrl-C ends them at once."""
         return Lost(*self._shutdown(timeout))
 
 
@@ -411,15 +460,24 @@ class Client(_windpipe.Client):
             yield event
 
     def call(self, request: Buffer, timeout: float | None = None) -> bytes:
-        """Send a request and return its answer."""
+        """Send a request and return its answer. Several threads may call, and
+        one may wait, at once. TimeoutError; ConnectionError. A signal handler
+        that returns ends it, too, with InterruptedError: a request is never
+        sent twice."""
         return self._call(request, timeout).data
+
+    def reply(self, call: Event, data: Buffer) -> None:
+        """Answer a call of the server, now or later."""
+        self._reply(call.client, call.request, data)
 
     @property
     def peer(self) -> Peer:
+        """Who the server is."""
         return Peer(*self._peer())
 
     def shutdown(self, timeout: float | None = None) -> Lost:
-        """Wait until all is read, end the connection."""
+        """Wait until all is read, end the connection. What was not read is
+        counted. Ctrl-C ends it at once."""
         return Lost(*self._shutdown(timeout))
 
 
@@ -435,4 +493,6 @@ def open_anonymous(string: str, direction: int = Direction.DUPLEX,
     return _windpipe._anonymous(direction, string, **options)
 
 
-_windpipe._setup(_make_error, Event, Stream)
+_windpipe._setup(_make_error, Event, Stream,
+                 threading.main_thread().ident or 0)
+os.register_at_fork(after_in_child=_windpipe._forked)
