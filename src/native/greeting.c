@@ -5,7 +5,7 @@
  * The client says HELLO at once and may write; the server answers with a
  * VERDICT when it gets to it. From both greetings both ends compute the same
  * terms. A query is answered with facts instead. Core calls the functions
- * declared in transport.h.
+ * declared in link.h.
  */
 #include "native/native.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of the native link, shared by native*.c and nobody else.
+ * The inside of the native link, shared by src/native and nobody else.
  *
  * Two phases each way, with the same meaning. Framed: records go as DATA
  * frames over the socket, under credit, and wait in `queue`. Shared: records
@@ -27,7 +27,7 @@ struct wpipe__native {
 
     /* ---- the link as a whole: under link.lock ---- */
     int server_end;
-    _Atomic int greeted; /* WPIPE__GREET_* of transport.h; asked unlocked */
+    _Atomic int greeted; /* WPIPE__GREET_* of link.h; asked unlocked */
     int wants_shared;    /* options.shared_memory */
     int trusted;         /* descriptors are taken from it, while one is due */
     int willing;         /* greeted, and both ends can use shared memory */
