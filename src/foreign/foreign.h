@@ -12,7 +12,7 @@
 #include <windpipe/error.h>
 
 #include "base/buffer.h"
-#include "base/framing.h"
+#include "base/decoder.h"
 #include "link/link.h"
 #include "link/queue.h"
 

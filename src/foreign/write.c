@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/copy.h"
+#include "base/framing.h"
 #include "base/memory.h"
 
 /* The longest record that put takes. */
