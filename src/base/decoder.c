@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The decoder of the six framings. Those with a length ahead share one path and
- * differ in how their header is read; lines and raw have a path each. Whatever a
- * peer sends ends in messages or in one sentence that says what was wrong with
- * it, the same however the stream was cut. Called by whoever holds a foreign
- * stream.
+ * differ in how their header is read; lines and raw have a path each. Whatever
+ * a peer sends ends in messages or in one sentence that says what was wrong
+ * with it, the same however the stream was cut. Called by whoever holds a
+ * foreign stream.
  */
 #include "base/decoder.h"
 

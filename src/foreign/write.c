@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The foreign link's way out: records in their framing, handed to the kernel;
- * what it has no room for waits in `pending`. Called by foreign.c and through its
- * table.
+ * what it has no room for waits in `pending`. Called by foreign.c and through
+ * its table.
  */
 #include "foreign/foreign.h"
 

@@ -74,7 +74,7 @@ void wpipe__stream_on_close(struct wpipe_stream *stream,
 /* Close our copy of the child's end of an anonymous pipe (anonymous.c). */
 void wpipe__anonymous_release(struct wpipe_stream *stream);
 
-/* ---- between the files of src/stream -------------------------------------- */
+/* ---- between the files of src/stream ------------------------------------ */
 
 /* Count what was read, or written: only the one thread that does so adds, so a
  * load and a store are enough. */
