@@ -212,24 +212,6 @@ void wpipe__acceptor_close(struct wpipe__acceptor *a)
 
 /* ---- accepting ---------------------------------------------------------- */
 
-void wpipe__acceptor_fail(struct wpipe__acceptor *a, int error)
-{
-    struct wpipe__refusal why = { .reason = WPIPE_REASON_SYSTEM,
-                                  .error = error,
-                                  .os_error = wpipe__os_error_number() };
-
-    a->error = error;
-    wpipe__pending_refused(a, &why);
-}
-
-void wpipe__acceptor_fail_once(struct wpipe__acceptor *a, int error)
-{
-    if (!a->failing)
-        wpipe__acceptor_fail(a, error);
-    a->error = error;
-    a->failing = 1;
-}
-
 /* Do not ask the listening socket for a while. */
 static void pause_door(struct wpipe__acceptor *a)
 {
@@ -315,7 +297,7 @@ static int accept_one(struct wpipe__acceptor *a)
     }
     if (r < 0) {
         if (r != WPIPE_ELIMIT) /* which was told */
-            wpipe__acceptor_fail_once(a, r);
+            wpipe__pending_fail_once(a, r);
         pause_door(a);
         return 0;
     }
@@ -331,7 +313,7 @@ static int accept_one(struct wpipe__acceptor *a)
 
         wpipe__pending_refused(a, &why);
     } else if (r < 0) {
-        wpipe__acceptor_fail(a, r);
+        wpipe__pending_fail(a, r);
     }
     return 1;
 }
