@@ -146,9 +146,9 @@ void wpipe__foreign_dead_clear(struct wpipe__foreign_dead *dead)
 
 /* Look once: 0 nothing is there; 1 a socket of ours that refuses; < 0. Holds
  * what is there. */
-int wpipe__foreign_door_look(const struct wpipe__foreign_door *d,
-                             struct wpipe__foreign_dead *ret,
-                             const wpipe_options *options)
+int wpipe__foreign_look(const struct wpipe__foreign_door *d,
+                        struct wpipe__foreign_dead *ret,
+                        const wpipe_options *options)
 {
     int r = wpipe__os_file_hold(d->directory, wpipe__foreign_file(d->path),
                                 &ret->held, &ret->facts);
@@ -182,10 +182,10 @@ static int judge(const struct wpipe__foreign_door *d,
     int r;
 
     wpipe__foreign_dead_clear(dead);
-    r = wpipe__foreign_door_look(d, dead, options);
+    r = wpipe__foreign_look(d, dead, options);
     for (i = 0; r == 1 && !same && i < ROUNDS; i++) {
         (void)wpipe__os_wait(NULL, 0, wpipe__os_deadline(DEAD_MS));
-        r = wpipe__foreign_door_look(d, &again, options);
+        r = wpipe__foreign_look(d, &again, options);
         same = r == 1 && is_same(&dead->facts, &again.facts);
         wpipe__foreign_dead_clear(dead);
         *dead = again;

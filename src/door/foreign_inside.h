@@ -26,9 +26,9 @@ int wpipe__foreign_open_directory(struct wpipe__foreign_door *d,
 
 /* Look once: 0 nothing is there; 1 a socket of ours that refuses; < 0. Holds
  * what is there. */
-int wpipe__foreign_door_look(const struct wpipe__foreign_door *d,
-                             struct wpipe__foreign_dead *ret,
-                             const wpipe_options *options);
+int wpipe__foreign_look(const struct wpipe__foreign_door *d,
+                        struct wpipe__foreign_dead *ret,
+                        const wpipe_options *options);
 
 /* Take the lock of the door in this directory. 0 or < 0. */
 int wpipe__foreign_take_lock(struct wpipe__foreign_door *d,

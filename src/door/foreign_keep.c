@@ -74,7 +74,7 @@ static int judge_again(struct wpipe__foreign_door *d,
     if (wpipe__os_socket_is_bound(now->directory,
                                   wpipe__foreign_file(now->path)) == 1)
         return WPIPE_EINUSE; /* a knock could be taken for a client */
-    r = wpipe__foreign_door_look(now, dead, NULL);
+    r = wpipe__foreign_look(now, dead, NULL);
     same = r == 1 && d->suspect != WPIPE__NO_HANDLE &&
            d->suspect_device == dead->facts.device &&
            d->suspect_inode == dead->facts.inode;

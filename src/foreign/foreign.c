@@ -137,7 +137,7 @@ static void foreign_free(struct wpipe__link *link)
 
 static const struct wpipe__transport foreign_transport = {
     .name = "foreign",
-    .look = wpipe__foreign_look,
+    .look = wpipe__foreign_peek,
     .scan = wpipe__foreign_scan,
     .take = wpipe__foreign_take,
     .fetch = wpipe__foreign_fetch,

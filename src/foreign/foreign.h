@@ -85,8 +85,8 @@ int wpipe__foreign_listens(struct wpipe__foreign *f);
  * broken. Link locked. */
 int wpipe__foreign_hear(struct wpipe__foreign *f);
 
-/* As the members of the table. */
-int wpipe__foreign_look(struct wpipe__link *link, struct wpipe__record *ret);
+/* As the members of the table; peek is look. */
+int wpipe__foreign_peek(struct wpipe__link *link, struct wpipe__record *ret);
 int wpipe__foreign_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
                         struct wpipe__record *ret);
 int64_t wpipe__foreign_fetch(struct wpipe__link *link, void *to, size_t size);

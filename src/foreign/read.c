@@ -241,7 +241,7 @@ static int refill(struct wpipe__foreign *f)
     return r;
 }
 
-int wpipe__foreign_look(struct wpipe__link *link, struct wpipe__record *ret)
+int wpipe__foreign_peek(struct wpipe__link *link, struct wpipe__record *ret)
 {
     struct wpipe__foreign *f = wpipe__foreign(link);
     int r;

@@ -64,17 +64,11 @@ int wpipe_server_disconnect(wpipe_server *server, wpipe_id who)
 {
     struct wpipe__shard *shard;
     struct wpipe__conn *conn;
-    int r;
+    int r = wpipe__server_client(server, who, &shard, &conn);
 
-    if (server == NULL)
-        return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, who, &shard);
     if (r < 0)
         return r;
-    conn = wpipe__shard_client(shard, who);
-    r = conn == NULL ? WPIPE_ENOTCONN
-                     : wpipe__loop_disconnect(&shard->loop, conn,
-                                              server->options.linger_ms);
+    r = wpipe__loop_disconnect(&shard->loop, conn, server->options.linger_ms);
     wpipe__shard_set_timer(shard);
     wpipe__loop_unlock(&shard->loop);
     return r;

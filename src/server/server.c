@@ -143,14 +143,12 @@ int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
     struct wpipe__conn *conn;
     int r;
 
-    if (server == NULL || ret_peer == NULL)
+    if (ret_peer == NULL)
         return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, who, &shard);
+    r = wpipe__server_client(server, who, &shard, &conn);
     if (r < 0)
         return r;
-    conn = wpipe__shard_client(shard, who);
-    r = conn == NULL ? WPIPE_ENOTCONN
-                     : wpipe__link_hold_peer(conn->link, ret_peer, &peer);
+    r = wpipe__link_hold_peer(conn->link, ret_peer, &peer);
     wpipe__loop_unlock(&shard->loop);
     if (r == 0)
         wpipe__link_name_peer(&peer, ret_peer);

@@ -66,6 +66,12 @@ struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,
 int wpipe__server_lock(struct wpipe_server *s, wpipe_id id,
                        struct wpipe__shard **ret_shard);
 
+/* The same, and the connection, which is not over: 0; WPIPE_ENOTCONN,
+ * WPIPE_ESTATE; then nothing is locked. WPIPE_EINVAL: no server. */
+int wpipe__server_client(struct wpipe_server *s, wpipe_id id,
+                         struct wpipe__shard **ret_shard,
+                         struct wpipe__conn **ret_conn);
+
 /* Who holds the first shard's lock goes through the others with these. */
 static inline void wpipe__shard_enter(struct wpipe__shard *shard)
 {

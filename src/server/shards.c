@@ -26,6 +26,24 @@ int wpipe__server_lock(struct wpipe_server *s, wpipe_id id,
     return r;
 }
 
+int wpipe__server_client(struct wpipe_server *s, wpipe_id id,
+                         struct wpipe__shard **ret_shard,
+                         struct wpipe__conn **ret_conn)
+{
+    struct wpipe__conn *conn;
+    int r = s == NULL ? WPIPE_EINVAL : wpipe__server_lock(s, id, ret_shard);
+
+    if (r < 0)
+        return r;
+    conn = wpipe__shard_client(*ret_shard, id);
+    if (conn == NULL) {
+        wpipe__loop_unlock(&(*ret_shard)->loop);
+        return WPIPE_ENOTCONN;
+    }
+    *ret_conn = conn;
+    return 0;
+}
+
 size_t wpipe__server_connected(const struct wpipe_server *s)
 {
     size_t count = 0;
