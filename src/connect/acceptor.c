@@ -21,7 +21,7 @@ enum {
     LOST_MS = 1000,      /* while it is not */
     PAUSE_MS = 100,      /* without accepting, when nothing else helps */
     PENDING_MOST = 1024, /* silent ones; the oldest goes for a new one */
-    LOBBY = 128          /* more are left to the system's queue */
+    GREETED_MOST = 128   /* more are left to the system's queue */
 };
 
 /* Pending connections have ids, whose low half is never 0. */
@@ -333,7 +333,8 @@ static void accept_some(struct wpipe__acceptor *a)
     unsigned budget = a->budget;
     int i;
 
-    for (i = 0; i < ACCEPTS && a->polled && a->lobbied < LOBBY; i++) {
+    for (i = 0; i < ACCEPTS && a->polled && a->greeted_count < GREETED_MOST;
+         i++) {
         if (!somebody_dials(a) || !accept_one(a))
             return;
         if (a->budget == 0 && budget > 0)
@@ -344,10 +345,10 @@ static void accept_some(struct wpipe__acceptor *a)
 /* Whom we have no use for yet is better off with the system. */
 static void limit_greeted(struct wpipe__acceptor *a)
 {
-    if (a->polled && a->lobbied >= LOBBY) {
+    if (a->polled && a->greeted_count >= GREETED_MOST) {
         unpoll_door(a);
         a->crowded = 1;
-    } else if (a->crowded && a->lobbied < LOBBY / 2) {
+    } else if (a->crowded && a->greeted_count < GREETED_MOST / 2) {
         a->crowded = 0;
         if (poll_door(a) < 0)
             pause_door(a);
@@ -477,7 +478,7 @@ void wpipe__acceptor_admit(struct wpipe__acceptor *a, unsigned budget)
 
 unsigned wpipe__acceptor_waiting(const struct wpipe__acceptor *a)
 {
-    return a->queued + a->lobbied + wpipe__acceptor_seconds_waiting(a);
+    return a->queued + a->greeted_count + wpipe__acceptor_seconds_waiting(a);
 }
 
 uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a)

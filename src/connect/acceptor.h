@@ -67,7 +67,7 @@ struct wpipe__acceptor {
     struct wpipe__list greeted;
     struct wpipe__list queue;
     uint32_t queued;
-    uint32_t lobbied;
+    uint32_t greeted_count;
     uint32_t pending_polled;
     unsigned budget;  /* of this turn: how many may still be let in */
     uint64_t total;   /* let in so far */
@@ -101,7 +101,7 @@ int wpipe__acceptor_open(struct wpipe__acceptor *a,
  * Without it a->poller is readable then. */
 int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
                          uint64_t tag);
-/* The same, and `door_tag` when a->knocked may be set before that. */
+/* The same, and `door_tag` when a->dialled may be set before that. */
 int wpipe__acceptor_join_apart(struct wpipe__acceptor *a, wpipe__handle poller,
                                uint64_t tag, uint64_t door_tag);
 

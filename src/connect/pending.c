@@ -53,10 +53,10 @@ static void move_to(struct wpipe__acceptor *a, struct wpipe__pending *pending,
 {
     wpipe__list_remove(&pending->node);
     a->queued -= pending->where == WPIPE__PENDING_QUEUE;
-    a->lobbied -= pending->where == WPIPE__PENDING_GREETED;
+    a->greeted_count -= pending->where == WPIPE__PENDING_GREETED;
     pending->where = where;
     a->queued += where == WPIPE__PENDING_QUEUE;
-    a->lobbied += where == WPIPE__PENDING_GREETED;
+    a->greeted_count += where == WPIPE__PENDING_GREETED;
     if (where == WPIPE__PENDING_QUEUE)
         wpipe__list_append(&a->queue, &pending->node);
     else if (where == WPIPE__PENDING_GREETED)

@@ -17,7 +17,7 @@ static int drain_one(wpipe_server *s, wpipe_id who, struct wpipe__rest *rest)
 
     if (r < 0)
         return r;
-    conn = wpipe__table_find(&shard->clients, who & ~WPIPE__LANE_MASK);
+    conn = wpipe__table_find(&shard->clients, who & ~WPIPE__SHARD_MASK);
     r = conn == NULL ? WPIPE_ENOTCONN
                      : wpipe__loop_drain(&shard->loop, conn, rest);
     wpipe__loop_unlock(&shard->loop);

@@ -53,9 +53,9 @@ struct wpipe_server {
 
 /* An id tells its shard: bits of the low half that the slots of a table, which
  * are counted there, do not reach. */
-#define WPIPE__LANE_SHIFT 26
-#define WPIPE__LANE_MASK \
-    ((uint64_t)(WPIPE_THREADS_MAX - 1) << WPIPE__LANE_SHIFT)
+#define WPIPE__SHARD_SHIFT 26
+#define WPIPE__SHARD_MASK \
+    ((uint64_t)(WPIPE_THREADS_MAX - 1) << WPIPE__SHARD_SHIFT)
 
 /* The connection, or NULL when it is over or never was. Locked. */
 struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,

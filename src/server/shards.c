@@ -8,7 +8,7 @@ struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,
                                         wpipe_id id)
 {
     struct wpipe__conn *conn =
-        wpipe__table_find(&shard->clients, id & ~WPIPE__LANE_MASK);
+        wpipe__table_find(&shard->clients, id & ~WPIPE__SHARD_MASK);
 
     return conn == NULL || conn->link == NULL ? NULL : conn;
 }
@@ -16,7 +16,8 @@ struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,
 int wpipe__server_lock(struct wpipe_server *s, wpipe_id id,
                        struct wpipe__shard **ret_shard)
 {
-    unsigned number = (unsigned)((id & WPIPE__LANE_MASK) >> WPIPE__LANE_SHIFT);
+    unsigned number =
+        (unsigned)((id & WPIPE__SHARD_MASK) >> WPIPE__SHARD_SHIFT);
     int r;
 
     if (number >= s->shard_count)
