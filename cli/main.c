@@ -109,12 +109,12 @@ static void short_help(FILE *out)
         fprintf(out, "  %-8s %-12s %.*s\n", commands[i].name,
                 commands[i].operands, (int)strcspn(commands[i].summary, "\n"),
                 commands[i].summary);
-    fputs("\ntry it, in two terminals:\n"
-          "  windpipe serve demo\n"
-          "  windpipe connect demo\n\n"
-          "'windpipe COMMAND --help' tells more about one, and so does\n"
-          "'man windpipe' about all.\n",
-          out);
+    fputs(
+        "\ntry it, in two terminals:\n"
+        "  windpipe serve demo\n"
+        "  windpipe connect demo\n\n"
+        "'windpipe COMMAND --help' explains one command, 'man windpipe' all.\n",
+        out);
 }
 
 static const struct command *find(const char *name)

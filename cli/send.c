@@ -238,6 +238,13 @@ static int call(const struct options *options, wpipe_client *client,
 
     if (r == WPIPE_EWOKEN)
         return STATUS_DONE; /* a signal; main ends by it */
+    if (r == WPIPE_ENOTCONN) {
+        say(options,
+            "%s: the server left, or will send nothing more, and "
+            "did not reply",
+            options->operands[0]);
+        return STATUS_PEER_LEFT;
+    }
     if (r == WPIPE_ENOTSUP) {
         say(options,
             "%s does not support calls: the server is not windpipe, or it "
@@ -267,8 +274,9 @@ int call_run(const struct options *options)
     if (is_path(options->operands[0]) || options->foreign != 0 ||
         options->framing >= 0 || options->second != WPIPE_SECOND_PIPE_NONE)
         return say_usage(options, "no calls over a foreign socket: its bytes "
-                                  "carry no ids, so no reply could be told "
-                                  "from another; see send --expect-reply");
+                                  "carry no request numbers; send "
+                                  "--expect-reply takes the next message as "
+                                  "the reply");
     r = gate_client(&client, options, options->operands[0]);
     if (r < 0)
         return say_error(options, options->operands[0], r);

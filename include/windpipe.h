@@ -16,9 +16,8 @@
  *             wpipe_server_send(s, e.from, e.data, e.size);
  *     wpipe_server_close(s);
  *
- * Threads: one thread waits; send, call, reply, broadcast, drain, disconnect,
- *     kick, peer, count, stop and wake may be called from any thread; close
- *     only when no call is running.
+ * Threads: one thread waits; every other call may come from any thread, but
+ *     close only when no call is running.
  * Memory: event data stays valid until the next wait on the same object.
  *     Sends copy. You close what you open; close(NULL) is allowed.
  *     An event is a plain value and may be copied. Only what `data` points to
@@ -60,8 +59,9 @@ enum wpipe_event_type {
     WPIPE_EVENT_MESSAGE = 2,      /* from, data, size; request if a call */
     WPIPE_EVENT_DISCONNECTED = 3, /* from, reason, lost_messages, lost_bytes */
     WPIPE_EVENT_REFUSED = 4,      /* server: peers were refused; reason,
-                                     error, count. Those of a quarter of a
-                                     second, if alike, are one event */
+                                     error, count. The first is told at once;
+                                     those of the next quarter of a second, if
+                                     alike, are one event */
     WPIPE_EVENT_WRITABLE = 5,     /* from: its queue has room after EAGAIN */
     WPIPE_EVENT_SKIPPED = 6,      /* from: a broadcast skipped this client */
     WPIPE_EVENT_FINISHED = 7,     /* from: half-closed: it will send nothing
@@ -85,7 +85,9 @@ enum wpipe_reason {
     WPIPE_REASON_SLOW = 3,     /* the peer did not read fast enough; or, if
                                   error is WPIPE_ETIMEDOUT, it did not finish
                                   a message in options.message_ms */
-    WPIPE_REASON_KICKED = 4,   /* we ended it at once, or the server did */
+    WPIPE_REASON_KICKED = 4,   /* server: we kicked the client; client: the
+                                  server kicked us, or called
+                                  wpipe_disconnect */
     WPIPE_REASON_DENIED = 5,   /* REFUSED: the peer may not connect */
     WPIPE_REASON_FULL = 6,     /* REFUSED: max_clients, or out of descriptors */
     WPIPE_REASON_TOO_BIG = 7,  /* a message over max_message */
@@ -333,18 +335,18 @@ WPIPE_API const char *wpipe_server_name(const wpipe_server *server);
 WPIPE_API intptr_t wpipe_server_fd(wpipe_server *server);
 
 /*
- * End every call that waits on the server at this moment: wait returns 0,
- * send_wait and drain return WPIPE_EWOKEN. If none waits, the next wait ends
- * that way, or the next send_wait or drain that would have to wait. Several
- * wakes before it count as one. Shutdown and close are not affected. Any
- * thread; safe in a signal handler.
+ * End every call that waits on the server at this moment: wait returns 0;
+ * call, send_wait and drain return WPIPE_EWOKEN. If none waits, the next wait
+ * ends that way, or the next call, send_wait or drain that would have to wait.
+ * Several wakes before it count as one. Shutdown and close are not affected.
+ * Any thread; safe in a signal handler.
  */
 WPIPE_API void wpipe_server_wake(wpipe_server *server);
 
 /*
  * From now on, and for calls that wait at this moment, wait returns 0, and a
- * send_wait or drain that would have to wait returns WPIPE_EWOKEN. Stop also
- * ends the threads of wpipe_server_start and waits for them, unless it is
+ * call, send_wait or drain that would have to wait returns WPIPE_EWOKEN. Stop
+ * also ends the threads of wpipe_server_start and waits for them, unless it is
  * called on one of them. Any thread. It takes locks, so use wpipe_server_wake
  * in a signal handler.
  */
@@ -428,8 +430,10 @@ WPIPE_API void wpipe_server_close(wpipe_server *server);
 /*
  * Connect to a server. Waits up to options.connect_ms, by default five minutes,
  * for the server to appear, to have a free place and to answer. With
- * WPIPE_CONNECT_LATER it returns at once and connects later; with
- * WPIPE_RECONNECT the client connects again when it has lost the server.
+ * WPIPE_CONNECT_LATER it returns at once and connects later; if that has not
+ * worked after options.connect_ms, wait returns a DISCONNECTED event, whose
+ * error says why. With WPIPE_RECONNECT the client connects again when it has
+ * lost the server, and tries for ever.
  *
  * There is no hidden thread: wait, call, send_wait and drain connect, within
  * their own timeouts. After a loss the client tries at once. If there is no
@@ -625,8 +629,8 @@ typedef struct wpipe_link_facts {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t queued;  /* bytes in the server's send queue for this client */
-    uint64_t age_us;  /* microseconds since it was made. Counts of two answers
-                        by the difference of their ages are rates */
+    uint64_t age_us;  /* microseconds since it was made. For a rate, inspect
+                        twice: difference of counts by difference of ages */
     uint64_t idle_us; /* since a message went in either direction; to within
                          10 milliseconds, or as long as the server was busy
                          outside the library */

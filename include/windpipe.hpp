@@ -2,7 +2,9 @@
 /*
  * windpipe for C++17: the calls of <windpipe.h> with owners, chrono timeouts
  * and exceptions. One header; every function is an inline call of the C
- * function of the same name, which has the full description.
+ * function of the same name, which has the full description. For a C function
+ * that has no counterpart here, such as wpipe_write_begin, pass get(), the
+ * C object that the owner holds.
  *
  *     windpipe::server server("echo");
  *     for (const windpipe::event &e : server.events())
@@ -1309,7 +1311,7 @@ class listener
     detail::owner<wpipe_listener, wpipe_listener_close> handle_;
 };
 
-/* ---- pipes on this machine ------------------------------------------------ */
+/* ---- pipes on this machine ----------------------------------------------- */
 
 /* The names of all pipes that this user can see. */
 inline std::vector<std::string> list()

@@ -61,8 +61,7 @@ extern "C" {
 #define WPIPE_NAME_MAX 240
 
 /*
- * The error codes. New code: add it here and in the table of src/base/error.c;
- * numbers never change and there are never more than 24.
+ * The error codes. Their numbers never change.
  */
 enum wpipe_error {
     WPIPE_OK = 0,              /* no error */
@@ -241,9 +240,9 @@ enum wpipe_flags {
                                  a call and the commit of a part do: only the
                                  answer tells whether the pipe has messages */
     WPIPE_TRUST_PEER = 4,     /* share memory with another user, too, and let
-                             read_begin show it without a copy; and take a
-                             user without a number in our user namespace for
-                             our own */
+                             read_begin show it without a copy. Also: treat a
+                             peer whose user has no number in our user
+                             namespace as our own user */
     WPIPE_RECONNECT = 8,  /* client: connect again when the server is lost */
     WPIPE_CHECK_UID = 16, /* connect: the server must be options.server_uid */
     WPIPE_CONNECT_LATER = 32, /* client_open: do not wait for the first
@@ -280,10 +279,10 @@ typedef struct wpipe_log_entry {
     int reason;          /* WPIPE_REASON_*, see windpipe.h */
     int error;           /* the WPIPE_E* behind the reason, or 0 */
     uint64_t connection; /* as event.from; 0 of a stream, and for REFUSED */
-    uint64_t count;      /* UINT64_MAX: nobody can tell */
+    uint64_t count;      /* UINT64_MAX: unknown */
     uint64_t bytes;      /* the same */
-    uint64_t missed;     /* entries before this one that there was no memory
-                            for */
+    uint64_t missed;     /* how many entries before this one are missing,
+                            because there was no memory for them */
     wpipe_peer peer;     /* who is at the other end: uid, gid and pid; names
                             are not looked up. Not for REFUSED */
 } wpipe_log_entry;
@@ -311,7 +310,8 @@ typedef struct wpipe_options {
                                this says how it reads */
     int direction;         /* WPIPE_DUPLEX, WPIPE_IN, WPIPE_OUT */
     int access;            /* listener, server: WPIPE_ACCESS_* */
-    uint32_t group;        /* ACCESS_GROUP: the group id; 0 = our own group */
+    uint32_t group;        /* ACCESS_GROUP: the group id; 0 = the group of this
+                               process */
     int shared_memory;     /* WPIPE_SHARED_* */
     int slow_reader;       /* server: WPIPE_SLOW_* */
     int spin_us;           /* microseconds to spin before sleeping: 0 = 50,
@@ -332,8 +332,9 @@ typedef struct wpipe_options {
                                0 = 16 MiB */
     uint64_t queue_limit;  /* bytes queued for one client; 0 = 1 MiB */
     uint64_t memory_limit; /* server: bytes of queued and half-received
-                               messages of all clients, and as many again
-                               that were received and wait for their turn;
+                               messages of all clients, and as many and a
+                               quarter that were received and wait for their
+                               turn;
                                client: of messages kept for wait;
                                0 = 256 MiB */
     int handshake_ms;      /* time that a peer has to complete the handshake,

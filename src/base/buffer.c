@@ -94,6 +94,13 @@ size_t wpipe__buffer_size(const struct wpipe__buffer *buffer)
     return buffer->end - buffer->begin;
 }
 
+size_t wpipe__buffer_holds(const struct wpipe__buffer *buffer)
+{
+    size_t half = buffer->capacity - buffer->capacity / 2;
+
+    return wpipe__max_size(wpipe__buffer_size(buffer), half);
+}
+
 void wpipe__buffer_drop(struct wpipe__buffer *buffer, size_t n)
 {
     buffer->begin += wpipe__min_size(n, wpipe__buffer_size(buffer));

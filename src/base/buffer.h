@@ -38,6 +38,10 @@ const uint8_t *wpipe__buffer_front(const struct wpipe__buffer *buffer);
 /* How many bytes are unread. */
 size_t wpipe__buffer_size(const struct wpipe__buffer *buffer);
 
+/* What of its memory counts: the unread bytes, and at least half of its block,
+ * which stays while any of them does. */
+size_t wpipe__buffer_holds(const struct wpipe__buffer *buffer);
+
 /* Take `n` bytes, at most all, off the front. Emptied, it frees its memory. */
 void wpipe__buffer_drop(struct wpipe__buffer *buffer, size_t n);
 

@@ -95,6 +95,7 @@ int wpipe_client_open(wpipe_client **ret, const char *name,
     if (r < 0)
         goto fail;
     c->loop.budget.freed = memory_freed;
+    c->loop.keeps = 1;
     if (o.flags & WPIPE_CONNECT_LATER)
         connect_later(c);
     else

@@ -99,6 +99,7 @@ void wpipe__client_keep(struct wpipe_client *c, const wpipe_event *event)
     if (has_data)
         move_received(&kept->received, &c->scratch);
     wpipe__list_append(&c->kept, &kept->node);
+    wpipe__loop_show(&c->loop);
     if (event->type == WPIPE_EVENT_DISCONNECTED &&
         ++c->kept_ends > WPIPE__CLIENT_ENDS)
         forget_oldest(c);

@@ -143,7 +143,8 @@ int wpipe_client_wait(wpipe_client *client, wpipe_event *ret_event,
     } while (r == 0);
     if (r == 1)
         note_told(client, ret_event);
-    wpipe__loop_exit(&client->loop, &rest, r == 1);
+    wpipe__loop_exit(&client->loop, &rest,
+                     r == 1 || !wpipe__list_empty(&client->kept));
     return r;
 }
 

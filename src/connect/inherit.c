@@ -142,9 +142,10 @@ int wpipe_options_inherit(wpipe_options *options, const char *name)
     if (found > 0)
         return found;
     wpipe__options_explain(options,
-                           "the service manager passed %d sockets, and none "
-                           "of them is for the pipe '%s': neither its file "
-                           "nor its FileDescriptorName= is called so",
-                           passed, name);
+                           "the service manager passed %d socket%s, and none "
+                           "is for the pipe '%s': one is if its file is "
+                           "NAME.pipe or CoreFxPipe_NAME, or if its "
+                           "FileDescriptorName= is NAME",
+                           passed, passed == 1 ? "" : "s", name);
     return WPIPE_ENOTFOUND;
 }

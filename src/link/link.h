@@ -126,7 +126,8 @@ struct wpipe__transport {
     /* Any thread. 1 the peer has read all that was written; 0; < 0. */
     int (*drained)(struct wpipe__link *link);
 
-    /* The loop's thread, may be NULL. Bytes that came and are not read. */
+    /* The loop's thread, may be NULL. Bytes that came and are not read,
+     * or half of the memory that they keep when that is more. */
     size_t (*holds)(struct wpipe__link *link);
 
     /* Any thread. Payload bytes that put took and the peer has not read yet,

@@ -98,7 +98,7 @@ void wpipe__queue_take(struct wpipe__queue *q,
 
 size_t wpipe__queue_holds(const struct wpipe__queue *q)
 {
-    return wpipe__buffer_size(&q->arrived) + wpipe__buffer_size(&q->front);
+    return wpipe__buffer_holds(&q->arrived) + wpipe__buffer_holds(&q->front);
 }
 
 void wpipe__queue_done(struct wpipe__queue *q)

@@ -51,7 +51,8 @@ void wpipe__queue_take(struct wpipe__queue *q,
                        const struct wpipe__record *record, uint32_t bytes,
                        int whole);
 
-/* Bytes in it. Link locked, or nobody receives. */
+/* Bytes in it, or half of its blocks when that is more. Link locked, or nobody
+ * receives. */
 size_t wpipe__queue_holds(const struct wpipe__queue *q);
 
 void wpipe__queue_done(struct wpipe__queue *q);

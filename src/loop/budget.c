@@ -10,9 +10,11 @@
 #include "base/base.h"
 #include "base/memory.h"
 
+/* Pairs with tell_freed after a count went down: who waits for memory has grown
+ * `wanting` before this. */
 static uint32_t count_of(const _Atomic uint32_t *count)
 {
-    return atomic_load_explicit(count, memory_order_relaxed);
+    return atomic_load(count);
 }
 
 static uint64_t used_of(const struct wpipe__budget *budget)

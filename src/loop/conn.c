@@ -219,9 +219,13 @@ int wpipe__conn_is_greater(const struct wpipe__conn *conn,
 int wpipe__conn_is_fuller(const struct wpipe__conn *conn,
                           const struct wpipe__conn *other)
 {
-    uint64_t user = atomic_load(&conn->account->received);
-    uint64_t other_user = atomic_load(&other->account->received);
+    uint64_t user;
+    uint64_t other_user;
 
+    if (conn->received == 0 || other->received == 0)
+        return conn->received > other->received;
+    user = atomic_load(&conn->account->received);
+    other_user = atomic_load(&other->account->received);
     return user != other_user && conn->account != other->account
                ? user > other_user
                : conn->received > other->received;

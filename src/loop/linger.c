@@ -22,6 +22,7 @@ static void begin(struct wpipe__linger *l, enum wpipe__until until)
     while ((conn = l->next(l->user, &cursor)) != NULL) {
         if (conn->link == NULL)
             continue;
+        wpipe__calls_end(l->loop, conn, WPIPE_ENOTCONN); /* nobody reads */
         if (until == WPIPE__UNTIL_READ)
             wpipe__loop_drainer(l->loop, conn, 1);
         wpipe__loop_activate(l->loop, conn);

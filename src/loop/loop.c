@@ -34,6 +34,8 @@ int wpipe__loop_init(struct wpipe__loop *loop,
 
     memset(loop, 0, sizeof(*loop));
     loop->poller = WPIPE__NO_HANDLE;
+    loop->watch = WPIPE__NO_HANDLE;
+    loop->show = WPIPE__NO_HANDLE;
     loop->alarm = WPIPE__NO_HANDLE;
     wpipe__waiters_init(&loop->waiters);
     loop->signals = (options->flags & WPIPE_WAIT_SIGNALS) != 0;
@@ -80,11 +82,10 @@ void wpipe__loop_done(struct wpipe__loop *loop)
     wpipe__calls_done(&loop->calls);
     if (loop->generation == 0)
         return;
+    wpipe__loop_close_watch(loop);
     wpipe__os_close(loop->poller);
-    wpipe__os_close(loop->alarm);
     wpipe__waiters_done(&loop->waiters);
     loop->poller = WPIPE__NO_HANDLE;
-    loop->alarm = WPIPE__NO_HANDLE;
     if (loop->generation == wpipe__os_generation())
         wpipe__mutex_done(&loop->lock);
     loop->generation = 0;
@@ -402,6 +403,8 @@ static int arm_turn(struct wpipe__loop *loop, struct wpipe__user_turn *turn)
         r = settle(loop, conn);
         if (r == AGAIN || (r == UNREAD && loop->takers > 0))
             found = 1; /* a follower may sleep on a message */
+        wpipe__loop_count_received(loop, conn); /* it looked once more */
+        wpipe__loop_shed(loop, conn);
     }
     return found;
 }

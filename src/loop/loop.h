@@ -62,6 +62,8 @@ struct wpipe__loop {
     struct wpipe__log *log;        /* of the owner; may be NULL */
     wpipe__handle poller;
     wpipe__handle alarm; /* in a watched poller: readable at `timer` */
+    wpipe__handle watch; /* one that `keeps`: has the poller, and `show` */
+    wpipe__handle show;  /* a flag: a wait would find something */
     uint32_t generation;
     uint32_t spin_ns; /* 0: never stay awake */
     struct wpipe__spin_record spin;
@@ -90,7 +92,11 @@ struct wpipe__loop {
     uint8_t waiting;     /* a thread is between enter and exit */
     uint8_t driving;     /* a thread sleeps in the poller for all, or may */
     uint8_t awake;       /* it stays awake */
-    uint8_t watched;     /* the poller was given to a foreign loop */
+    uint8_t full;        /* as many sockets as it asks for were ready: more may
+                            be */
+    uint8_t keeps;       /* a call keeps what is for wait; set by the owner */
+    uint8_t watched;     /* a foreign event loop has the poller, or `watch` */
+    uint8_t shown;       /* `show` is set */
     uint8_t stopped;
     uint8_t signals; /* a signal handler ends a wait */
     uint8_t closing; /* nothing is accepted any more */
@@ -239,7 +245,14 @@ void wpipe__loop_wake(struct wpipe__loop *loop);
 /* When the owner has something to do: readable for a foreign loop, too. */
 void wpipe__loop_set_timer(struct wpipe__loop *loop, uint64_t when);
 
-/* The poller, for a foreign event loop: armed when nothing is there. */
+/*
+ * A descriptor for a foreign event loop: the poller, armed when nothing is
+ * there. Of one that keeps, it is another one, which is readable as well while
+ * something is kept: that must not wake the call that sleeps in the poller.
+ */
 intptr_t wpipe__loop_handle(struct wpipe__loop *loop);
+/* Another than wait has found something for it. */
+void wpipe__loop_show(struct wpipe__loop *loop);
+void wpipe__loop_close_watch(struct wpipe__loop *loop);
 
 #endif

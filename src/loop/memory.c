@@ -44,16 +44,22 @@ void wpipe__loop_make_room(struct wpipe__loop *loop, struct wpipe__conn *conn,
                     WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
 }
 
+/* May this connection be why too much is unread? One whose user has little
+ * unread does not end others for what another thread's have. */
+static int is_why(const struct wpipe__loop *loop,
+                  const struct wpipe__conn *conn)
+{
+    const struct wpipe__budget *budget = loop->shared_budget;
+
+    return conn->link != NULL && conn->received > 0 &&
+           wpipe__budget_is_flooded(budget) &&
+           wpipe__budget_is_behind(budget, conn->account);
+}
+
 void wpipe__loop_shed(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
-    struct wpipe__conn *victim;
-
-    while (conn->link != NULL && loop->owner->greatest != NULL &&
-           wpipe__budget_is_flooded(loop->shared_budget)) {
-        victim = loop->owner->greatest(loop, NULL, wpipe__conn_is_fuller);
-        if (victim == NULL || victim->received == 0)
-            break; /* another thread's have it all */
-        wpipe__loop_end(loop, victim, WPIPE__STATE_DISCONNECTED,
-                        WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
-    }
+    while (is_why(loop, conn))
+        wpipe__loop_end(
+            loop, loop->owner->greatest(loop, NULL, wpipe__conn_is_fuller),
+            WPIPE__STATE_DISCONNECTED, WPIPE_REASON_MEMORY, WPIPE_ENOMEM);
 }

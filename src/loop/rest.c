@@ -74,6 +74,7 @@ static int ask_sockets(struct wpipe__loop *loop, const struct wpipe__rest *rest,
 
     loop->since_poll = 0;
     n = poll_sockets(loop, tags, rest, wpipe__min_u64(deadline, loop->timer));
+    loop->full = n == TAGS;
     dispatch(loop, tags, n);
     return n == WPIPE_EWOKEN && !loop->signals ? 0 : n;
 }
@@ -198,6 +199,7 @@ int wpipe__loop_rest(struct wpipe__loop *loop, struct wpipe__rest *rest,
     rest->turn = wpipe__waiters_turn(&loop->waiters);
     if (busy && loop->since_poll++ < GLANCE_AT)
         return 0;
+    busy |= loop->full; /* many with little each: no time to stay awake */
     if (!busy && stay_awake(loop, rest))
         return 0;
     if (!busy && wpipe__loop_arm(loop)) {
@@ -277,6 +279,33 @@ int wpipe__loop_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
     return 0;
 }
 
+/* Would a wait find something? */
+static int has_news(const struct wpipe__loop *loop)
+{
+    return loop->active_count > 0 || !wpipe__list_empty(&loop->notices) ||
+           !wpipe__list_empty(&loop->calls.ended);
+}
+
+void wpipe__loop_show(struct wpipe__loop *loop)
+{
+    if (!loop->watched || loop->shown)
+        return;
+    if (!loop->keeps) {
+        wpipe__waiters_ring(&loop->waiters);
+        return;
+    }
+    loop->shown = 1;
+    wpipe__os_flag_set(loop->show);
+}
+
+static void show_nothing(struct wpipe__loop *loop)
+{
+    if (!loop->shown)
+        return;
+    loop->shown = 0;
+    (void)wpipe__os_flag_clear(loop->show);
+}
+
 void wpipe__loop_unlead(struct wpipe__loop *loop, struct wpipe__rest *rest,
                         int more)
 {
@@ -285,8 +314,8 @@ void wpipe__loop_unlead(struct wpipe__loop *loop, struct wpipe__rest *rest,
     loop->awake = 0;
     loop->driving = 0;
     wpipe__waiters_tell(&loop->waiters); /* one of them drives now */
-    if (loop->watched && (more || loop->active_count > 0))
-        wpipe__waiters_ring(&loop->waiters);
+    if (more || loop->closing || has_news(loop))
+        wpipe__loop_show(loop);
 }
 
 void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
@@ -294,6 +323,8 @@ void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
 {
     loop->waiting = 0;
     loop->takers--;
+    if (!more && !loop->closing && !has_news(loop))
+        show_nothing(loop);
     wpipe__loop_unlead(loop, rest, more);
     wpipe__loop_unlock(loop);
 }
@@ -301,6 +332,10 @@ void wpipe__loop_exit(struct wpipe__loop *loop, struct wpipe__rest *rest,
 void wpipe__loop_call_enter(struct wpipe__loop *loop, struct wpipe__rest *rest)
 {
     note_wakes(loop, rest);
+    /* who drives takes nothing, and what is there already wakes nobody: it
+     * gives way, also between the spin and the poller */
+    if (loop->driving && loop->takers == 0)
+        wpipe__waiters_news(&loop->waiters);
     loop->takers++;
 }
 
@@ -333,8 +368,8 @@ static int drive(struct wpipe__loop *loop, struct wpipe__rest *rest)
     loop->awake = 0;
     loop->driving = 0;
     wpipe__waiters_tell(&loop->waiters);
-    if (loop->active_count > 0 || !wpipe__list_empty(&loop->notices))
-        wpipe__waiters_ring(&loop->waiters);
+    if (has_news(loop))
+        wpipe__loop_show(loop);
     return r;
 }
 
@@ -373,22 +408,49 @@ void wpipe__loop_set_timer(struct wpipe__loop *loop, uint64_t when)
         wpipe__os_timer_set(loop->alarm, when);
 }
 
-/* From now on the poller shows all that a wait would see. 0 or < 0. */
-static int be_watched(struct wpipe__loop *loop)
+/* The descriptors of a watched loop. */
+static int open_watch(struct wpipe__loop *loop)
 {
     int r = wpipe__os_timer_open(&loop->alarm);
 
     if (r == 0)
         r = wpipe__os_poller_add(loop->poller, loop->alarm, WPIPE__TAG_ALARM);
+    if (r < 0 || !loop->keeps)
+        return r;
+    r = wpipe__os_flag_open(&loop->show);
+    if (r == 0)
+        r = wpipe__os_poller_open(&loop->watch);
+    if (r == 0)
+        r = wpipe__os_poller_add(loop->watch, loop->poller, WPIPE__TAG_ALARM);
+    if (r == 0)
+        r = wpipe__os_poller_add(loop->watch, loop->show, WPIPE__TAG_FLAG);
+    return r;
+}
+
+void wpipe__loop_close_watch(struct wpipe__loop *loop)
+{
+    wpipe__os_close(loop->watch);
+    wpipe__os_close(loop->show);
+    wpipe__os_close(loop->alarm);
+    loop->watch = WPIPE__NO_HANDLE;
+    loop->show = WPIPE__NO_HANDLE;
+    loop->alarm = WPIPE__NO_HANDLE;
+}
+
+/* From now on there is a descriptor that shows all that a wait would see. 0 or
+ * < 0. */
+static int be_watched(struct wpipe__loop *loop)
+{
+    int r = open_watch(loop);
+
     if (r < 0) {
-        wpipe__os_close(loop->alarm);
-        loop->alarm = WPIPE__NO_HANDLE;
+        wpipe__loop_close_watch(loop);
         return r;
     }
     wpipe__os_timer_set(loop->alarm, loop->timer);
     loop->watched = 1;
     wpipe__waiters_watch(&loop->waiters);
-    wpipe__waiters_ring(&loop->waiters); /* nothing may be armed yet */
+    wpipe__loop_show(loop); /* nothing may be armed yet */
     return 0;
 }
 
@@ -401,5 +463,7 @@ intptr_t wpipe__loop_handle(struct wpipe__loop *loop)
     if (!loop->watched)
         r = be_watched(loop);
     wpipe__loop_unlock(loop);
-    return r < 0 ? r : loop->poller;
+    if (r < 0)
+        return r;
+    return loop->keeps ? loop->watch : loop->poller;
 }

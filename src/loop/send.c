@@ -91,6 +91,7 @@ int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
     }
     if (conn->write_closed || turn != wpipe__loop_turn_of(link)) {
         /* the end, or what sending took off the socket, is to be looked at */
+        wpipe__loop_count_received(loop, conn);
         wpipe__loop_activate(loop, conn);
         wpipe__loop_attend(loop);
     } else if (!wpipe__outbox_empty(&conn->outbox)) {
@@ -118,6 +119,7 @@ static void see_news(struct wpipe__loop *loop, struct wpipe__conn *conn,
 {
     if (turn == wpipe__loop_turn_of(conn->link))
         return;
+    wpipe__loop_count_received(loop, conn);
     wpipe__loop_activate(loop, conn);
     wpipe__loop_attend(loop);
 }

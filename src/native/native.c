@@ -53,7 +53,7 @@ static size_t native_holds(struct wpipe__link *link)
 {
     struct wpipe__native *n = wpipe__native(link);
 
-    return wpipe__queue_holds(&n->queue) + wpipe__buffer_size(&n->partial);
+    return wpipe__queue_holds(&n->queue) + wpipe__buffer_holds(&n->partial);
 }
 
 static unsigned native_interest(struct wpipe__link *link)

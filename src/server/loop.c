@@ -260,6 +260,7 @@ static int describe_shard(struct wpipe__shard *shard, unsigned *left,
         if (conn->link == NULL)
             continue;
         r = describe_client(shard, conn, ret);
+        wpipe__loop_shed(&shard->loop, conn); /* asking it receives, too */
         (*left)--;
     }
     return r;

@@ -14,10 +14,13 @@ static int send_now(struct wpipe__shard *shard, wpipe_id to,
                     const struct wpipe__outgoing *outgoing, int want_writable)
 {
     struct wpipe__conn *conn = wpipe__shard_client(shard, to);
+    int r;
 
     if (conn == NULL)
         return WPIPE_ENOTCONN;
-    return wpipe__loop_send(&shard->loop, conn, outgoing, want_writable);
+    r = wpipe__loop_send(&shard->loop, conn, outgoing, want_writable);
+    wpipe__loop_shed(&shard->loop, conn); /* a send receives, too */
+    return r;
 }
 
 static int send_outgoing(wpipe_server *server, wpipe_id to,
@@ -144,14 +147,13 @@ static int fill_all(struct wpipe__shard *shard,
         if (conn->link == NULL)
             continue;
         r = wpipe__loop_send(&shard->loop, conn, outgoing, 0);
-        if (r == 0) {
+        if (r == 0)
             sent++;
-            continue;
-        }
-        if (r == WPIPE_EMSGSIZE || r == WPIPE_ESTATE)
+        else if (r == WPIPE_EMSGSIZE || r == WPIPE_ESTATE)
             *refused = r;
-        if (r != WPIPE_ESTATE)
+        if (r != 0 && r != WPIPE_ESTATE)
             too_slow(shard, conn, outgoing->size, r);
+        wpipe__loop_shed(&shard->loop, conn);
     }
     return sent;
 }

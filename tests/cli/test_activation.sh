@@ -77,7 +77,7 @@ if [ -z "$skipped" ]; then
     run send --foreign --expect-reply -w "$patience" "$scratch/any.sock" ping
     check "a socket that is not for the pipe serves nobody" \
         [ "$status" -ne 0 ]
-    saw "passed 1 sockets, and none of them is for" "and it is said why"
+    saw "passed 1 socket, and none is for" "and it is said why"
     ended "the server"
     expect 3 "a socket that is not for the pipe"
     rm -f "$scratch/any.sock"

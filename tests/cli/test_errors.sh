@@ -66,6 +66,12 @@ stop_server "$quiet"
 
 # ---- 6: the peer left early -------------------------------------------------
 
+start_server mute --exec 'read -r request'
+run call mute question
+expect 6 "a call whose server leaves"
+like "did not reply" "$err" "a call whose server leaves: it is said"
+stop_server
+
 start_server brief --exec 'printf one'
 run recv --count 2 brief
 expect 6 "recv --count of more than came"

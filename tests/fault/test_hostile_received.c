@@ -3,6 +3,7 @@
  * Floods on many connections: what was received and not read stays within what
  * the server may use, and an honest client is served.
  */
+#include "raw_peer.h"
 #include "second_pipe_tools.h"
 
 #include <pthread.h>
@@ -161,9 +162,100 @@ static void framed_floods_keep_to_the_limit(void **state)
     wpipe_server_close(server);
 }
 
+/* They have read nothing of what the server sent, and have written as much as
+ * they may. Sending once more receives that, to see whether there is room: it
+ * is counted, too. */
+static void sending_keeps_to_the_limit(int broadcasts)
+{
+    enum {
+        COUNT = 20,
+        LIMIT = 400000,
+        FILLS = 6 /* messages that a connection takes */
+    };
+    static uint8_t bytes[10000];
+    const char *name = support_unique_name();
+    wpipe_options o = { .size = sizeof o, .type = WPIPE_MESSAGE };
+    wpipe_stream *streams[COUNT];
+    wpipe_server *server;
+    wpipe_id ids[COUNT];
+
+    o.memory_limit = 4 * LIMIT; /* what it sends counts, too */
+    o.shared_memory = WPIPE_SHARED_NEVER;
+    assert_int_equal(wpipe_server_open(&server, name, &o), 0);
+    for (int i = 0; i < COUNT; i++)
+        streams[i] = join(server, name, &ids[i]);
+    server->shards[0].loop.budget.limit = LIMIT;
+    for (int i = 0; i < COUNT; i++) {
+        for (int k = 0; k < FILLS; k++)
+            assert_int_equal(
+                wpipe_server_send(server, ids[i], bytes, sizeof bytes), 0);
+        while (wpipe_write(streams[i], bytes, sizeof bytes, 0) > 0)
+            ;
+    }
+    assert_int_equal(held_by(server), 0);
+    if (broadcasts)
+        (void)wpipe_server_broadcast(server, bytes, sizeof bytes);
+    for (int i = 0; i < COUNT && !broadcasts; i++)
+        (void)wpipe_server_send(server, ids[i], bytes, sizeof bytes);
+    assert_in_range(held_by(server), LIMIT / 2, LIMIT + COUNT * 4096);
+    assert_true(server->shards[0].loop.budget.received <= LIMIT);
+    for (int i = 0; i < COUNT; i++)
+        wpipe_stream_close(streams[i]);
+    wpipe_server_close(server);
+}
+
+static void sends_keep_to_the_limit(void **state)
+{
+    (void)state;
+    sending_keeps_to_the_limit(0);
+}
+
+static void broadcasts_keep_to_the_limit(void **state)
+{
+    (void)state;
+    sending_keeps_to_the_limit(1);
+}
+
+/* ---- memory that a few bytes keep ---------------------------------------- */
+
+/* The beginning of a frame behind a long one is in the same block, which
+ * counts. */
+static void torn_frame_counts_with_its_block(void **state)
+{
+    enum {
+        BODY = 15000
+    };
+    static uint8_t body[BODY];
+    struct wpipe__frame frame = { .type = WPIPE__FRAME_DATA, .size = BODY };
+    uint8_t head[WPIPE__FRAME_HEADER];
+    const struct wpipe__native *n;
+    struct raw_peer raw;
+
+    (void)state;
+    raw_open_greeted(&raw, 1, WPIPE_SHARED_NEVER);
+    n = wpipe__native(raw.link);
+    wpipe__frame_encode(&frame, head);
+    assert_true(raw_send(&raw, head, 1));
+    assert_int_equal(raw.link->transport->pump(raw.link), 1);
+    assert_true(raw_send(&raw, head + 1, sizeof head - 1));
+    assert_true(raw_send(&raw, body, sizeof body));
+    assert_true(raw_send(&raw, head, 1));
+    assert_int_equal(raw.link->transport->pump(raw.link), 1);
+    assert_int_equal(wpipe_read(raw.stream, body, sizeof body, SUPPORT_WAIT_MS),
+                     BODY);
+    assert_int_equal(wpipe__buffer_size(&n->partial), 1);
+    assert_true(n->partial.capacity > BODY);
+    assert_true(2 * raw.link->transport->holds(raw.link) >=
+                n->partial.capacity);
+    raw_close(&raw);
+}
+
 static const struct support_case cases[] = {
     TEST(foreign_floods_stay_in_the_system),
     TEST(framed_floods_keep_to_the_limit),
+    TEST(sends_keep_to_the_limit),
+    TEST(broadcasts_keep_to_the_limit),
+    TEST(torn_frame_counts_with_its_block),
 };
 
 TEST_MAIN(cases)

@@ -6,6 +6,8 @@
  */
 #include "support.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <windpipe.h>
 
 #include "base/ring.h"
@@ -299,10 +301,123 @@ static void who_asks_for_little_pays_himself(void **state)
     assert_ptr_equal(who_goes(7900, 50, 40, 100), &rich);
 }
 
+/* ---- who has to go when too much is unread ------------------------------- */
+
+static void receive(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                    uint64_t n)
+{
+    wpipe__budget_received(loop->shared_budget, conn->account, (int64_t)n);
+    conn->received += n;
+}
+
+/* A user who is not here has unread all that there may be, as one on another
+ * thread. What becomes of user 2, who has `unread` and comes by; user 1 is the
+ * one on the other thread, too, if `same`. */
+static struct wpipe__conn *who_is_shed(uint64_t unread, int same)
+{
+    wpipe_options options = { .size = sizeof options, .memory_limit = LIMIT };
+    struct wpipe__link link = { .transport = &ending_transport };
+    struct wpipe__conn away;
+    struct wpipe__loop loop;
+
+    assert_int_equal(wpipe__loop_init(&loop, &ending_owner, &options), 0);
+    join(&loop, &link, &away, same ? 1 : 3, 0);
+    join(&loop, &link, &rich, 1, 0);
+    join(&loop, &link, &poor[0], 2, 0);
+    join(&loop, &link, &poor[1], 2, 0);
+    receive(&loop, &away, LIMIT + 1);
+    receive(&loop, &poor[0], unread);
+    ended = NULL;
+    wpipe__loop_lock(&loop);
+    wpipe__loop_shed(&loop, &poor[0]);
+    wpipe__loop_unlock(&loop);
+    wpipe__conn_end(&away, &loop.budget, 0, 0, 0);
+    wpipe__conn_end(&rich, &loop.budget, 0, 0, 0);
+    wpipe__conn_end(&poor[0], &loop.budget, 0, 0, 0);
+    wpipe__conn_end(&poor[1], &loop.budget, 0, 0, 0);
+    wpipe__budget_done(&loop.budget);
+    wpipe__loop_done(&loop);
+    return ended;
+}
+
+/* One with little unread does not pay for what another thread's have. */
+static void little_unread_is_not_shed(void **state)
+{
+    (void)state;
+    assert_null(who_is_shed(LIMIT / 4 / 3 - 1, 0));
+    assert_null(who_is_shed(LIMIT / 4 / 2 - 1, 1));
+}
+
+/* One with much does, also while a user who has more is on another thread and
+ * has nothing unread here. */
+static void much_unread_is_shed_on_each_thread(void **state)
+{
+    (void)state;
+    assert_ptr_equal(who_is_shed(LIMIT / 2, 0), &poor[0]);
+    assert_ptr_equal(who_is_shed(LIMIT / 2, 1), &poor[0]);
+}
+
+/* ---- many sockets -------------------------------------------------------- */
+
+enum {
+    SOCKETS = 200 /* more than are asked for at a time */
+};
+
+static int asked;       /* sockets that were told as ready */
+static int asked_awake; /* of those, by one that had stayed awake before */
+
+static void note_ready(struct wpipe__loop *loop, uint64_t tag)
+{
+    (void)tag;
+    asked++;
+    asked_awake += loop->awake;
+}
+
+static const struct wpipe__loop_owner asking_owner = { .ready = note_ready };
+
+/* While more sockets are ready than are asked for at a time it asks for the
+ * rest, and does not stay awake in between. */
+static void many_sockets_leave_no_time_to_spin(void **state)
+{
+    wpipe_options options = { .size = sizeof options, .spin_us = 10000 };
+    struct wpipe__rest rest = { .timer = { WPIPE_FOREVER, 0 } };
+    struct wpipe__loop loop;
+    int fds[SOCKETS];
+    int first;
+
+    (void)state;
+    assert_int_equal(wpipe__loop_init(&loop, &asking_owner, &options), 0);
+    for (int i = 0; i < SOCKETS; i++) {
+        fds[i] = eventfd(1, EFD_CLOEXEC);
+        assert_int_not_equal(fds[i], -1);
+        assert_int_equal(
+            wpipe__os_poller_add(loop.poller, fds[i], (uint64_t)i + 1), 0);
+    }
+    asked = 0;
+    asked_awake = 0;
+    assert_int_equal(wpipe__loop_enter(&loop, &rest), 0);
+    while (asked == 0)
+        assert_int_equal(wpipe__loop_rest(&loop, &rest, 0), 0);
+    first = asked;
+    assert_true(first < SOCKETS);
+    assert_int_equal(asked_awake, first);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(wpipe__loop_rest(&loop, &rest, 0), 0);
+    assert_int_equal(asked_awake, first);
+    assert_int_equal(asked, 11 * first);
+    wpipe__loop_exit(&loop, &rest, 0);
+    for (int i = 0; i < SOCKETS; i++)
+        close(fds[i]);
+    wpipe__loop_done(&loop);
+}
+
 static const struct support_case cases[] = {
     TEST(drain_that_ends_while_arming_is_seen),
     TEST(users_take_turns),
     TEST(who_asks_for_little_pays_himself),
+    TEST(little_unread_is_not_shed),
+    TEST(much_unread_is_shed_on_each_thread),
+    TEST(many_sockets_leave_no_time_to_spin),
 };
 
 TEST_MAIN(cases)

@@ -2,7 +2,8 @@
 /*
  * The waiters of a server or client: one poller, several connections. Waiter 0 is
  * in `wait` and takes messages and ends of all; the others want room on one
- * connection each (send_wait). Whoever leads polls for all of them. The want
+ * connection each (send_wait). Whoever drives polls for all of them; while one
+ * is in `wait` it is that one, and another who drives gives way to it. The want
  * of data stays published while nobody is in `wait`.
  *
  * Connections that had news are `hot`: the one in `wait` looks at those alone.
@@ -47,11 +48,13 @@ bit hot[CONNS] = 1; /* new ones are */
 bit polled[CONNS] = 1;
 bit hung_up[CONNS];
 bit reported[CONNS]; /* its end was told to the one in `wait` */
-bit leading;
+bit leading; /* somebody drives */
+bit waiting; /* one is in `wait`, or will drive for it */
 /* Without it: */
 bit stale[WAITERS];
 bit asleep[WAITERS];
 bit flag;
+bit polling; /* somebody sleeps in the poller, or is about to */
 bit expired[WAITERS];
 
 /* Known to the judge alone. */
@@ -129,28 +132,48 @@ inline settle(c)
     fi
 }
 
-/* Sleep once, unless the turn is another; then go on at `round`. */
+/* Who drives wakes: it harvests all of them, and a follower gives up the drive.
+ */
+inline wake_up(i)
+{
+    atomic { enter(); polling = 0; flag = 0; harvest(0) };
+    atomic {
+        harvest(1);
+        news = 0;
+        if
+        :: i == 0
+        :: else -> leading = 0
+        fi;
+#ifndef LEADER_TELLS_NOBODY
+        tell_all();
+#endif
+        leave()
+    }
+}
+
+/* A follower: sleep once, unless the turn is another; then go on at `round`.
+ * It drives if nobody does and nobody is in `wait`, and stays awake for a
+ * while before it sleeps: that is between the first two steps. */
 inline sleep_once(i)
 {
     atomic {
         enter();
         if
         :: stale[i] -> leave(); goto round
-        :: !stale[i] && leading -> leave(); goto follow
+        :: !stale[i] && (leading || waiting) -> leave(); goto follow
         :: else -> leading = 1; leave()
+        fi
+    };
+    atomic {
+        enter();
+        if
+        :: stale[i] -> leading = 0; tell_all(); leave(); goto round
+        :: else -> polling = 1; leave()
         fi
     };
 end_lead:
     is_ready(0) || is_ready(1) || flag || expired[i];
-    atomic { enter(); leading = 0; flag = 0; harvest(0) };
-    atomic {
-        harvest(1);
-        news = 0;
-#ifndef LEADER_TELLS_NOBODY
-        tell_all();
-#endif
-        leave()
-    };
+    wake_up(i);
     goto round;
 follow:
     atomic {
@@ -179,6 +202,31 @@ proctype driver()
     :: else ->
         n++;
         waits[0] = 1;
+        atomic { enter(); waiting = 1; leave() };
+begin:
+        /* who drives takes no events: it is to give way */
+        atomic {
+            enter();
+            if
+            :: !leading -> leading = 1; leave(); goto round
+            :: else ->
+#ifndef WAIT_RINGS_ALONE
+                tell_all();
+#endif
+                flag = flag || polling;
+                stale[0] = 0;
+                leave()
+            fi
+        };
+        atomic {
+            if
+            :: !stale[0] -> asleep[0] = 1
+            :: else
+            fi
+        };
+end_begin:
+        !asleep[0];
+        goto begin;
 round:
         stale[0] = 0;
         atomic { enter() };
@@ -192,7 +240,17 @@ round:
         :: found || expired[0] -> goto out
         :: else
         fi;
-        sleep_once(0);
+        atomic {
+            enter();
+            if
+            :: stale[0] -> leave(); goto round
+            :: else -> polling = 1; leave()
+            fi
+        };
+end_lead:
+        is_ready(0) || is_ready(1) || flag || expired[0];
+        wake_up(0);
+        goto round;
 out:
         atomic {
             if
@@ -201,7 +259,14 @@ out:
             :: else
             fi;
             found = 0;
-            done(0)
+            enter();
+            leading = 0;
+            waiting = 0;
+            done(0);
+#ifndef WAIT_ENDS_SILENTLY
+            tell_all();
+#endif
+            leave()
         }
     od
 }
@@ -225,7 +290,7 @@ proctype follower(byte i)
                :: news ->
                    tell_all();
 #ifndef HARVEST_WITHOUT_FLAG
-                   flag = flag || leading;
+                   flag = flag || polling;
 #endif
                    news = 0
                :: else
