@@ -12,10 +12,10 @@
 #include <unistd.h>
 #include <windpipe.h>
 
-#define KILLS       20
-#define RESTARTS    10
-#define PATIENCE    10.0
-#define PATIENCE_MS 10000
+#define KILLS    20
+#define RESTARTS 10
+#define LIMIT_S  10.0
+#define LIMIT_MS 10000
 
 /* Shared by the driver, the victim, and who outlives it. */
 struct scene {
@@ -47,13 +47,13 @@ static wpipe_stream *connect_and_echo(const struct scene *scene)
 
     options.type = WPIPE_MESSAGE;
     options.shared_memory = scene->shared_memory;
-    r = wpipe_connect(&stream, scene->name, &options, PATIENCE_MS);
+    r = wpipe_connect(&stream, scene->name, &options, LIMIT_MS);
     if (r < 0) {
         complain("connect: %s", wpipe_strerror(r));
         return NULL;
     }
-    if (wpipe_write(stream, "alive?", 6, PATIENCE_MS) == 6 &&
-        wpipe_read(stream, answer, sizeof(answer), PATIENCE_MS) == 6)
+    if (wpipe_write(stream, "alive?", 6, LIMIT_MS) == 6 &&
+        wpipe_read(stream, answer, sizeof(answer), LIMIT_MS) == 6)
         return stream;
     wpipe_stream_close(stream);
     return NULL;
@@ -72,7 +72,7 @@ static int dying_client(void *user)
 {
     struct scene *scene = user;
 
-    if (gate_wait(&scene->crowd.ready, 1, PATIENCE) < 0 ||
+    if (gate_wait(&scene->crowd.ready, 1, LIMIT_S) < 0 ||
         !connect_and_echo(scene))
         return 1;
     gate_add(&scene->armed, 1);
@@ -92,7 +92,7 @@ static int watching_server(void *user)
         return 1;
     }
     gate_add(&scene->crowd.ready, 1);
-    while ((r = wpipe_server_wait(server, &event, PATIENCE_MS)) > 0) {
+    while ((r = wpipe_server_wait(server, &event, LIMIT_MS)) > 0) {
         if (event.type == WPIPE_EVENT_MESSAGE)
             wpipe_server_send(server, event.from, event.data, event.size);
         if (event.type != WPIPE_EVENT_DISCONNECTED)
@@ -114,13 +114,13 @@ static int watching_client(void *user)
     wpipe_stream *stream;
     char answer[16];
 
-    if (gate_wait(&scene->crowd.ready, 1, PATIENCE) < 0)
+    if (gate_wait(&scene->crowd.ready, 1, LIMIT_S) < 0)
         return 1;
     stream = connect_and_echo(scene);
     if (!stream)
         return 1;
     gate_add(&scene->armed, 1);
-    notice(scene, (int)wpipe_read(stream, answer, sizeof(answer), PATIENCE_MS));
+    notice(scene, (int)wpipe_read(stream, answer, sizeof(answer), LIMIT_MS));
     wpipe_stream_close(stream);
     return 0;
 }
@@ -131,7 +131,7 @@ static int standby_server(void *user)
 {
     struct scene *scene = user;
 
-    if (gate_wait(&scene->go, 1, PATIENCE) < 0)
+    if (gate_wait(&scene->go, 1, LIMIT_S) < 0)
         return 1;
     return echo_server(scene);
 }
@@ -143,13 +143,13 @@ static int returning_client(void *user)
     char answer[16];
     int64_t r;
 
-    if (gate_wait(&scene->crowd.ready, 1, PATIENCE) < 0)
+    if (gate_wait(&scene->crowd.ready, 1, LIMIT_S) < 0)
         return 1;
     stream = connect_and_echo(scene);
     if (!stream)
         return 1;
     gate_add(&scene->armed, 1);
-    r = wpipe_read(stream, answer, sizeof(answer), PATIENCE_MS);
+    r = wpipe_read(stream, answer, sizeof(answer), LIMIT_MS);
     wpipe_stream_close(stream);
     stream = connect_and_echo(scene);
     notice(scene, stream ? (int)r : 0);
@@ -191,13 +191,13 @@ static double scene_play(struct scene *scene, struct crew *crew)
 {
     uint64_t start;
 
-    if (crew_gate_wait(crew, &scene->armed, 1, PATIENCE) < 0)
+    if (crew_gate_wait(crew, &scene->armed, 1, LIMIT_S) < 0)
         return -1;
     let_sleep();
     start = clock_now_ns();
     crew_kill(crew, 0);
     gate_add(&scene->go, 1);
-    if (crew_gate_wait(crew, &scene->noticed, 1, PATIENCE) < 0)
+    if (crew_gate_wait(crew, &scene->noticed, 1, LIMIT_S) < 0)
         return -1;
     if (scene->result != WPIPE_EDIED) {
         complain("a killed peer was not reported as dead: %s",
@@ -224,7 +224,7 @@ static double kill_once(const struct bench *bench, int shared_memory,
                crew_add(&crew, -1, watching_server, scene) == 0) {
         ms = scene_play(scene, &crew);
     }
-    if (ms >= 0 && crew_wait(&crew, PATIENCE) < 0)
+    if (ms >= 0 && crew_wait(&crew, LIMIT_S) < 0)
         ms = -1;
     crew_end(&crew);
     memory_unshare(scene, sizeof(*scene));

@@ -32,7 +32,7 @@ enum kind {
 };
 
 /* What is known of one library. */
-struct tally {
+struct totals {
     int active;
     int rounds;
     double values[KINDS][ROUNDS_MAX]; /* slice by slice */
@@ -75,15 +75,15 @@ static enum kind kind_of(const struct bench_case *self, enum field field)
     return is_round_trip(self) ? KIND_MEAN : KIND_RATE;
 }
 
-static double tally_value(const struct tally *tally, enum kind kind)
+static double totals_value(const struct totals *totals, enum kind kind)
 {
     switch (kind) {
     case KIND_MEAN:
-        return mean_us(&tally->trips);
+        return mean_us(&totals->trips);
     case KIND_99:
-        return percentile_us(&tally->trips, 99);
+        return percentile_us(&totals->trips, 99);
     default:
-        return mean(tally->values[KIND_RATE], tally->rounds);
+        return mean(totals->values[KIND_RATE], totals->rounds);
     }
 }
 
@@ -91,7 +91,7 @@ static double tally_value(const struct tally *tally, enum kind kind)
  * By how many times the ratio of the two may be luck: two standard errors of
  * the rounds' ratios, which differ by factors. 1 is not at all.
  */
-static double doubt(const struct tally *ours, const struct tally *theirs,
+static double doubt(const struct totals *ours, const struct totals *theirs,
                     enum kind kind)
 {
     int count = ours->rounds;
@@ -113,44 +113,44 @@ static double doubt(const struct tally *ours, const struct tally *theirs,
 
 /* ---- measuring ---------------------------------------------------------- */
 
-static int tally_slice(const struct bench *bench, enum peer_id id,
-                       const struct slice *slice, struct tally *tally)
+static int totals_slice(const struct bench *bench, enum peer_id id,
+                        const struct slice *slice, struct totals *totals)
 {
     static struct histogram trips;
     struct slice_result result = { .trips = &trips };
-    int at = tally->rounds;
+    int at = totals->rounds;
 
     trips = (struct histogram){ .count = 0 };
     if (slice_run(peer_get(id), slice, &bench->places, bench->directory,
                   &result) < 0)
         return -1;
-    tally->values[KIND_MEAN][at] = mean_us(&trips);
-    tally->values[KIND_99][at] = percentile_us(&trips, 99);
-    tally->values[KIND_RATE][at] = result.rate;
-    tally->cpu_ns[at] = result.cpu_ns;
-    histogram_merge(&tally->trips, &trips);
-    memcpy(tally->transport, result.transport, sizeof(tally->transport));
-    tally->rounds++;
+    totals->values[KIND_MEAN][at] = mean_us(&trips);
+    totals->values[KIND_99][at] = percentile_us(&trips, 99);
+    totals->values[KIND_RATE][at] = result.rate;
+    totals->cpu_ns[at] = result.cpu_ns;
+    histogram_merge(&totals->trips, &trips);
+    memcpy(totals->transport, result.transport, sizeof(totals->transport));
+    totals->rounds++;
     return 0;
 }
 
 static int rounds_run(const struct bench *bench, const struct bench_case *self,
-                      const struct slice *slice, struct tally *tallies,
+                      const struct slice *slice, struct totals *totals,
                       int *failures)
 {
     for (int i = 0; i < bench->loaded_rounds && i < ROUNDS_MAX; i++) {
         for (enum peer_id id = PEER_NONE; id < PEERS; id++) {
-            if (!tallies[id].active || interrupted())
+            if (!totals[id].active || interrupted())
                 continue;
-            if (tally_slice(bench, id, slice, &tallies[id]) == 0)
+            if (totals_slice(bench, id, slice, &totals[id]) == 0)
                 continue;
             if (!interrupted())
                 complain("%s: %s failed", self->name, peer_get(id)->name);
-            tallies[id].active = 0;
+            totals[id].active = 0;
             ++*failures;
         }
     }
-    return tallies[self->ours].active && !interrupted() ? 0 : -1;
+    return totals[self->ours].active && !interrupted() ? 0 : -1;
 }
 
 /* How long all slices and their processes can take. */
@@ -160,7 +160,7 @@ static double seconds_most(const struct bench *bench, const struct slice *slice)
 }
 
 static int loaded_measure(const struct bench *bench,
-                          const struct bench_case *self, struct tally *tallies,
+                          const struct bench_case *self, struct totals *totals,
                           int *failures)
 {
     struct slice slice = self->slice;
@@ -172,11 +172,11 @@ static int loaded_measure(const struct bench *bench,
     slice.longest =
         slice.seconds > LONGEST_SECONDS ? slice.seconds : LONGEST_SECONDS;
     for (enum peer_id id = PEER_NONE; id < PEERS; id++)
-        tallies[id].active = case_has_peer(bench, self, id) &&
-                             slice_possible(peer_get(id), &slice);
+        totals[id].active = case_has_peer(bench, self, id) &&
+                            slice_possible(peer_get(id), &slice);
     r = load_start(&load, self->load, seconds_most(bench, &slice));
     if (r == 0)
-        r = rounds_run(bench, self, &slice, tallies, failures);
+        r = rounds_run(bench, self, &slice, totals, failures);
     ended = load_end(&load);
     if (ended > 0 && !interrupted()) {
         complain("%s: %d busy processes have ended too soon", self->name,
@@ -190,12 +190,12 @@ static int loaded_measure(const struct bench *bench,
 
 static void figures_write(const struct bench *bench,
                           const struct bench_case *self, enum peer_id id,
-                          const struct tally *tally)
+                          const struct totals *totals)
 {
     struct figure figure = {
         .library = peer_get(id)->name,
         .name = self->name,
-        .transport = tally->transport[0] ? tally->transport : NULL,
+        .transport = totals->transport[0] ? totals->transport : NULL,
         .placement = placement_name(self->slice.placement),
         .spin = peer_get(id)->abilities & PEER_SPIN_OPTION ? "default" : NULL,
         .load = load_name(self->load),
@@ -203,32 +203,32 @@ static void figures_write(const struct bench *bench,
         .unit = "us",
     };
 
-    for (size_t i = 0; tally->trips.count > 0 && i < PERCENTILES; i++) {
+    for (size_t i = 0; totals->trips.count > 0 && i < PERCENTILES; i++) {
         figure.percentile = slice_percentiles[i];
-        figure.value = percentile_us(&tally->trips, figure.percentile);
+        figure.value = percentile_us(&totals->trips, figure.percentile);
         figure_write(bench->json, &figure);
     }
     figure.percentile = 0;
-    figure.value = mean_us(&tally->trips);
+    figure.value = mean_us(&totals->trips);
     figure.unit = "us-mean";
-    if (tally->trips.count > 0)
+    if (totals->trips.count > 0)
         figure_write(bench->json, &figure);
-    figure.value = (double)tally->trips.count;
+    figure.value = (double)totals->trips.count;
     figure.unit = "trips";
-    if (tally->trips.count > 0)
+    if (totals->trips.count > 0)
         figure_write(bench->json, &figure);
-    figure.value = tally_value(tally, KIND_RATE);
+    figure.value = totals_value(totals, KIND_RATE);
     figure.unit =
         self->slice.traffic == TRAFFIC_FAN ? "echoes/s" : "messages/s";
     if (figure.value > 0)
         figure_write(bench->json, &figure);
-    figure.value = mean(tally->cpu_ns, tally->rounds) / 1e3;
+    figure.value = mean(totals->cpu_ns, totals->rounds) / 1e3;
     figure.unit = "cpu-s/million";
     figure_write(bench->json, &figure);
 }
 
 /* What the rounds say of the ratio, and the rest that is known of both. */
-static void note_fill(const struct tally *ours, const struct tally *theirs,
+static void note_fill(const struct totals *ours, const struct totals *theirs,
                       enum kind kind, struct row *row)
 {
     int used = snprintf(row->note, sizeof(row->note), "+- %.2fx", row->doubt);
@@ -260,11 +260,11 @@ static void row_scale(const struct bench_case *self, enum kind kind,
 }
 
 static void target_row(const struct bench_case *self,
-                       const struct tally *tallies, const struct target *target,
+                       const struct totals *totals, const struct target *target,
                        struct outcome *outcome)
 {
-    const struct tally *ours = &tallies[self->ours];
-    const struct tally *theirs = &tallies[target->against];
+    const struct totals *ours = &totals[self->ours];
+    const struct totals *theirs = &totals[target->against];
     enum kind kind = kind_of(self, target->field);
     struct row *row = outcome_row(outcome, self->name, "");
 
@@ -276,8 +276,8 @@ static void target_row(const struct bench_case *self,
     row->failed = !theirs->active;
     if (row->failed)
         return;
-    row->ours = tally_value(ours, kind);
-    row->theirs = tally_value(theirs, kind);
+    row->ours = totals_value(ours, kind);
+    row->theirs = totals_value(theirs, kind);
     if (row->ours > 0 && row->theirs > 0)
         row->ratio = row->ours / row->theirs;
     row->doubt = doubt(ours, theirs, kind);
@@ -310,19 +310,19 @@ static void ratio_write(const struct bench *bench,
 void loaded_run(const struct bench *bench, const struct bench_case *self,
                 struct outcome *outcome)
 {
-    static struct tally tallies[PEERS];
+    static struct totals totals[PEERS];
 
-    memset(tallies, 0, sizeof(tallies));
-    if (loaded_measure(bench, self, tallies, &outcome->failures) < 0) {
+    memset(totals, 0, sizeof(totals));
+    if (loaded_measure(bench, self, totals, &outcome->failures) < 0) {
         outcome_row(outcome, self->name, "")->failed = 1;
         return;
     }
     for (enum peer_id id = PEER_NONE; id < PEERS; id++)
-        if (tallies[id].active)
-            figures_write(bench, self, id, &tallies[id]);
+        if (totals[id].active)
+            figures_write(bench, self, id, &totals[id]);
     for (int i = 0; i < TARGETS_MOST; i++)
         if (self->targets[i].against != PEER_NONE)
-            target_row(self, tallies, &self->targets[i], outcome);
+            target_row(self, totals, &self->targets[i], outcome);
     for (int i = 0; i < outcome->count; i++)
         if (!outcome->rows[i].failed)
             ratio_write(bench, self, &outcome->rows[i]);

@@ -23,7 +23,7 @@ enum {
 
 /* Both ends give up on each other after this time; and the read-ahead. */
 enum {
-    BENCH_PATIENCE_MS = 10000,
+    BENCH_TIMEOUT_MS = 10000,
     BENCH_AHEAD = 1 << 16 /* is read at least, if it is there */
 };
 

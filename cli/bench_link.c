@@ -125,7 +125,7 @@ int bench_send(struct bench_link *links, int which, const void *data,
 
     if (which == LINK_UNIX)
         return send_plain(links[which].fd, data, size);
-    r = wpipe_write(links[which].stream, data, size, BENCH_PATIENCE_MS);
+    r = wpipe_write(links[which].stream, data, size, BENCH_TIMEOUT_MS);
     return r < 0 ? (int)r : 0;
 }
 
@@ -135,7 +135,7 @@ int bench_take(struct bench_link *links, int which, void *buf, size_t room)
 
     if (which == LINK_UNIX)
         return take_plain(&links[which], buf, room);
-    r = wpipe_read(links[which].stream, buf, room, BENCH_PATIENCE_MS);
+    r = wpipe_read(links[which].stream, buf, room, BENCH_TIMEOUT_MS);
     return r < 0 ? (int)r : 0;
 }
 
@@ -183,7 +183,7 @@ static int peer_main(int control, int fd, const struct options *options)
         r = WPIPE_EPIPE;
     if (r >= 0)
         r = wpipe_accept(listener, &links[LINK_WINDPIPE].stream,
-                         BENCH_PATIENCE_MS);
+                         BENCH_TIMEOUT_MS);
     wpipe_listener_close(listener);
     while (r >= 0 && read_exactly(control, &order, sizeof(order)) == 0)
         r = obey(links, &order, buf);
@@ -204,15 +204,15 @@ static void become_peer(const int control[2], const int plain[2],
 
 static int greet(struct bench_peer *peer, const struct options *options)
 {
-    const struct timeval patience = { .tv_sec = BENCH_PATIENCE_MS / 1000 };
+    const struct timeval timeout = { .tv_sec = BENCH_TIMEOUT_MS / 1000 };
     char name[WPIPE_NAME_MAX + 1];
     wpipe_options wishes;
     int r;
 
-    setsockopt(peer->control, SOL_SOCKET, SO_RCVTIMEO, &patience,
-               sizeof(patience));
-    setsockopt(peer->links[LINK_UNIX].fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-               sizeof(patience));
+    setsockopt(peer->control, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+               sizeof(timeout));
+    setsockopt(peer->links[LINK_UNIX].fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+               sizeof(timeout));
     r = read_exactly(peer->control, name, sizeof(name));
     if (r < 0)
         return r;
@@ -220,7 +220,7 @@ static int greet(struct bench_peer *peer, const struct options *options)
         return WPIPE_ENOTFOUND; /* it has said why */
     link_options(&wishes, options);
     return wpipe_connect(&peer->links[LINK_WINDPIPE].stream, name, &wishes,
-                         BENCH_PATIENCE_MS);
+                         BENCH_TIMEOUT_MS);
 }
 
 int bench_peer_start(struct bench_peer *ret, const struct options *options)

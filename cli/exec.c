@@ -22,9 +22,9 @@
 extern char **environ;
 
 enum {
-    PATIENCE_MS = 2000, /* between SIGTERM and SIGKILL */
-    HURRY_MS = 500,     /* before SIGTERM, when a signal ends us */
-    LOOK_MS = 100,      /* between two looks whether a signal came */
+    GRACE_MS = 2000, /* between SIGTERM and SIGKILL */
+    HURRY_MS = 500,  /* before SIGTERM, when a signal ends us */
+    LOOK_MS = 100,   /* between two looks whether a signal came */
     PEER_VALUES = 3
 };
 
@@ -180,7 +180,7 @@ static void ask_to_end(pid_t target)
 /* The shell has ended and is reaped; what it had started gets as much time. */
 static void end_group(pid_t group)
 {
-    for (int t = 0; t < PATIENCE_MS && kill(-group, 0) == 0; t += LOOK_MS / 5)
+    for (int t = 0; t < GRACE_MS && kill(-group, 0) == 0; t += LOOK_MS / 5)
         poll(NULL, 0, LOOK_MS / 5);
     kill(-group, SIGKILL);
 }
@@ -194,7 +194,7 @@ static void reap(struct endpoint *e, bool hurry)
 
     if (!ended) {
         ask_to_end(target);
-        if (!ended_within(pidfd, PATIENCE_MS))
+        if (!ended_within(pidfd, GRACE_MS))
             kill(target, SIGKILL);
     }
     if (pidfd >= 0)

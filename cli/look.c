@@ -19,7 +19,7 @@ enum {
     ANSWER_MS = 2000
 };
 
-static int patience(const struct options *options)
+static int timeout_of(const struct options *options)
 {
     return options->wait_ms >= 0 ? options->wait_ms : ANSWER_MS;
 }
@@ -208,7 +208,7 @@ int ls_run(const struct options *options)
     if (options->names) {
         print_names(options, &s);
     } else {
-        survey_ask(&s, false, patience(options));
+        survey_ask(&s, false, timeout_of(options));
         print_pipes(options, &s);
     }
     survey_done(&s);
@@ -348,7 +348,8 @@ static int inspect(const struct options *options, wpipe_pipe_facts *ret,
 
     if (options->wait_ms > 0)
         r = wpipe_wait_for(name, options->wait_ms);
-    return r < 0 ? r : survey_inspect(name, ret, ret_links, patience(options));
+    return r < 0 ? r
+                 : survey_inspect(name, ret, ret_links, timeout_of(options));
 }
 
 int info_run(const struct options *options)

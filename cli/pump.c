@@ -67,7 +67,7 @@ static int time_left(const struct pump *p)
  * been half-closed only, and nothing tells us when it is closed for good but
  * trying to write: so we look now and then, in that state alone.
  */
-static int patience(const struct flow *f)
+static int read_timeout(const struct flow *f)
 {
     const int left = time_left(f->pump);
 
@@ -76,7 +76,7 @@ static int patience(const struct flow *f)
     return left < 0 || left > PROBE_MS ? PROBE_MS : left;
 }
 
-/* Woken, or the patience is over: is the flow to go on reading? */
+/* Woken, or the time is over: is the flow to go on reading? */
 static bool go_on(struct flow *f)
 {
     struct pump *p = f->pump;
@@ -99,7 +99,7 @@ static int next(struct flow *f, char **ret_data, size_t *ret_size)
 
     while (!atomic_load(&f->pump->stop)) {
         atomic_store(&f->reading, true);
-        r = endpoint_read(f->from, ret_data, ret_size, patience(f));
+        r = endpoint_read(f->from, ret_data, ret_size, read_timeout(f));
         atomic_store(&f->reading, false);
         if (r != WPIPE_EWOKEN && r != WPIPE_ETIMEDOUT)
             return r;

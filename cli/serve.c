@@ -71,7 +71,7 @@ static void take_input(struct serve *s)
 }
 
 /* How long to wait for something to happen. */
-static int patience(const struct serve *s)
+static int poll_timeout(const struct serve *s)
 {
     int64_t left;
 
@@ -114,7 +114,7 @@ static void loop(struct serve *s)
             break;
         }
         set[2].revents = 0; /* it may be left out */
-        r = poll(set, wants_input(s) ? 3 : 2, patience(s));
+        r = poll(set, wants_input(s) ? 3 : 2, poll_timeout(s));
         if (r < 0 && errno != EINTR)
             serve_finish(s, STATUS_FAILED);
         if (s->quit_at >= 0 && clock_ms() >= s->quit_at) {

@@ -13,8 +13,8 @@
 #include "text.h"
 
 enum {
-    ECHO_PATIENCE_MS = 1000, /* for a client that sends but does not read */
-    BURST = 64               /* events between two looks at stdin */
+    ECHO_TIMEOUT_MS = 1000, /* for a client that sends but does not read */
+    BURST = 64              /* events between two looks at stdin */
 };
 
 void serve_finish(struct serve *s, int status)
@@ -120,7 +120,7 @@ static void echo(struct serve *s, const wpipe_event *e)
         r = wpipe_server_send(s->server, e->from, e->data, e->size);
     if (r == WPIPE_EAGAIN && e->request == 0)
         r = wpipe_server_send_wait(s->server, e->from, e->data, e->size,
-                                   ECHO_PATIENCE_MS);
+                                   ECHO_TIMEOUT_MS);
     if (r >= 0 || r == WPIPE_ENOTCONN)
         return;
     say(s->options, "%llu did not take its echo: %s",

@@ -26,7 +26,7 @@ static int connect_now(struct wpipe_client *c)
     int r;
 
     waiting.deadline = wpipe__os_deadline(c->options.connect_ms);
-    r = wpipe__connect_link(c->name, &c->options, &waiting, 0, &link);
+    r = wpipe__connect_link(c->name, &c->options, &waiting, &link);
     if (r < 0)
         return r;
     wpipe__loop_lock(&c->loop);

@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include "connect/introduce.h"
 #include "door/door.h"
-#include "loop/loop.h"
+#include "loop/end.h"
 
 /* client.state */
 enum {

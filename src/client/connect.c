@@ -15,7 +15,7 @@
 enum {
     DELAY_FIRST_MS = 10, /* the retry before it is made at once */
     DELAY_MOST_MS = 1000,
-    KNOCK_SHORTENS = 10,    /* a delay to a tenth */
+    DIAL_SHORTENS = 10,     /* a delay to a tenth */
     STEADY_NS = 1000000000, /* a connection that held so long was a good one */
     REST_MS = 50            /* until the watch can be closed at no cost */
 };
@@ -312,7 +312,7 @@ static void go_on_hearing(struct wpipe_client *c)
  * meant for; but it may be anybody's, so a delay gets shorter, and not void. */
 static void hear_name_watch(struct wpipe_client *c)
 {
-    uint64_t soon = wpipe__os_deadline(c->delay_ms / KNOCK_SHORTENS);
+    uint64_t soon = wpipe__os_deadline(c->delay_ms / DIAL_SHORTENS);
 
     if (c->retry_at == UINT64_MAX || c->looking) {
         try_now(c);

@@ -21,7 +21,7 @@ enum {
     LOST_MS = 1000,      /* while it is not */
     PAUSE_MS = 100,      /* without accepting, when nothing else helps */
     PENDING_MOST = 1024, /* silent ones; the oldest goes for a new one */
-    LOBBY = 128          /* more are left to the system's queue */
+    GREETED_MOST = 128   /* more are left to the system's queue */
 };
 
 /* Pending connections have ids, whose low half is never 0. */
@@ -212,24 +212,6 @@ void wpipe__acceptor_close(struct wpipe__acceptor *a)
 
 /* ---- accepting ---------------------------------------------------------- */
 
-void wpipe__acceptor_fail(struct wpipe__acceptor *a, int error)
-{
-    struct wpipe__refusal why = { .reason = WPIPE_REASON_SYSTEM,
-                                  .error = error,
-                                  .os_error = wpipe__os_error_number() };
-
-    a->error = error;
-    wpipe__pending_refused(a, &why);
-}
-
-void wpipe__acceptor_fail_once(struct wpipe__acceptor *a, int error)
-{
-    if (!a->failing)
-        wpipe__acceptor_fail(a, error);
-    a->error = error;
-    a->failing = 1;
-}
-
 /* Do not ask the listening socket for a while. */
 static void pause_door(struct wpipe__acceptor *a)
 {
@@ -315,7 +297,7 @@ static int accept_one(struct wpipe__acceptor *a)
     }
     if (r < 0) {
         if (r != WPIPE_ELIMIT) /* which was told */
-            wpipe__acceptor_fail_once(a, r);
+            wpipe__pending_fail_once(a, r);
         pause_door(a);
         return 0;
     }
@@ -331,7 +313,7 @@ static int accept_one(struct wpipe__acceptor *a)
 
         wpipe__pending_refused(a, &why);
     } else if (r < 0) {
-        wpipe__acceptor_fail(a, r);
+        wpipe__pending_fail(a, r);
     }
     return 1;
 }
@@ -351,7 +333,8 @@ static void accept_some(struct wpipe__acceptor *a)
     unsigned budget = a->budget;
     int i;
 
-    for (i = 0; i < ACCEPTS && a->polled && a->lobbied < LOBBY; i++) {
+    for (i = 0; i < ACCEPTS && a->polled && a->greeted_count < GREETED_MOST;
+         i++) {
         if (!somebody_dials(a) || !accept_one(a))
             return;
         if (a->budget == 0 && budget > 0)
@@ -362,10 +345,10 @@ static void accept_some(struct wpipe__acceptor *a)
 /* Whom we have no use for yet is better off with the system. */
 static void limit_greeted(struct wpipe__acceptor *a)
 {
-    if (a->polled && a->lobbied >= LOBBY) {
+    if (a->polled && a->greeted_count >= GREETED_MOST) {
         unpoll_door(a);
         a->crowded = 1;
-    } else if (a->crowded && a->lobbied < LOBBY / 2) {
+    } else if (a->crowded && a->greeted_count < GREETED_MOST / 2) {
         a->crowded = 0;
         if (poll_door(a) < 0)
             pause_door(a);
@@ -495,7 +478,7 @@ void wpipe__acceptor_admit(struct wpipe__acceptor *a, unsigned budget)
 
 unsigned wpipe__acceptor_waiting(const struct wpipe__acceptor *a)
 {
-    return a->queued + a->lobbied + wpipe__acceptor_seconds_waiting(a);
+    return a->queued + a->greeted_count + wpipe__acceptor_seconds_waiting(a);
 }
 
 uint64_t wpipe__acceptor_until(const struct wpipe__acceptor *a)

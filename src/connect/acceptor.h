@@ -67,7 +67,7 @@ struct wpipe__acceptor {
     struct wpipe__list greeted;
     struct wpipe__list queue;
     uint32_t queued;
-    uint32_t lobbied;
+    uint32_t greeted_count;
     uint32_t pending_polled;
     unsigned budget;  /* of this turn: how many may still be let in */
     uint64_t total;   /* let in so far */
@@ -75,7 +75,7 @@ struct wpipe__acceptor {
     uint64_t keep_at; /* when to see whether the name is still ours */
     int unnamed;      /* why it is not; 0: it is */
     uint64_t resume;  /* when to accept again; never: it is being polled */
-    int error;        /* of wpipe__acceptor_fail; the owner clears it */
+    int error;        /* of wpipe__pending_fail; the owner clears it */
     uint8_t failing;  /* accepting is what the system refuses */
     uint8_t polled;   /* the listening socket is in the poller */
     uint8_t foreign_polled; /* the foreign door's is */
@@ -101,21 +101,13 @@ int wpipe__acceptor_open(struct wpipe__acceptor *a,
  * Without it a->poller is readable then. */
 int wpipe__acceptor_join(struct wpipe__acceptor *a, wpipe__handle poller,
                          uint64_t tag);
-/* The same, and `door_tag` when a->knocked may be set before that. */
+/* The same, and `door_tag` when a->dialled may be set before that. */
 int wpipe__acceptor_join_apart(struct wpipe__acceptor *a, wpipe__handle poller,
                                uint64_t tag, uint64_t door_tag);
 
 /* Give the name back, then send all pending connections away. In a forked child
  * it only closes. May be called twice. */
 void wpipe__acceptor_close(struct wpipe__acceptor *a);
-
-/*
- * The system refused us a call that letting somebody in takes: the owner is
- * told, and has a->error to return if it waits for somebody. The second is for
- * what fails again and again while nobody can be accepted: told once.
- */
-void wpipe__acceptor_fail(struct wpipe__acceptor *a, int error);
-void wpipe__acceptor_fail_once(struct wpipe__acceptor *a, int error);
 
 /* Do what is to be done without waiting; let at most `budget` pending
  * connections in. */

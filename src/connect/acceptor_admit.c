@@ -29,7 +29,7 @@ void wpipe__acceptor_let_in(struct wpipe__acceptor *a, wpipe__handle socket)
         return;
     }
     if (r < 0) {
-        wpipe__acceptor_fail(a, r);
+        wpipe__pending_fail(a, r);
         return;
     }
     r = wpipe__pending_check(a, link);

@@ -77,7 +77,7 @@ static void cannot_accept(struct wpipe__acceptor *a, int error)
     if (error == WPIPE_ELIMIT)
         wpipe__pending_refused(a, &why);
     else
-        wpipe__acceptor_fail_once(a, error);
+        wpipe__pending_fail_once(a, error);
 }
 
 void wpipe__acceptor_let_foreign_in(struct wpipe__acceptor *a)

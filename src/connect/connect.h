@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Connecting: from a name to a link whose greeting is done. Used by
- * wpipe_connect, the client and inspect.
+ * wpipe_connect, the client, and in part by inspect.c.
  */
 #ifndef WPIPE_CONNECT_CONNECT_H
 #define WPIPE_CONNECT_CONNECT_H
@@ -24,15 +24,14 @@ struct wpipe__connect_wait {
 
 /*
  * Connect to the pipe `name`, waiting for its server to appear, for a free
- * place and for its word. With `query` the link is good for
- * wpipe__native_facts only, and is returned right after hello; so it is with
- * WPIPE_CONNECT_EARLY. `options` are resolved ones.
+ * place and for its word; with WPIPE_CONNECT_EARLY it is returned right after
+ * hello. `options` are resolved ones.
  *
  * Returns 0 and the link. Errors, each with error_text: as wpipe_connect, and
  * WPIPE_EWOKEN.
  */
 int wpipe__connect_link(const char *name, const wpipe_options *options,
-                        const struct wpipe__connect_wait *waiting, int query,
+                        const struct wpipe__connect_wait *waiting,
                         struct wpipe__link **ret_link);
 
 /* An error that another try may not meet: the server was not there, was full

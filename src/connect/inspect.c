@@ -2,7 +2,8 @@
 /*
  * What is there: listing names, asking a server about itself, waiting for one
  * to come. A question is a connection of its own kind that ends with the
- * answer, so a full server answers, too.
+ * answer, so a full server answers, too. Called by users, and by connect.c for
+ * its sentence about a full server.
  */
 #include <windpipe.h>
 
@@ -12,6 +13,7 @@
 #include "base/memory.h"
 #include "base/name.h"
 #include "base/options.h"
+#include "connect/attempt.h"
 #include "connect/connect.h"
 #include "connect/facts.h"
 #include "door/door.h"
@@ -54,15 +56,24 @@ static int ask_once(const char *name, const wpipe_options *options,
                     struct wpipe__link_fact *ret_links, size_t max_links)
 {
     struct wpipe__name_watch name_watch = WPIPE__NAME_WATCH_NULL;
-    struct wpipe__connect_wait waiting = { .deadline = deadline,
-                                           .wake = WPIPE__NO_HANDLE,
-                                           .name_watch = &name_watch };
+    char parsed[WPIPE_NAME_MAX + 1];
+    struct wpipe__attempt a = { .name = parsed,
+                                .options = options,
+                                .deadline = deadline,
+                                .wake = WPIPE__NO_HANDLE,
+                                .query = 1,
+                                .name_watch = &name_watch };
     struct wpipe__link *link = NULL;
     const uint8_t *bytes = NULL;
     size_t size = 0;
-    int r = wpipe__connect_link(name, options, &waiting, 1, &link);
+    int r = wpipe__connect_name(name, options, parsed);
 
+    if (r < 0)
+        return r;
+    r = wpipe__attempt(&a, &link);
     wpipe__name_watch_done(&name_watch);
+    if (r == WPIPE_ETIMEDOUT)
+        return wpipe__attempt_late(&a);
     if (r < 0)
         return r;
     r = wait_facts(link, deadline, &bytes, &size);

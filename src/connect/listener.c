@@ -17,7 +17,7 @@
 
 enum {
     TAG_WAKE = 1,
-    TAG_SEAT = 2,
+    TAG_SLOT = 2,
     TAG_ACCEPTOR = 3,
     TAG_DOOR = 4,
     TAG_ALARM = 5,
@@ -97,7 +97,7 @@ static int open_poller(struct wpipe_listener *l)
         r = wpipe__os_poller_add(l->poller, atomic_load(&l->waiters.flag),
                                  TAG_WAKE);
     if (r >= 0)
-        r = wpipe__os_poller_add(l->poller, l->slot, TAG_SEAT);
+        r = wpipe__os_poller_add(l->poller, l->slot, TAG_SLOT);
     return r;
 }
 
@@ -283,7 +283,7 @@ static int sleep_once(struct wpipe_listener *l, uint32_t wakes,
             l->acceptor.dialled = 1;
         else if (tags[i] == TAG_WAKE)
             wpipe__waiters_clear(&l->waiters);
-        else if (tags[i] == TAG_SEAT)
+        else if (tags[i] == TAG_SLOT)
             (void)wpipe__os_flag_clear(l->slot);
     }
     if (wpipe__waiters_woken(&l->waiters, wakes))

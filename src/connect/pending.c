@@ -23,6 +23,24 @@ void wpipe__pending_refused(struct wpipe__acceptor *a,
         a->owner->refused(a, why);
 }
 
+void wpipe__pending_fail(struct wpipe__acceptor *a, int error)
+{
+    struct wpipe__refusal why = { .reason = WPIPE_REASON_SYSTEM,
+                                  .error = error,
+                                  .os_error = wpipe__os_error_number() };
+
+    a->error = error;
+    wpipe__pending_refused(a, &why);
+}
+
+void wpipe__pending_fail_once(struct wpipe__acceptor *a, int error)
+{
+    if (!a->failing)
+        wpipe__pending_fail(a, error);
+    a->error = error;
+    a->failing = 1;
+}
+
 void wpipe__pending_free(struct wpipe__pending *pending)
 {
     if (pending->link != NULL)
@@ -35,10 +53,10 @@ static void move_to(struct wpipe__acceptor *a, struct wpipe__pending *pending,
 {
     wpipe__list_remove(&pending->node);
     a->queued -= pending->where == WPIPE__PENDING_QUEUE;
-    a->lobbied -= pending->where == WPIPE__PENDING_GREETED;
+    a->greeted_count -= pending->where == WPIPE__PENDING_GREETED;
     pending->where = where;
     a->queued += where == WPIPE__PENDING_QUEUE;
-    a->lobbied += where == WPIPE__PENDING_GREETED;
+    a->greeted_count += where == WPIPE__PENDING_GREETED;
     if (where == WPIPE__PENDING_QUEUE)
         wpipe__list_append(&a->queue, &pending->node);
     else if (where == WPIPE__PENDING_GREETED)
@@ -74,7 +92,7 @@ static void lose(struct wpipe__acceptor *a, struct wpipe__pending *pending,
                  int error)
 {
     if (error == WPIPE_ESYSTEM || error == WPIPE_EACCES)
-        wpipe__acceptor_fail(a, error);
+        wpipe__pending_fail(a, error);
     drop(a, pending);
 }
 

@@ -42,6 +42,14 @@ void wpipe__pending_admit_all(struct wpipe__acceptor *a);
 void wpipe__pending_refused(struct wpipe__acceptor *a,
                             const struct wpipe__refusal *why);
 
+/*
+ * The system refused us a call that letting somebody in takes: the owner is
+ * told, and has a->error to return if it waits for somebody. The second is for
+ * what fails again and again while nobody can be accepted: told once.
+ */
+void wpipe__pending_fail(struct wpipe__acceptor *a, int error);
+void wpipe__pending_fail_once(struct wpipe__acceptor *a, int error);
+
 /* Only closes and frees. */
 void wpipe__pending_free(struct wpipe__pending *pending);
 

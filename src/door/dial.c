@@ -13,7 +13,10 @@
 #include "base/options.h"
 #include "door/place.h"
 
-int wpipe__door_unmapped(const char *name, const wpipe_options *options)
+/* Its user has no number in our user namespace, and may be anybody:
+ * WPIPE_EACCES with a text; 0 with WPIPE_TRUST_PEER, unless a certain user is
+ * asked for. */
+static int check_unmapped(const char *name, const wpipe_options *options)
 {
     if (options != NULL && (options->flags & WPIPE_TRUST_PEER) != 0 &&
         (options->flags & WPIPE_CHECK_UID) == 0)
@@ -27,9 +30,8 @@ int wpipe__door_unmapped(const char *name, const wpipe_options *options)
     return WPIPE_EACCES;
 }
 
-/* Is this server one that we want to talk to? */
-static int check_server(wpipe__handle socket, const char *name,
-                        const wpipe_options *options)
+int wpipe__door_check_server(wpipe__handle socket, const char *name,
+                             const char *server, const wpipe_options *options)
 {
     uint32_t uid = wpipe__os_uid();
     char wanted[64];
@@ -45,7 +47,7 @@ static int check_server(wpipe__handle socket, const char *name,
         return r;
     }
     if (peer.uid == WPIPE__UID_UNMAPPED)
-        return wpipe__door_unmapped(name, options);
+        return check_unmapped(name, options);
     if (options != NULL && (options->flags & WPIPE_CHECK_UID) != 0) {
         uid = options->server_uid;
         if (peer.uid == uid)
@@ -55,10 +57,8 @@ static int check_server(wpipe__handle socket, const char *name,
     }
     wpipe__os_user(peer.uid, found, sizeof(found));
     wpipe__os_user(uid, wanted, sizeof(wanted));
-    wpipe__options_explain(options,
-                           "the server of the pipe \"%s\" is run by user %s "
-                           "(%u), not by %s (%u)",
-                           name, found, (unsigned)peer.uid, wanted,
+    wpipe__options_explain(options, "%s is run by user %s (%u), not by %s (%u)",
+                           server, found, (unsigned)peer.uid, wanted,
                            (unsigned)uid);
     return WPIPE_EACCES;
 }
@@ -68,7 +68,12 @@ static int keep_if_trusted(wpipe__handle socket, const char *name,
                            const wpipe_options *options,
                            wpipe__handle *ret_socket)
 {
-    int r = check_server(socket, name, options);
+    char server[WPIPE_NAME_MAX + 32];
+    int r;
+
+    (void)snprintf(server, sizeof(server), "the server of the pipe \"%s\"",
+                   name);
+    r = wpipe__door_check_server(socket, name, server, options);
 
     if (r < 0)
         wpipe__os_close_unknown(socket, wpipe__os_generation());

@@ -143,10 +143,12 @@ void wpipe__door_close(struct wpipe__door *d);
 int wpipe__door_dial(const char *name, const wpipe_options *options,
                      wpipe__handle *ret_socket);
 
-/* The user of the server `name` has no number in our user namespace, and may be
- * anybody: WPIPE_EACCES with a text; 0 with WPIPE_TRUST_PEER, unless a certain
- * user is asked for. */
-int wpipe__door_unmapped(const char *name, const wpipe_options *options);
+/* Is the server at the other end of this socket one that we want to talk to:
+ * ours, root's, or the user's who is asked for? 0; WPIPE_EACCES or
+ * WPIPE_ESYSTEM with error_text, which calls it `server`. `name` is the pipe or
+ * the path. */
+int wpipe__door_check_server(wpipe__handle socket, const char *name,
+                             const char *server, const wpipe_options *options);
 
 /*
  * Call `each` for every name with a door in the search order, living or not

@@ -19,36 +19,13 @@
 static int check_server(wpipe__handle socket, const char *path,
                         const wpipe_options *options)
 {
-    uint32_t uid = wpipe__os_uid();
-    int chosen = options != NULL && (options->flags & WPIPE_CHECK_UID) != 0;
-    char wanted[64];
-    char found[64];
-    wpipe_peer peer;
-    int r;
+    char server[WPIPE__FOREIGN_PATH_MAX + 32];
 
-    if (!chosen && options != NULL && options->access == WPIPE_ACCESS_ANYONE)
+    if (options != NULL && (options->flags & WPIPE_CHECK_UID) == 0 &&
+        options->access == WPIPE_ACCESS_ANYONE)
         return 0;
-    r = wpipe__os_peer(socket, &peer);
-    if (r < 0) {
-        wpipe__options_explain(options,
-                               "cannot tell which user runs the server: %s",
-                               wpipe__os_error_text());
-        return r;
-    }
-    if (peer.uid == WPIPE__UID_UNMAPPED)
-        return wpipe__door_unmapped(path, options);
-    if (chosen)
-        uid = options->server_uid;
-    if (peer.uid == uid || (!chosen && peer.uid == 0))
-        return 0;
-    wpipe__os_user(peer.uid, found, sizeof(found));
-    wpipe__os_user(uid, wanted, sizeof(wanted));
-    wpipe__options_explain(options,
-                           "the server at %s is run by user %s (%u), not by "
-                           "%s (%u)",
-                           path, found, (unsigned)peer.uid, wanted,
-                           (unsigned)uid);
-    return WPIPE_EACCES;
+    (void)snprintf(server, sizeof(server), "the server at %s", path);
+    return wpipe__door_check_server(socket, path, server, options);
 }
 
 /* The socket at `path` did not take us, for the reason `r`. */

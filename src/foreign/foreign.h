@@ -9,13 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <windpipe/error.h>
+
 #include "base/buffer.h"
-#include "base/framing.h"
+#include "base/decoder.h"
 #include "link/link.h"
 #include "link/queue.h"
-
-/* The longest record that put takes. */
-#define WPIPE__FOREIGN_FRAGMENT (256u << 10)
 
 struct wpipe__foreign {
     struct wpipe__link link;
@@ -59,20 +58,69 @@ static inline size_t wpipe__foreign_kept(struct wpipe__foreign *f)
 }
 
 /* It ends here, for `error`, or for what `why` says. Link locked. */
-void wpipe__foreign_break(struct wpipe__foreign *f, int error, const char *why);
+static inline void wpipe__foreign_break(struct wpipe__foreign *f, int error,
+                                        const char *why)
+{
+    if (atomic_load(&f->over))
+        return;
+    atomic_store(&f->over, error);
+    if (why != NULL)
+        f->why = why;
+    wpipe__link_notify(&f->link);
+}
 
-/* ---- going out (write.c); link locked --------------------------- */
+/* One who does not read any more may still write. */
+static inline int wpipe__foreign_may_receive(struct wpipe__foreign *f)
+{
+    int over = atomic_load(&f->over);
 
-/* Hand `pending` to the kernel. 1 it is gone; 0 not all; < 0. */
+    return over == 0 || over == WPIPE_EPIPE;
+}
+
+/* ---- coming in (read.c) -------------------------------------------------- */
+
+/* Is there something to be told of that may come? */
+int wpipe__foreign_listens(struct wpipe__foreign *f);
+/* Something may be there, or a poller told so: 1 something came; 0; < 0
+ * broken. Link locked. */
+int wpipe__foreign_hear(struct wpipe__foreign *f);
+
+/* As the members of the table; peek is look. */
+int wpipe__foreign_peek(struct wpipe__link *link, struct wpipe__record *ret);
+int wpipe__foreign_scan(struct wpipe__link *link, struct wpipe__cursor *cursor,
+                        struct wpipe__record *ret);
+int64_t wpipe__foreign_fetch(struct wpipe__link *link, void *to, size_t size);
+void wpipe__foreign_take(struct wpipe__link *link,
+                         const struct wpipe__record *record, uint32_t bytes,
+                         int whole);
+
+/* ---- going out (write.c) ------------------------------------------------- */
+
+/* Hand `pending` to the kernel. 1 it is gone; 0 not all; < 0. Link locked. */
 int wpipe__foreign_flush(struct wpipe__foreign *f);
-/* Nothing more will go: let the peer see that by an end inside a message. */
+/* Nothing more will go: let the peer see that by an end inside a message. Link
+ * locked. */
 void wpipe__foreign_cut(struct wpipe__foreign *f);
-/* Forget `pending`. */
-void wpipe__foreign_drop(struct wpipe__foreign *f);
-/* Room for one more record: 1; 0; < 0. */
-int wpipe__foreign_room(struct wpipe__foreign *f);
-/* As put of transport.h. */
-int wpipe__foreign_put(struct wpipe__foreign *f,
+
+/* As the members of the table. */
+int wpipe__foreign_carries(struct wpipe__link *link, const wpipe_piece *pieces,
+                           int count);
+int wpipe__foreign_room(struct wpipe__link *link,
+                        const struct wpipe__record *record);
+int wpipe__foreign_put(struct wpipe__link *link,
                        const struct wpipe__parcel *parcel);
+int wpipe__foreign_reserve(struct wpipe__link *link,
+                           const struct wpipe__record *record,
+                           uint8_t **ret_data);
+uint32_t wpipe__foreign_cancel(struct wpipe__link *link);
+int wpipe__foreign_commit(struct wpipe__link *link,
+                          const struct wpipe__record *record);
+int wpipe__foreign_mark(struct wpipe__link *link, uint32_t flag);
+uint32_t wpipe__foreign_fragment(struct wpipe__link *link, size_t left);
+uint32_t wpipe__foreign_most(struct wpipe__link *link);
+int wpipe__foreign_flushed(struct wpipe__link *link);
+int wpipe__foreign_drained(struct wpipe__link *link);
+uint64_t wpipe__foreign_unread(struct wpipe__link *link);
+uint64_t wpipe__foreign_lost(struct wpipe__link *link);
 
 #endif

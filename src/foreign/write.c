@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The foreign link's way out: records in their framing, handed to the kernel;
- * what it has no room for waits in `pending`.
+ * what it has no room for waits in `pending`. Called by foreign.c and through
+ * its table.
  */
 #include "foreign/foreign.h"
 
 #include "base/base.h"
 #include "base/copy.h"
+#include "base/framing.h"
 #include "base/memory.h"
 
+/* The longest record that put takes. */
+#define FRAGMENT   (256u << 10)
 #define PIECES_MAX 16 /* that are sent as they lie */
 
 /* The peer is to see our end. A pipe has no other way to say so than to be
@@ -70,7 +74,8 @@ void wpipe__foreign_cut(struct wpipe__foreign *f)
     (void)wpipe__os_stream_write(f->link.socket, f->kind, &piece, 1);
 }
 
-void wpipe__foreign_drop(struct wpipe__foreign *f)
+/* Forget `pending`. */
+static void drop_pending(struct wpipe__foreign *f)
 {
     wpipe__buffer_drop(&f->pending, wpipe__buffer_size(&f->pending));
     set_kept(f);
@@ -86,7 +91,7 @@ static int writer_end(struct wpipe__foreign *f)
     return f->left || f->finish ? WPIPE_ESTATE : 0;
 }
 
-int wpipe__foreign_room(struct wpipe__foreign *f)
+static int room(struct wpipe__foreign *f)
 {
     int r = writer_end(f);
 
@@ -288,12 +293,11 @@ static void *gather(const struct wpipe__parcel *p)
     return whole;
 }
 
-int wpipe__foreign_put(struct wpipe__foreign *f,
-                       const struct wpipe__parcel *parcel)
+static int put(struct wpipe__foreign *f, const struct wpipe__parcel *parcel)
 {
     struct wpipe__parcel one = *parcel;
     wpipe_piece piece = { NULL, parcel->record.size };
-    int r = wpipe__foreign_room(f);
+    int r = room(f);
 
     if (r <= 0)
         return r;
@@ -308,4 +312,203 @@ int wpipe__foreign_put(struct wpipe__foreign *f,
     r = send_parcel(f, &one);
     wpipe__free(piece.data);
     return r;
+}
+
+/* ---- the table ----------------------------------------------------------- */
+
+/* Before a part of it has gone, which cannot be taken back. */
+int wpipe__foreign_carries(struct wpipe__link *link, const wpipe_piece *pieces,
+                           int count)
+{
+    int framing = wpipe__foreign(link)->framing;
+    size_t left = 0;
+    int r = 0;
+    int i;
+
+    for (i = 0; i < count; i++)
+        left += pieces[i].size;
+    if (left == 0 && framing == WPIPE_FRAMING_TYPE_LE32)
+        return WPIPE_EINVAL; /* a message begins with its type */
+    for (i = 0; r == 0 && i < count; i++) {
+        left -= pieces[i].size;
+        r = wpipe__framing_check(framing, pieces[i].data, pieces[i].size,
+                                 left == 0);
+    }
+    return r;
+}
+
+int wpipe__foreign_room(struct wpipe__link *link,
+                        const struct wpipe__record *record)
+{
+    int r;
+
+    (void)record;
+    wpipe__mutex_lock(&link->lock);
+    r = room(wpipe__foreign(link));
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+int wpipe__foreign_put(struct wpipe__link *link,
+                       const struct wpipe__parcel *parcel)
+{
+    int r;
+
+    wpipe__mutex_lock(&link->lock);
+    r = put(wpipe__foreign(link), parcel);
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+int wpipe__foreign_reserve(struct wpipe__link *link,
+                           const struct wpipe__record *record,
+                           uint8_t **ret_data)
+{
+    struct wpipe__foreign *f = wpipe__foreign(link);
+    int r = wpipe__foreign_room(link, record);
+
+    if (r <= 0)
+        return r;
+    f->scratch = wpipe__alloc((size_t)record->size + WPIPE__RECORD_LINE);
+    if (f->scratch == NULL)
+        return WPIPE_ENOMEM;
+    *ret_data = wpipe__record_line(f->scratch);
+    return 1;
+}
+
+uint32_t wpipe__foreign_cancel(struct wpipe__link *link)
+{
+    struct wpipe__foreign *f = wpipe__foreign(link);
+
+    wpipe__free(f->scratch);
+    f->scratch = NULL;
+    return 0;
+}
+
+int wpipe__foreign_commit(struct wpipe__link *link,
+                          const struct wpipe__record *record)
+{
+    struct wpipe__foreign *f = wpipe__foreign(link);
+    wpipe_piece piece = { wpipe__record_line(f->scratch), record->size };
+    struct wpipe__parcel parcel = { .pieces = &piece, .count = 1 };
+    int r;
+
+    parcel.record = *record;
+    r = wpipe__foreign_put(link, &parcel);
+    if (r != 0)
+        (void)wpipe__foreign_cancel(link);
+    return r;
+}
+
+/* What was begun cannot be taken back from a byte stream. */
+int wpipe__foreign_mark(struct wpipe__link *link, uint32_t flag)
+{
+    struct wpipe__foreign *f = wpipe__foreign(link);
+    int r = 0;
+
+    wpipe__mutex_lock(&link->lock);
+    if (flag == WPIPE__RECORD_FIN) {
+        if (!f->finish)
+            f->finish = 1;
+        r = wpipe__foreign_flush(f);
+    } else if (f->framing == WPIPE_FRAMING_RAW) {
+        /* bytes that the system has not taken can be taken back */
+        drop_pending(f);
+    } else {
+        wpipe__foreign_break(f, WPIPE_EABORTED,
+                             "a message was abandoned before its end");
+        wpipe__os_shutdown(link->socket);
+    }
+    wpipe__mutex_unlock(&link->lock);
+    return r < 0 ? r : 0;
+}
+
+uint32_t wpipe__foreign_most(struct wpipe__link *link)
+{
+    (void)link;
+    return FRAGMENT;
+}
+
+uint32_t wpipe__foreign_fragment(struct wpipe__link *link, size_t left)
+{
+    (void)left;
+    return wpipe__foreign_most(link);
+}
+
+int wpipe__foreign_flushed(struct wpipe__link *link)
+{
+    struct wpipe__foreign *f = wpipe__foreign(link);
+    int r;
+
+    wpipe__mutex_lock(&link->lock);
+    r = atomic_load(&f->over) ? atomic_load(&f->over) : wpipe__foreign_flush(f);
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+/* Has the peer read all that the kernel took: 1; 0 not yet; WPIPE_EPIPE it
+ * never will. One that closes is seen to be gone before what it left unread is
+ * thrown away, so in this order nothing passes for read. */
+static int kernel_drained(struct wpipe__foreign *f)
+{
+    wpipe__handle socket = f->link.socket;
+    int all = wpipe__os_all_read(socket, f->kind);
+    int up = wpipe__os_hung_up(socket);
+
+    if (f->reset || up == 2)
+        return WPIPE_EPIPE;
+    if (up == 1 && !all)
+        all = wpipe__os_all_read(socket, f->kind); /* read, then closed */
+    if (all)
+        return 1;
+    /* once we have finished, a peer that has too looks like one that is gone,
+     * and it may read on */
+    return up == 1 && !f->finish ? WPIPE_EPIPE : 0;
+}
+
+int wpipe__foreign_drained(struct wpipe__link *link)
+{
+    struct wpipe__foreign *f = wpipe__foreign(link);
+    int r;
+
+    wpipe__mutex_lock(&link->lock);
+    r = atomic_load(&f->over) ? atomic_load(&f->over) : wpipe__foreign_flush(f);
+    if (f->left)
+        r = WPIPE_EDISCONNECTED; /* it was us */
+    else if (link->socket == WPIPE__NO_HANDLE)
+        r = WPIPE_ESTATE; /* there is nothing left to ask */
+    else if (r == 1)
+        r = kernel_drained(f);
+    f->asks = r == 0; /* the kernel has no wake-up for it */
+    wpipe__mutex_unlock(&link->lock);
+    return r;
+}
+
+/* The kernel tells whether all that it got was read, but not how much of it was
+ * payload. Of one that is gone it tells by a reset that something was not. */
+static int kernel_has_some(struct wpipe__foreign *f)
+{
+    return f->link.socket == WPIPE__NO_HANDLE ? f->reset
+                                              : kernel_drained(f) != 1;
+}
+
+uint64_t wpipe__foreign_unread(struct wpipe__link *link)
+{
+    return wpipe__foreign_kept(wpipe__foreign(link));
+}
+
+uint64_t wpipe__foreign_lost(struct wpipe__link *link)
+{
+    struct wpipe__foreign *f = wpipe__foreign(link);
+    uint64_t kept;
+
+    wpipe__mutex_lock(&link->lock);
+    kept = wpipe__foreign_kept(f);
+    if (kernel_has_some(f) || (kept > 0 && f->last_size == 0))
+        kept = WPIPE__LOST_UNKNOWN; /* or a message without payload */
+    else if (kept > 0) /* the end of the last record, framing not counted */
+        kept = wpipe__min_u64(kept - wpipe__min_u64(kept, f->last_after),
+                              f->last_size);
+    wpipe__mutex_unlock(&link->lock);
+    return kept;
 }

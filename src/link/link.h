@@ -257,7 +257,7 @@ int wpipe__link_wait(struct wpipe__link *link, unsigned mask,
  * handler. */
 void wpipe__link_wake(struct wpipe__link *link);
 
-/* ---- the foreign link (foreign.c) --------------------------------------- */
+/* ---- the foreign link (src/foreign) ------------------------------------- */
 
 /*
  * Make a link on a handle whose other end is not windpipe: bytes as they are,
@@ -271,7 +271,7 @@ int wpipe__foreign_make(wpipe__handle handle, const wpipe_options *options,
 /* Why it broke the framing, in words; "" when it did not. */
 const char *wpipe__foreign_why(struct wpipe__link *link);
 
-/* ---- the native link (native*.c) --------------------------------------- */
+/* ---- the native link (src/native) --------------------------------------- */
 
 /* How far the greeting is. */
 enum wpipe__greeted {

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting until a peer has read, and the end in good order.
+ * Waiting until a peer has read, and the end of a connection, in good order or
+ * not. Called by servers and clients, and by those of src/loop who find that
+ * one is over.
  */
 #include "loop/end.h"
 
 #include <string.h>
 
 #include "base/ring.h"
+#include "loop/half.h"
+#include "loop/inside.h"
 
 enum {
     LOOK_MS = 2 /* how often to ask what gives no sign */
@@ -102,8 +106,8 @@ int wpipe__loop_drain(struct wpipe__loop *loop, struct wpipe__conn *conn,
     return r < 0 ? r : 0;
 }
 
-void wpipe__loop_drained_end(struct wpipe__loop *loop,
-                             const struct wpipe__conn *conn)
+/* Tell those who wait for one that has ended. */
+static void end_drains(struct wpipe__loop *loop, const struct wpipe__conn *conn)
 {
     struct wpipe__list *node = wpipe__list_first(&loop->drains);
 
@@ -118,6 +122,33 @@ void wpipe__loop_drained_end(struct wpipe__loop *loop,
 }
 
 /* ---- the end ------------------------------------------------------------ */
+
+/* It is closing from now on: in loop.leaving. */
+static void set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn)
+{
+    wpipe__loop_not_aside(loop, conn);
+    conn->closing = 1;
+    wpipe__calls_end(loop, conn, WPIPE_ENOTCONN); /* nothing more is read */
+    wpipe__list_append(&loop->leaving, &conn->aside);
+}
+
+void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     uint32_t state, int reason, int error)
+{
+    if (conn->link == NULL)
+        return;
+    wpipe__loop_stop_polling(loop, conn);
+    wpipe__turn_remove(loop, conn);
+    wpipe__loop_not_aside(loop, conn);
+    wpipe__loop_not_half(loop, conn);
+    wpipe__conn_end(conn, loop->shared_budget, state, reason, error);
+    end_drains(loop, conn);
+    wpipe__calls_end(loop, conn, WPIPE_ENOTCONN);
+    conn->tell &= (uint8_t) ~(WPIPE__TELL_WRITABLE | WPIPE__TELL_FINISHED);
+    wpipe__loop_tell(loop, conn, WPIPE__TELL_DISCONNECTED);
+    loop->owner->ended(loop, conn);
+    wpipe__waiters_tell(&loop->waiters);
+}
 
 void wpipe__loop_close(struct wpipe__loop *loop, struct wpipe__conn *conn)
 {
@@ -153,7 +184,7 @@ int wpipe__loop_disconnect(struct wpipe__loop *loop, struct wpipe__conn *conn,
         wpipe__loop_close(loop, conn);
         return 0;
     }
-    wpipe__loop_set_aside(loop, conn);
+    set_aside(loop, conn);
     loop->linger_ms = linger_ms;
     conn->leave_since = wpipe__os_now();
     conn->leave_by = wpipe__os_deadline(linger_ms);

@@ -31,9 +31,9 @@ int wpipe__loop_await_read(struct wpipe__loop *loop, struct wpipe__link *link,
 int wpipe__loop_drain(struct wpipe__loop *loop, struct wpipe__conn *conn,
                       struct wpipe__rest *rest);
 
-/* One that ends is gone: tell those who wait for it in wpipe__loop_drain. */
-void wpipe__loop_drained_end(struct wpipe__loop *loop,
-                             const struct wpipe__conn *conn);
+/* End it and tell. `state` is what the peer hears. */
+void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
+                     uint32_t state, int reason, int error);
 
 /* Nothing more is accepted for it; it ends once all is read, or nothing is for
  * `linger_ms`. 0; WPIPE_ENOTCONN. The owner sets its timer after this. */

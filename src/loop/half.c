@@ -6,6 +6,7 @@
 #include "loop/half.h"
 
 #include "base/ring.h"
+#include "loop/end.h"
 
 enum {
     EIGHTHS = 8
@@ -29,13 +30,6 @@ void wpipe__loop_half(struct wpipe__loop *loop, struct wpipe__conn *conn)
         return; /* that turn comes for it, too */
     loop->half_at = next_turn(loop);
     wpipe__loop_set_timer(loop, wpipe__min_u64(loop->timer, loop->half_at));
-}
-
-void wpipe__loop_not_half(struct wpipe__loop *loop, struct wpipe__conn *conn)
-{
-    wpipe__list_remove(&conn->half);
-    if (wpipe__list_empty(&loop->halves))
-        loop->half_at = UINT64_MAX;
 }
 
 /* It is the same message, and the peer keeps us waiting: how many eighths

@@ -11,6 +11,7 @@
 #ifndef WPIPE_LOOP_HALF_H
 #define WPIPE_LOOP_HALF_H
 
+#include "base/ring.h"
 #include "loop/loop.h"
 
 /* Its message is half, and nothing more is there now: from here on its time
@@ -18,7 +19,13 @@
 void wpipe__loop_half(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* It ends, and with it the time of its message. */
-void wpipe__loop_not_half(struct wpipe__loop *loop, struct wpipe__conn *conn);
+static inline void wpipe__loop_not_half(struct wpipe__loop *loop,
+                                        struct wpipe__conn *conn)
+{
+    wpipe__list_remove(&conn->half);
+    if (wpipe__list_empty(&loop->halves))
+        loop->half_at = UINT64_MAX;
+}
 
 /* The owner's timer: loop.half_at is over, maybe. */
 void wpipe__loop_half_turn(struct wpipe__loop *loop);

@@ -6,7 +6,7 @@
  * came, never with the bytes that were announced.
  *
  * Used by loop/conn.c for servers and clients. A reader in the sense of
- * transport.h: one thread at a time.
+ * link.h: one thread at a time.
  */
 #ifndef WPIPE_LOOP_INBOX_H
 #define WPIPE_LOOP_INBOX_H
@@ -47,7 +47,7 @@ struct wpipe__inbox {
  * The next whole message, in *received, whose former content goes.
  *
  * Returns 1; 0 none now; 2 none yet, but there is more to look at (other links
- * may have their turn); < 0 the end of the link as transport.h tells it, or
+ * may have their turn); < 0 the end of the link as link.h tells it, or
  * WPIPE_EMSGSIZE (over terms.max_in), WPIPE_EPROTO (records in an order that
  * no sender makes), WPIPE_ENOMEM (the heap), WPIPE_EAGAIN (the budget; nothing
  * was taken). After an end the

@@ -30,6 +30,18 @@ void wpipe__loop_watch(struct wpipe__loop *loop, struct wpipe__conn *conn);
 /* It waits for the budget no more; or need not be seen off any more. */
 void wpipe__loop_not_aside(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
+/* Its socket is asked no more. */
+void wpipe__loop_stop_polling(struct wpipe__loop *loop,
+                              struct wpipe__conn *conn);
+
+/* Count what it received and nobody has read, where others share memory. */
+static inline void wpipe__loop_count_received(struct wpipe__loop *loop,
+                                              struct wpipe__conn *conn)
+{
+    if (loop->owner->greatest != NULL && conn->link != NULL)
+        wpipe__conn_count_received(conn, loop->shared_budget);
+}
+
 /* ---- turn.c: who is looked at next ---- */
 
 /* The user whose turn it is, or NULL. */
@@ -49,9 +61,6 @@ struct wpipe__conn *wpipe__loop_next_active(const struct wpipe__loop *loop,
 
 /* ---- memory.c: when it is short ---- */
 
-/* Count what it received and nobody has read, where others share memory. */
-void wpipe__loop_count_received(struct wpipe__loop *loop,
-                                struct wpipe__conn *conn);
 /* There are no `n` bytes more for this connection: end one, it or another. */
 void wpipe__loop_make_room(struct wpipe__loop *loop, struct wpipe__conn *conn,
                            uint64_t n);

@@ -146,10 +146,6 @@ void wpipe__loop_shed(struct wpipe__loop *loop, struct wpipe__conn *conn);
 void wpipe__loop_tell(struct wpipe__loop *loop, struct wpipe__conn *conn,
                       uint8_t what);
 
-/* End it and tell. `state` is what the peer hears. */
-void wpipe__loop_end(struct wpipe__loop *loop, struct wpipe__conn *conn,
-                     uint32_t state, int reason, int error);
-
 /* Send; makes the sleeper know what else it waits for. Any thread. */
 int wpipe__loop_send(struct wpipe__loop *loop, struct wpipe__conn *conn,
                      const struct wpipe__outgoing *outgoing, int want_writable);
@@ -159,9 +155,6 @@ void wpipe__loop_feed(struct wpipe__loop *loop);
 
 /* Wake the peer for what was sent quietly (link.wake_peer is not NULL). */
 void wpipe__loop_wake_peer(struct wpipe__loop *loop, struct wpipe__conn *conn);
-
-/* It is closing from now on: in loop.leaving. */
-void wpipe__loop_set_aside(struct wpipe__loop *loop, struct wpipe__conn *conn);
 
 /* One more thread waits until it is drained; or one less. */
 void wpipe__loop_drainer(struct wpipe__loop *loop, struct wpipe__conn *conn,

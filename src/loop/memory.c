@@ -12,14 +12,8 @@
  * All under the loop's lock; used by src/loop alone, but for shed.
  */
 #include "base/ring.h"
+#include "loop/end.h"
 #include "loop/inside.h"
-
-void wpipe__loop_count_received(struct wpipe__loop *loop,
-                                struct wpipe__conn *conn)
-{
-    if (loop->owner->greatest != NULL && conn->link != NULL)
-        wpipe__conn_count_received(conn, loop->shared_budget);
-}
 
 /* One who has to go for the sake of this one; maybe itself. */
 static struct wpipe__conn *victim_for(struct wpipe__loop *loop,

@@ -3,7 +3,7 @@
  * The outbox: messages on their way into one link. What finds room goes at
  * once; what does not is copied and kept in order, up to a limit, until the
  * peer has read on. Used by loop/conn.c for servers and clients. A writer in
- * the sense of transport.h: one thread at a time.
+ * the sense of link.h: one thread at a time.
  */
 #ifndef WPIPE_LOOP_OUTBOX_H
 #define WPIPE_LOOP_OUTBOX_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ends and bells of the native link: whether the peer is still there, and
- * waking it when it sleeps for what was just done. The fence between an index
+ * Bells of the native link: waking the peer when it sleeps for what was just
+ * done. The fence between an index
  * and the look at the peer's `want` stands here (wait.c has the other half).
  */
 #include "native/native.h"
@@ -13,32 +13,6 @@
 /* Records one way, and none the other, that make a stream of it. */
 #define STREAMING_WRITER 16
 #define STREAMING_READER 4
-
-int wpipe__native_end(struct wpipe__native *n, int writer)
-{
-    /* Before the state: who closes says so first and hangs up then. Pairs with
-     * the stores of `hung_up`. */
-    int hung_up = atomic_load_explicit(&n->hung_up, memory_order_acquire);
-    int over = atomic_load_explicit(&n->over, memory_order_relaxed);
-    uint32_t state;
-
-    if (over)
-        return over;
-    /* pairs with the release store in native_leave: its last words are seen */
-    state = atomic_load_explicit(&n->theirs->state, memory_order_acquire);
-    if (state == WPIPE__STATE_DISCONNECTED)
-        return WPIPE_EDISCONNECTED;
-    if (state == WPIPE__STATE_CLOSED)
-        return writer ? WPIPE_EPIPE : WPIPE_EOF;
-    if (state == WPIPE__STATE_DROPPED)
-        return writer ? WPIPE_EPIPE : WPIPE_EDISCONNECTED;
-    if (state != WPIPE__STATE_OPEN) {
-        /* a word that there is not; whatever it says next, it has lied */
-        atomic_compare_exchange_strong(&n->over, &over, WPIPE_EPROTO);
-        return WPIPE_EPROTO;
-    }
-    return hung_up ? WPIPE_EDIED : 0;
-}
 
 /* 0; < 0: it was refused for good, and the link has to end, since nobody else
  * rings for that sleep. Without room in the socket there is something unread,

@@ -4,8 +4,8 @@
  *
  * The client says HELLO at once and may write; the server answers with a
  * VERDICT when it gets to it. From both greetings both ends compute the same
- * terms. A query is answered with facts instead. Core calls the functions
- * declared in transport.h.
+ * terms. A query is answered with facts instead. Called by pump.c with
+ * what comes, by native.c, and by servers through link/link.h.
  */
 #include "native/native.h"
 
@@ -144,30 +144,10 @@ int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body)
     return agree(n);
 }
 
-/* It said hello, wrote without waiting for the verdict, and left: what it wrote
- * is still to be read. */
-static int left_something(const struct wpipe__native *n)
+int wpipe__native_left_something(const struct wpipe__native *n)
 {
     return n->greeted == WPIPE__GREET_HELLO &&
            wpipe__queue_arrived(&n->queue) > 0;
-}
-
-int wpipe__native_greeted(struct wpipe__link *link)
-{
-    struct wpipe__native *n = wpipe__native(link);
-    int r = 0;
-
-    wpipe__mutex_lock(&link->lock);
-    if (n->greeted != WPIPE__GREET_DONE)
-        r = wpipe__native_pump(n);
-    if (n->greeted == WPIPE__GREET_DONE || left_something(n))
-        r = atomic_load(&n->over);
-    else if (r >= 0)
-        r = wpipe__native_end(n, 0);
-    if (r >= 0)
-        r = n->greeted;
-    wpipe__mutex_unlock(&link->lock);
-    return r;
 }
 
 int wpipe__native_is_query(struct wpipe__link *link)
@@ -207,7 +187,8 @@ int wpipe__native_admit(struct wpipe__link *link)
         allow_passing(n);
         n->ours.code = WPIPE__VERDICT_ACCEPTED;
         r = wpipe__native_greet(n, WPIPE__FRAME_VERDICT);
-        if (r < 0 && atomic_load(&n->hung_up) && left_something(n))
+        if (r < 0 && atomic_load(&n->hung_up) &&
+            wpipe__native_left_something(n))
             r = 0;
     }
     if (r == 0)
@@ -216,9 +197,7 @@ int wpipe__native_admit(struct wpipe__link *link)
     return r;
 }
 
-/* As admit, of one who may be gone: it is not told then, but what it wrote is
- * read all the same. */
-static int inherit(struct wpipe__native *n)
+int wpipe__native_take_on(struct wpipe__native *n)
 {
     int r;
 
@@ -240,25 +219,6 @@ static int inherit(struct wpipe__native *n)
     if (r < 0 && !atomic_load(&n->hung_up))
         return r;
     return agree(n);
-}
-
-int wpipe__native_inherit(struct wpipe__link *link)
-{
-    struct wpipe__native *n = wpipe__native(link);
-    int r;
-
-    wpipe__mutex_lock(&link->lock);
-    r = wpipe__native_pump(n);
-    if (atomic_load(&n->over))
-        r = atomic_load(&n->over);
-    else if (n->greeted == WPIPE__GREET_HELLO)
-        r = inherit(n);
-    else
-        r = r < 0 ? r : wpipe__native_end(n, 0);
-    if (r == 0)
-        r = n->greeted == WPIPE__GREET_DONE;
-    wpipe__mutex_unlock(&link->lock);
-    return r;
 }
 
 void wpipe__native_queue(struct wpipe__link *link)
@@ -293,25 +253,6 @@ int wpipe__native_send_facts(struct wpipe__link *link, const void *facts,
     wpipe__mutex_lock(&link->lock);
     r = wpipe__native_send(n, &f, &body, 1, WPIPE__NO_HANDLE);
     n->left = 1;
-    wpipe__mutex_unlock(&link->lock);
-    return r;
-}
-
-int wpipe__native_facts(struct wpipe__link *link, const uint8_t **ret_facts,
-                        size_t *ret_size)
-{
-    struct wpipe__native *n = wpipe__native(link);
-    int r;
-
-    wpipe__mutex_lock(&link->lock);
-    r = wpipe__native_pump(n);
-    if (n->facts_here) {
-        *ret_facts = wpipe__buffer_front(&n->facts);
-        *ret_size = wpipe__buffer_size(&n->facts);
-        r = 1;
-    } else if (r >= 0) {
-        r = wpipe__native_end(n, 0);
-    }
     wpipe__mutex_unlock(&link->lock);
     return r;
 }

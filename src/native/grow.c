@@ -16,26 +16,7 @@
 #include "base/base.h"
 #include "link/log.h"
 
-/* Both ends copy while it stays in their caches. */
-#define FRAGMENT 65536u
-/* What a record needs beside its payload, and half the reserve. */
-#define BESIDE 32u
-/* Receives until a segment that was sent before the mark is here. */
-#define FOLLOW_ROUNDS 16
-
 /* ---- ours ---------------------------------------------------------------- */
-
-void wpipe__native_use_ring(struct wpipe__native *n,
-                            struct wpipe__control *segment, uint32_t size)
-{
-    n->out.bytes = (uint8_t *)segment + WPIPE__CONTROL_SIZE;
-    n->out.size = size;
-    /* both ends copy at a time, each its own; in a ring that is still to grow
-     * it is as much as always finds room beside a PAD */
-    n->most = size < n->link.terms.ring_out
-                  ? size / 2 - BESIDE
-                  : (uint32_t)wpipe__min_u64(size / 8, FRAGMENT);
-}
 
 static int grow_locked(struct wpipe__native *n)
 {
@@ -74,7 +55,7 @@ int wpipe__native_grow(struct wpipe__native *n)
 /* ---- the peer's ---------------------------------------------------------- */
 
 /* Map it. Without memory for it the descriptor waits for another try. */
-static int map_growth(struct wpipe__native *n)
+int wpipe__native_map_growth(struct wpipe__native *n)
 {
     uint32_t ring = n->link.terms.ring_in;
     const struct wpipe__switch offer = { ring, WPIPE__CONTROL_SIZE + ring };
@@ -98,28 +79,7 @@ int wpipe__native_on_growth(struct wpipe__native *n,
     n->passed = WPIPE__NO_HANDLE;
     wpipe__native_refuse_passing(n);
     /* what lies before the mark can be read in any case */
-    return map_growth(n) == WPIPE_EPROTO ? WPIPE_EPROTO : 0;
-}
-
-int wpipe__native_follow(struct wpipe__native *n)
-{
-    int i;
-    int r = 1;
-
-    wpipe__mutex_lock(&n->link.lock);
-    for (i = 0; i < FOLLOW_ROUNDS && n->their_grown_at == 0 && r > 0; i++)
-        r = wpipe__native_pump(n);
-    r = WPIPE_EPROTO; /* a mark, and nothing belongs to it */
-    if (n->their_grown == NULL && n->their_grown_at != 0)
-        r = map_growth(n);
-    if (n->their_grown != NULL)
-        r = wpipe__ring_follow(
-            &n->in, (const uint8_t *)n->their_grown + WPIPE__CONTROL_SIZE,
-            n->their_grown_at);
-    if (r < 0)
-        wpipe__native_break(n, r); /* or it is, for a better reason */
-    wpipe__mutex_unlock(&n->link.lock);
-    return r < 0 ? atomic_load(&n->over) : 1;
+    return wpipe__native_map_growth(n) == WPIPE_EPROTO ? WPIPE_EPROTO : 0;
 }
 
 void wpipe__native_ungrow(struct wpipe__native *n)

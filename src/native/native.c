@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The native link: making one, its end, and its table of functions. The
- * greeting is in greeting.c. Core calls the functions declared in
- * transport.h.
+ * The native link: making one, its end, and its table of functions. Called by
+ * servers, clients and streams through link/link.h.
  */
 #include "native/native.h"
 

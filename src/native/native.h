@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of the native link, shared by native*.c and nobody else.
+ * The inside of the native link, shared by src/native and nobody else.
  *
  * Two phases each way, with the same meaning. Framed: records go as DATA
  * frames over the socket, under credit, and wait in `queue`. Shared: records
@@ -27,7 +27,7 @@ struct wpipe__native {
 
     /* ---- the link as a whole: under link.lock ---- */
     int server_end;
-    _Atomic int greeted; /* WPIPE__GREET_* of transport.h; asked unlocked */
+    _Atomic int greeted; /* WPIPE__GREET_* of link.h; asked unlocked */
     int wants_shared;    /* options.shared_memory */
     int trusted;         /* descriptors are taken from it, while one is due */
     int willing;         /* greeted, and both ends can use shared memory */
@@ -125,13 +125,7 @@ static inline int wpipe__all_shared(struct wpipe__native *n)
     return wpipe__in_shared(n) && wpipe__out_shared(n);
 }
 
-/* The link is broken for the reason `error`; the first one stays. */
-void wpipe__native_break(struct wpipe__native *n, int error);
-
-/* Why nothing more comes (writer: goes), or 0. */
-int wpipe__native_end(struct wpipe__native *n, int writer);
-
-/* The same question, short: 1 when the answer is 0. */
+/* Does anything come, and go? 1: wpipe__native_end would say 0. */
 static inline int wpipe__native_goes_on(struct wpipe__native *n)
 {
     /* bitwise, as all are asked in any case */
@@ -141,7 +135,18 @@ static inline int wpipe__native_goes_on(struct wpipe__native *n)
                                            memory_order_acquire)) == 0;
 }
 
-/* ---- pump.c: all with link.lock held ---- */
+/* ---- send.c: all with link.lock held, unless it says more ---- */
+
+/* The link is broken for the reason `error`; the first one stays. */
+void wpipe__native_break(struct wpipe__native *n, int error);
+/* Why nothing more comes (writer: goes), or 0. Also without link.lock. */
+int wpipe__native_end(struct wpipe__native *n, int writer);
+
+/* What receivers of a ring of this size grant on the socket; senders keep
+ * WPIPE__WINDOW_RESERVE of it for ABORT and FIN. Without link.lock, too. */
+uint64_t wpipe__native_window(uint32_t ring_size);
+/* No descriptor is due, now or ever again. */
+void wpipe__native_refuse_passing(struct wpipe__native *n);
 
 /* Send these bytes; when the system is short of memory, again for a moment.
  * As wpipe__os_send_whole. Also without link.lock. */
@@ -149,9 +154,6 @@ int64_t wpipe__native_push(struct wpipe__native *n, const wpipe_piece *pieces,
                            int count);
 /* What to break the link with when that was refused for good. */
 int wpipe__native_refusal(int64_t sent);
-
-/* Receive and act on what is there: 1 something came; 0; < 0 the end. */
-int wpipe__native_pump(struct wpipe__native *n);
 /* Send one frame with up to two pieces of body. 0, or < 0: link broken. */
 int wpipe__native_send(struct wpipe__native *n, struct wpipe__frame *frame,
                        const wpipe_piece *body, int count, wpipe__handle pass);
@@ -163,12 +165,11 @@ void wpipe__native_credit(struct wpipe__native *n);
 int wpipe__native_farewell(struct wpipe__native *n, uint32_t state);
 /* As credit, to answer its WANT, which is done with. */
 void wpipe__native_answer(struct wpipe__native *n);
-/* What receivers of a ring of this size grant on the socket; senders keep
- * WPIPE__WINDOW_RESERVE of it for ABORT and FIN. */
-uint64_t wpipe__native_window(uint32_t ring_size);
 
-/* No descriptor is due, now or ever again. */
-void wpipe__native_refuse_passing(struct wpipe__native *n);
+/* ---- pump.c: link.lock held ---- */
+
+/* Receive and act on what is there: 1 something came; 0; < 0 the end. */
+int wpipe__native_pump(struct wpipe__native *n);
 
 /* ---- greeting.c: link.lock held ---- */
 int wpipe__native_on_hello(struct wpipe__native *n, const uint8_t *body);
@@ -177,9 +178,42 @@ int wpipe__native_on_verdict(struct wpipe__native *n, const uint8_t *body);
 /* Send `ours` in a frame of that type: HELLO or VERDICT. 0, or < 0: broken. */
 int wpipe__native_greet(struct wpipe__native *n, uint8_t type);
 
+/* It said hello, wrote without waiting for the verdict, and left: what it wrote
+ * is still to be read. */
+int wpipe__native_left_something(const struct wpipe__native *n);
+/* As admit, of one who may be gone: it is not told then, but what it wrote is
+ * read all the same. */
+int wpipe__native_take_on(struct wpipe__native *n);
+
 /* See to it that the socket takes what the window promises. 0; WPIPE_ELIMIT:
  * link broken. A server does so behind its verdict, which is waited for. */
 int wpipe__native_need_buffer(struct wpipe__native *n);
+
+/* ---- segment.c: link.lock held, but for use_ring ---- */
+
+/* A word that an honest peer does not change any more. */
+static inline uint32_t wpipe__load_once(const uint32_t *word)
+{
+    return *(const volatile uint32_t *)word;
+}
+
+/* Start a segment's words where others stand. */
+void wpipe__native_copy_words(struct wpipe__control *to,
+                              const struct wpipe__control *from);
+/* Is a segment of the peer's still due, and with it a descriptor? */
+int wpipe__native_expects_segment(const struct wpipe__native *n);
+/* Make a segment with a ring for what comes from position `at` on, and send it.
+ * 0; < 0 when it cannot be had or was not taken. */
+int wpipe__native_send_segment(struct wpipe__native *n, uint32_t ring_size,
+                               uint64_t at, struct wpipe__control **ret_words);
+/* What the peer sent with its SWITCH is a segment as it says and within the
+ * terms: map it. 0 or < 0. */
+int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
+                      const struct wpipe__switch *offer,
+                      const struct wpipe__control **ret_words);
+/* Writer: take this ring, or go on in it, with records cut to suit it. */
+void wpipe__native_use_ring(struct wpipe__native *n,
+                            struct wpipe__control *segment, uint32_t size);
 
 /* ---- switch.c: all with link.lock held ---- */
 /* Our segment, offered once. 0, or why not (< 0). */
@@ -193,30 +227,15 @@ int wpipe__native_on_moved(struct wpipe__native *n, uint64_t value);
 int wpipe__native_on_stay(struct wpipe__native *n);
 /* Reader: go on in the peer's ring; the queue is empty. */
 void wpipe__native_enter_ring(struct wpipe__native *n);
-/* Is a segment of the peer's still due, and with it a descriptor? */
-int wpipe__native_expects_segment(const struct wpipe__native *n);
-/* Make a segment with a ring for what comes from position `at` on, and send it.
- * 0; < 0 when it cannot be had or was not taken. */
-int wpipe__native_send_segment(struct wpipe__native *n, uint32_t ring_size,
-                               uint64_t at, struct wpipe__control **ret_words);
-/* What the peer sent with its SWITCH is a segment as it says and within the
- * terms: map it. 0 or < 0. */
-int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
-                      const struct wpipe__switch *offer,
-                      const struct wpipe__control **ret_words);
-
 /* ---- grow.c ---- */
 /* Writer: go on in a larger ring. 1; 0 there is none, or none now; < 0 the link
  * is over. */
 int wpipe__native_grow(struct wpipe__native *n);
-/* Writer: take this ring, or go on in it, with records cut to suit it. */
-void wpipe__native_use_ring(struct wpipe__native *n,
-                            struct wpipe__control *segment, uint32_t size);
-/* Reader: the peer has, at in->next_at; go on there, too. 1 or < 0. */
-int wpipe__native_follow(struct wpipe__native *n);
 /* The segment of that came. link.lock held. */
 int wpipe__native_on_growth(struct wpipe__native *n,
                             const struct wpipe__switch *offer, uint64_t at);
+/* Map it, if that could not be done when it came: 0 or < 0. link.lock held. */
+int wpipe__native_map_growth(struct wpipe__native *n);
 /* Give back both. */
 void wpipe__native_ungrow(struct wpipe__native *n);
 

@@ -13,6 +13,8 @@
 #include "base/base.h"
 #include "base/copy.h"
 
+/* Receives until a segment that was sent before the mark is here. */
+#define FOLLOW_ROUNDS 16
 #define REFILL_ROUNDS 16
 
 /* Unread records are void at once for these. */
@@ -101,13 +103,35 @@ static void tell(struct wpipe__native *n)
     wpipe__native_ring_writer(n);
 }
 
+/* The peer goes on in a larger ring, at in->next_at: so do we. 1 or < 0. */
+static int follow(struct wpipe__native *n)
+{
+    int i;
+    int r = 1;
+
+    wpipe__mutex_lock(&n->link.lock);
+    for (i = 0; i < FOLLOW_ROUNDS && n->their_grown_at == 0 && r > 0; i++)
+        r = wpipe__native_pump(n);
+    r = WPIPE_EPROTO; /* a mark, and nothing belongs to it */
+    if (n->their_grown == NULL && n->their_grown_at != 0)
+        r = wpipe__native_map_growth(n);
+    if (n->their_grown != NULL)
+        r = wpipe__ring_follow(
+            &n->in, (const uint8_t *)n->their_grown + WPIPE__CONTROL_SIZE,
+            n->their_grown_at);
+    if (r < 0)
+        wpipe__native_break(n, r); /* or it is, for a better reason */
+    wpipe__mutex_unlock(&n->link.lock);
+    return r < 0 ? atomic_load(&n->over) : 1;
+}
+
 static int look_ring(struct wpipe__native *n, struct wpipe__record *ret)
 {
     int r;
 
     do
         r = wpipe__ring_look(&n->in, n->theirs, ret);
-    while (r == WPIPE__RING_GREW && (r = wpipe__native_follow(n)) > 0);
+    while (r == WPIPE__RING_GREW && (r = follow(n)) > 0);
     return r;
 }
 
@@ -188,7 +212,7 @@ static int scan_ring(struct wpipe__native *n, uint64_t *position,
 
     do
         r = wpipe__ring_scan(&n->in, n->theirs, position, ret);
-    while (r == WPIPE__RING_GREW && (r = wpipe__native_follow(n)) > 0);
+    while (r == WPIPE__RING_GREW && (r = follow(n)) > 0);
     return r;
 }
 
@@ -210,7 +234,7 @@ static int scan_ahead(struct wpipe__native *n, struct wpipe__cursor *cursor,
             return WPIPE_EPROTO;
         r = wpipe__ring_scan(&ahead, n->theirs, &cursor->position, ret);
         n->in.next_at = ahead.next_at;
-    } while (r == WPIPE__RING_GREW && (r = wpipe__native_follow(n)) > 0);
+    } while (r == WPIPE__RING_GREW && (r = follow(n)) > 0);
     return r;
 }
 

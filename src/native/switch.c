@@ -20,24 +20,6 @@
 #define EARNED_AT 16u
 #define EARN_UNIT 4096u
 
-/* Words that an honest peer does not change any more. */
-static uint32_t load_once(const uint32_t *word)
-{
-    return *(const volatile uint32_t *)word;
-}
-
-/* Start the segment's words where the private ones stand. */
-static void copy_words(struct wpipe__control *to,
-                       const struct wpipe__control *from)
-{
-    atomic_store(&to->head, atomic_load(&from->head));
-    atomic_store(&to->tail, atomic_load(&from->tail));
-    atomic_store(&to->consumed, atomic_load(&from->consumed));
-    atomic_store(&to->want, atomic_load(&from->want));
-    atomic_store(&to->state, atomic_load(&from->state));
-    atomic_store(&to->core, atomic_load(&from->core));
-}
-
 /* From here on our records go into our ring. Both segments are known. */
 static int move(struct wpipe__native *n)
 {
@@ -59,46 +41,6 @@ static int move(struct wpipe__native *n)
     wpipe__log_moved(&n->link);
     wpipe__link_notify(&n->link);
     return 0;
-}
-
-static int say_switch(struct wpipe__native *n, uint32_t ring_size, uint64_t at,
-                      wpipe__handle handle)
-{
-    struct wpipe__switch offer = { ring_size, WPIPE__CONTROL_SIZE + ring_size };
-    struct wpipe__frame f = { .type = WPIPE__FRAME_SWITCH,
-                              .size = WPIPE__SWITCH_SIZE,
-                              .value = at };
-    uint8_t bytes[WPIPE__SWITCH_SIZE];
-    wpipe_piece body = { bytes, sizeof bytes };
-
-    wpipe__switch_encode(&offer, bytes);
-    return wpipe__native_send(n, &f, &body, 1, handle);
-}
-
-int wpipe__native_send_segment(struct wpipe__native *n, uint32_t ring_size,
-                               uint64_t at, struct wpipe__control **ret_words)
-{
-    size_t size = WPIPE__CONTROL_SIZE + ring_size;
-    struct wpipe__control *words;
-    void *memory = NULL;
-    wpipe__handle handle = WPIPE__NO_HANDLE;
-    int r = wpipe__os_segment_make(size, &memory, &handle);
-
-    if (r < 0)
-        return r;
-    words = memory;
-    words->magic = WPIPE__CONTROL_MAGIC;
-    words->version = WPIPE__WIRE_VERSION;
-    words->ring_size = ring_size;
-    words->features = wpipe__os_has_barrier() ? WPIPE__FEATURE_BARRIER : 0;
-    copy_words(words, n->mine);
-    r = say_switch(n, ring_size, at, handle);
-    wpipe__os_close(handle);
-    if (r < 0)
-        wpipe__os_segment_unmap(memory, size);
-    else
-        *ret_words = words;
-    return r;
 }
 
 int wpipe__native_offer(struct wpipe__native *n)
@@ -126,33 +68,6 @@ void wpipe__native_earn(struct wpipe__native *n, size_t bytes)
         (void)wpipe__native_offer(n);
 }
 
-int wpipe__native_map(struct wpipe__native *n, wpipe__handle handle,
-                      const struct wpipe__switch *offer,
-                      const struct wpipe__control **ret_words)
-{
-    const struct wpipe__control *words;
-    const void *memory = NULL;
-    const char *why; /* it is one word to the peer: EPROTO */
-    int r;
-
-    if (offer->ring_size > n->link.terms.ring_in)
-        return WPIPE_EPROTO;
-    if (handle == WPIPE__LOST_HANDLE)
-        return WPIPE_ELIMIT;
-    r = wpipe__os_segment_map(handle, offer->segment_size, &memory, &why);
-    if (r < 0)
-        return r;
-    words = memory;
-    if (load_once(&words->magic) != WPIPE__CONTROL_MAGIC ||
-        load_once(&words->version) != WPIPE__WIRE_VERSION ||
-        load_once(&words->ring_size) != offer->ring_size) {
-        wpipe__os_segment_unmap(memory, offer->segment_size);
-        return WPIPE_EPROTO;
-    }
-    *ret_words = words;
-    return 0;
-}
-
 /* We stay on the socket, and so does the peer. (Who requires shared memory has
  * offered in time, or ended.) */
 static int decline(struct wpipe__native *n)
@@ -165,13 +80,6 @@ static int decline(struct wpipe__native *n)
     if (wpipe__native_say(n, WPIPE__FRAME_STAY, 0) < 0)
         return atomic_load(&n->over);
     return 0;
-}
-
-int wpipe__native_expects_segment(const struct wpipe__native *n)
-{
-    if (!n->their_ring)
-        return (n->ours.flags & WPIPE__GREET_SHARED) != 0;
-    return n->their_grown_at == 0 && n->their_ring < n->link.terms.ring_in;
 }
 
 int wpipe__native_on_switch(struct wpipe__native *n,
@@ -196,7 +104,7 @@ int wpipe__native_on_switch(struct wpipe__native *n,
     n->passed = WPIPE__NO_HANDLE;
     n->their_segment = words;
     n->their_ring = offer.ring_size;
-    n->their_features = load_once(&words->features);
+    n->their_features = wpipe__load_once(&words->features);
     n->theirs = words;
     if (!wpipe__native_expects_segment(n))
         wpipe__native_refuse_passing(n);
@@ -237,7 +145,7 @@ int wpipe__native_on_stay(struct wpipe__native *n)
         wpipe__native_break(n, WPIPE_ENOTSUP);
     if (!n->offered)
         return 0;
-    copy_words(&n->local[0], shared);
+    wpipe__native_copy_words(&n->local[0], shared);
     n->mine = &n->local[0];
     n->offered = 0;
     wpipe__os_segment_unmap(shared, WPIPE__SEGMENT_MIN);

@@ -275,7 +275,8 @@ void wpipe__os_watch_remove(wpipe__handle watch, int number);
 /* Forget what it has seen. */
 void wpipe__os_watch_drain(wpipe__handle watch);
 
-/* ---- sockets (linux_socket.c; peers: linux_peer.c) ---------------------- */
+/* ---- sockets (linux_socket.c, linux_message.c, linux_sockopt.c; peers:
+ * linux_peer.c) ---- */
 
 /*
  * A stream socket bound to `name` in `directory` with `mode` from birth

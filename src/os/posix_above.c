@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where descriptors are born. In a program that runs with descriptor 0, 1 or 2
- * closed, the system gives that number to what is opened next, and a printf of
- * the program would go to a peer. So each call that makes a descriptor stands
- * inside one of these functions (tools/check-style sees to it), which move it
- * above 2. Called by src/os.
+ * Where descriptors are born, and closed. In a program that runs with
+ * descriptor 0, 1 or 2 closed, the system gives that number to what is opened
+ * next, and a printf of the program would go to a peer. So each call that makes
+ * a descriptor stands inside one of these functions (tools/check-style sees to
+ * it), which move it above 2. Those are for src/os, close is for everybody.
  */
 #include "os/os.h"
 
@@ -13,6 +13,17 @@
 #include <unistd.h>
 
 #include "os/posix.h"
+
+/* Never again after EINTR: Linux has closed it, and the number may already be
+ * another thread's. Keeps errno, so that it can be called before reporting. */
+void wpipe__os_close(wpipe__handle handle)
+{
+    const int number = errno;
+
+    if (handle >= 0)
+        close(handle);
+    errno = number;
+}
 
 /* A copy above 2, or -1. */
 static int copy_above(int fd)

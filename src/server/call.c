@@ -61,7 +61,7 @@ static void fill_answer(const struct wpipe__shard *shard,
                         const struct wpipe__call *call, wpipe_event *event)
 {
     const struct wpipe__conn *conn =
-        wpipe__table_find(&shard->clients, call->conn & ~WPIPE__LANE_MASK);
+        wpipe__table_find(&shard->clients, call->conn & ~WPIPE__SHARD_MASK);
 
     wpipe__call_fill(call, event);
     event->user = conn == NULL ? NULL : conn->user;
@@ -116,7 +116,7 @@ int wpipe_server_set_user(wpipe_server *server, wpipe_id who, void *user)
     r = wpipe__server_lock(server, who, &shard);
     if (r < 0)
         return r;
-    conn = wpipe__table_find(&shard->clients, who & ~WPIPE__LANE_MASK);
+    conn = wpipe__table_find(&shard->clients, who & ~WPIPE__SHARD_MASK);
     if (conn == NULL)
         r = WPIPE_ENOTCONN;
     else

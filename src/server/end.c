@@ -17,7 +17,7 @@ static int drain_one(wpipe_server *s, wpipe_id who, struct wpipe__rest *rest)
 
     if (r < 0)
         return r;
-    conn = wpipe__table_find(&shard->clients, who & ~WPIPE__LANE_MASK);
+    conn = wpipe__table_find(&shard->clients, who & ~WPIPE__SHARD_MASK);
     r = conn == NULL ? WPIPE_ENOTCONN
                      : wpipe__loop_drain(&shard->loop, conn, rest);
     wpipe__loop_unlock(&shard->loop);
@@ -64,17 +64,11 @@ int wpipe_server_disconnect(wpipe_server *server, wpipe_id who)
 {
     struct wpipe__shard *shard;
     struct wpipe__conn *conn;
-    int r;
+    int r = wpipe__server_client(server, who, &shard, &conn);
 
-    if (server == NULL)
-        return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, who, &shard);
     if (r < 0)
         return r;
-    conn = wpipe__shard_client(shard, who);
-    r = conn == NULL ? WPIPE_ENOTCONN
-                     : wpipe__loop_disconnect(&shard->loop, conn,
-                                              server->options.linger_ms);
+    r = wpipe__loop_disconnect(&shard->loop, conn, server->options.linger_ms);
     wpipe__shard_set_timer(shard);
     wpipe__loop_unlock(&shard->loop);
     return r;

@@ -59,7 +59,7 @@ static void on_ready(struct wpipe__loop *loop, uint64_t tag)
         wpipe__shard_set_timer(shard);
         return;
     }
-    conn = wpipe__table_find(&shard->clients, tag & ~WPIPE__LANE_MASK);
+    conn = wpipe__table_find(&shard->clients, tag & ~WPIPE__SHARD_MASK);
     if (conn == NULL)
         return;
     wpipe__loop_pump(loop, conn);
@@ -175,9 +175,9 @@ static int keep(struct wpipe__shard *shard, struct wpipe__conn *conn)
 
     if (r < 0)
         return r;
-    conn->id = id | (uint64_t)shard->number << WPIPE__LANE_SHIFT;
-    r = id & WPIPE__LANE_MASK ? WPIPE_ELIMIT
-                              : wpipe__loop_join(&shard->loop, conn);
+    conn->id = id | (uint64_t)shard->number << WPIPE__SHARD_SHIFT;
+    r = id & WPIPE__SHARD_MASK ? WPIPE_ELIMIT
+                               : wpipe__loop_join(&shard->loop, conn);
     if (r < 0)
         (void)wpipe__table_remove(&shard->clients, id);
     return r;
@@ -341,7 +341,7 @@ static int next_notice(struct wpipe__shard *shard, wpipe_event *ret_event)
     if (conn->error == WPIPE_EDISCONNECTED &&
         conn->reason == WPIPE_REASON_KICKED)
         ret_event->reason = WPIPE_REASON_CLOSED;
-    (void)wpipe__table_remove(&shard->clients, conn->id & ~WPIPE__LANE_MASK);
+    (void)wpipe__table_remove(&shard->clients, conn->id & ~WPIPE__SHARD_MASK);
     wpipe__conn_free(conn, shard->loop.shared_budget);
     return 1;
 }
@@ -353,8 +353,8 @@ static int next_ended_call(struct wpipe__shard *shard, wpipe_event *ret_event)
 
     if (!wpipe__calls_next_ended(&shard->loop, ret_event))
         return 0;
-    conn =
-        wpipe__table_find(&shard->clients, ret_event->from & ~WPIPE__LANE_MASK);
+    conn = wpipe__table_find(&shard->clients,
+                             ret_event->from & ~WPIPE__SHARD_MASK);
     ret_event->user = conn == NULL ? NULL : conn->user;
     return 1;
 }

@@ -204,19 +204,12 @@ int wpipe_server_kick(wpipe_server *server, wpipe_id who)
 {
     struct wpipe__shard *shard;
     struct wpipe__conn *conn;
-    int r;
+    int r = wpipe__server_client(server, who, &shard, &conn);
 
-    if (server == NULL)
-        return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, who, &shard);
     if (r < 0)
         return r;
-    conn = wpipe__shard_client(shard, who);
-    if (conn == NULL)
-        r = WPIPE_ENOTCONN;
-    else
-        wpipe__loop_end(&shard->loop, conn, WPIPE__STATE_DISCONNECTED,
-                        WPIPE_REASON_KICKED, 0);
+    wpipe__loop_end(&shard->loop, conn, WPIPE__STATE_DISCONNECTED,
+                    WPIPE_REASON_KICKED, 0);
     wpipe__loop_unlock(&shard->loop);
-    return r;
+    return 0;
 }

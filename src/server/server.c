@@ -136,39 +136,6 @@ void wpipe_server_close(wpipe_server *server)
 
 /* ---- asking ------------------------------------------------------------- */
 
-struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,
-                                        wpipe_id id)
-{
-    struct wpipe__conn *conn =
-        wpipe__table_find(&shard->clients, id & ~WPIPE__LANE_MASK);
-
-    return conn == NULL || conn->link == NULL ? NULL : conn;
-}
-
-int wpipe__server_lock(struct wpipe_server *s, wpipe_id id,
-                       struct wpipe__shard **ret_shard)
-{
-    unsigned number = (unsigned)((id & WPIPE__LANE_MASK) >> WPIPE__LANE_SHIFT);
-    int r;
-
-    if (number >= s->shard_count)
-        return WPIPE_ENOTCONN;
-    r = wpipe__loop_use(&s->shards[number].loop);
-    *ret_shard = &s->shards[number];
-    return r;
-}
-
-size_t wpipe__server_connected(const struct wpipe_server *s)
-{
-    size_t count = 0;
-    unsigned i;
-
-    for (i = 0; i < s->shard_count; i++)
-        count +=
-            atomic_load_explicit(&s->shards[i].connected, memory_order_relaxed);
-    return count;
-}
-
 int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
 {
     struct wpipe__link_peer peer;
@@ -176,14 +143,12 @@ int wpipe_server_peer(wpipe_server *server, wpipe_id who, wpipe_peer *ret_peer)
     struct wpipe__conn *conn;
     int r;
 
-    if (server == NULL || ret_peer == NULL)
+    if (ret_peer == NULL)
         return WPIPE_EINVAL;
-    r = wpipe__server_lock(server, who, &shard);
+    r = wpipe__server_client(server, who, &shard, &conn);
     if (r < 0)
         return r;
-    conn = wpipe__shard_client(shard, who);
-    r = conn == NULL ? WPIPE_ENOTCONN
-                     : wpipe__link_hold_peer(conn->link, ret_peer, &peer);
+    r = wpipe__link_hold_peer(conn->link, ret_peer, &peer);
     wpipe__loop_unlock(&shard->loop);
     if (r == 0)
         wpipe__link_name_peer(&peer, ret_peer);

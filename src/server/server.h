@@ -53,9 +53,9 @@ struct wpipe_server {
 
 /* An id tells its shard: bits of the low half that the slots of a table, which
  * are counted there, do not reach. */
-#define WPIPE__LANE_SHIFT 26
-#define WPIPE__LANE_MASK \
-    ((uint64_t)(WPIPE_THREADS_MAX - 1) << WPIPE__LANE_SHIFT)
+#define WPIPE__SHARD_SHIFT 26
+#define WPIPE__SHARD_MASK \
+    ((uint64_t)(WPIPE_THREADS_MAX - 1) << WPIPE__SHARD_SHIFT)
 
 /* The connection, or NULL when it is over or never was. Locked. */
 struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,
@@ -65,6 +65,12 @@ struct wpipe__conn *wpipe__shard_client(const struct wpipe__shard *shard,
  * WPIPE_ESTATE (forked); then nothing is locked. */
 int wpipe__server_lock(struct wpipe_server *s, wpipe_id id,
                        struct wpipe__shard **ret_shard);
+
+/* The same, and the connection, which is not over: 0; WPIPE_ENOTCONN,
+ * WPIPE_ESTATE; then nothing is locked. WPIPE_EINVAL: no server. */
+int wpipe__server_client(struct wpipe_server *s, wpipe_id id,
+                         struct wpipe__shard **ret_shard,
+                         struct wpipe__conn **ret_conn);
 
 /* Who holds the first shard's lock goes through the others with these. */
 static inline void wpipe__shard_enter(struct wpipe__shard *shard)

@@ -3,11 +3,10 @@
  * Anonymous pipes: one end here, one for a child. Between two ends of
  * windpipe it is a native link over a pair of sockets, of which the parent is
  * the end that dials, so that it may write before there is a child; for
- * everybody else it is a system pipe. The calls are for users; spawn.c starts
- * children with the ends.
+ * everybody else it is a system pipe. The calls are for users; what becomes of
+ * the child's end is in child_end.c, and spawn.c starts children with it.
  */
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <windpipe/error.h>
 #include <windpipe/stream.h>
@@ -207,61 +206,6 @@ int wpipe_anonymous(wpipe_stream **ret, int direction,
     }
     keep_client(stream, client);
     *ret = stream;
-    return 0;
-}
-
-int wpipe_anonymous_client_string(wpipe_stream *stream, char *buf, size_t size)
-{
-    char text[NUMBER_MAX + 2];
-    int length;
-    int r;
-
-    if (stream == NULL || buf == NULL)
-        return WPIPE_EINVAL;
-    if (stream->link->generation != wpipe__os_generation() ||
-        stream->client == WPIPE__NO_HANDLE)
-        return WPIPE_ESTATE;
-    length = snprintf(text, sizeof(text), "%d", stream->client);
-    if (length < 0 || (size_t)length >= size)
-        return WPIPE_EINVAL;
-    r = wpipe__os_inherit(stream->client, 1);
-    if (r < 0)
-        return WPIPE_ESTATE; /* opened in this process, and closed */
-    stream->client_told = 1;
-    memcpy(buf, text, (size_t)length + 1);
-    return length;
-}
-
-/*
- * Is what has the number still the end that we made? Once told, the string may
- * have been opened in this very process (after a fork, or for a test); then it
- * is that stream's, which took "children inherit it" off.
- */
-static int is_still_ours(const struct wpipe_stream *s)
-{
-    struct wpipe__file_facts facts;
-
-    if (!s->client_told)
-        return 1;
-    return wpipe__os_inherited(s->client) &&
-           wpipe__os_handle_facts(s->client, &facts) == 0 &&
-           facts.device == s->client_device && facts.inode == s->client_inode;
-}
-
-void wpipe__anonymous_release(struct wpipe_stream *stream)
-{
-    if (stream->client == WPIPE__NO_HANDLE)
-        return;
-    if (is_still_ours(stream))
-        wpipe__os_close(stream->client);
-    stream->client = WPIPE__NO_HANDLE;
-}
-
-int wpipe_anonymous_release_client(wpipe_stream *stream)
-{
-    if (stream == NULL || !stream->anonymous)
-        return WPIPE_EINVAL;
-    wpipe__anonymous_release(stream);
     return 0;
 }
 

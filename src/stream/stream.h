@@ -71,10 +71,10 @@ int wpipe__stream_make(struct wpipe__link *link, const wpipe_options *options,
 void wpipe__stream_on_close(struct wpipe_stream *stream,
                             void (*closed)(void *user), void *user);
 
-/* Close our copy of the child's end of an anonymous pipe (anonymous.c). */
+/* Close our copy of the child's end of an anonymous pipe (child_end.c). */
 void wpipe__anonymous_release(struct wpipe_stream *stream);
 
-/* ---- between stream*.c --------------------------------------------------- */
+/* ---- between the files of src/stream ------------------------------------ */
 
 /* Count what was read, or written: only the one thread that does so adds, so a
  * load and a store are enough. */

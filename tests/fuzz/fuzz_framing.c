@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/decoder.h"
 #include "base/framing.h"
 
 enum {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes and descriptors over sockets (src/os/linux_socket.c): what arrives,
+ * Bytes and descriptors over sockets (src/os/linux_message.c): what arrives,
  * how an end shows, and that no peer can leave a descriptor with us.
  */
 #include "os/os.h"

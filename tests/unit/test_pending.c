@@ -252,7 +252,7 @@ static wpipe__handle wait_in_lobby(struct host *host, wpipe_options *options,
 
     say_hello(socket, g);
     wpipe__acceptor_turn(&host->acceptor, 0);
-    assert_int_equal(host->acceptor.lobbied, 1);
+    assert_int_equal(host->acceptor.greeted_count, 1);
     return socket;
 }
 
