@@ -284,13 +284,32 @@ struct piece : wpipe_piece {
 };
 static_assert(sizeof(piece) == sizeof(wpipe_piece));
 
+namespace detail
+{
+
+/* A negative duration is none at all, and never WPIPE_FOREVER. One that is
+ * too long in milliseconds is seen before it is converted. */
+template <class Rep, class Period>
+constexpr int limited_ms(std::chrono::duration<Rep, Period> d) noexcept
+{
+    using exact = std::chrono::duration<long double, std::milli>;
+
+    return !(exact(d).count() > 0) ? 0
+           : exact(d).count() >= INT_MAX
+               ? INT_MAX
+               : static_cast<int>(
+                     std::chrono::ceil<std::chrono::milliseconds>(d).count());
+}
+
+} // namespace detail
+
 /* How long a call may wait: any duration, rounded up to milliseconds. */
 class timeout
 {
   public:
     template <class Rep, class Period>
     constexpr timeout(std::chrono::duration<Rep, Period> d) noexcept
-        : ms_(limited(d))
+        : ms_(detail::limited_ms(d))
     {
     }
     static constexpr timeout forever() noexcept
@@ -305,20 +324,6 @@ class timeout
     }
 
   private:
-    /* A negative duration is none at all, and never WPIPE_FOREVER. One that is
-     * too long in milliseconds is seen before it is converted. */
-    template <class Rep, class Period>
-    static constexpr int limited(std::chrono::duration<Rep, Period> d) noexcept
-    {
-        using exact = std::chrono::duration<long double, std::milli>;
-
-        return !(exact(d).count() > 0) ? 0
-               : exact(d).count() >= INT_MAX
-                   ? INT_MAX
-                   : static_cast<int>(
-                         std::chrono::ceil<std::chrono::milliseconds>(d)
-                             .count());
-    }
     int ms_;
 };
 
