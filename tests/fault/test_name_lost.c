@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -222,7 +223,7 @@ static int serve(int fd)
 }
 
 struct waiting {
-    pid_t waiter;
+    _Atomic pid_t waiter;
     int mounted;
 };
 
@@ -232,7 +233,7 @@ static void *wait_for_echo(void *user)
 {
     struct waiting *w = user;
 
-    w->waiter = support_tid();
+    atomic_store(&w->waiter, support_tid());
     assert_int_equal(wpipe_wait_for("echo", SUPPORT_WAIT_MS), 0);
     return NULL;
 }
@@ -250,9 +251,9 @@ static int mount_over_the_watch(int fd, void *argument)
         return 0;
     }
     assert_int_equal(wpipe__thread_start(&thread, wait_for_echo, &w), 0);
-    while (*(volatile pid_t *)&w.waiter == 0)
+    while (atomic_load(&w.waiter) == 0)
         wpipe__os_yield();
-    support_wait_asleep(getpid(), w.waiter);
+    support_wait_asleep(getpid(), atomic_load(&w.waiter));
     assert_int_equal(
         mount("none", support_runtime_dir(), "tmpfs", 0, "mode=0700"), 0);
     assert_int_equal(wpipe_server_open(&s, "echo", NULL), 0);
