@@ -23,6 +23,7 @@ static void look_now(wpipe_server *s)
     s->acceptor.keep_at = 0;
     wpipe__shard_set_timer(&s->shards[0]);
     wpipe__loop_unlock(&s->shards[0].loop);
+    wpipe__loop_nudge(&s->shards[0].loop); /* a thread may be asleep */
 }
 
 static void remove_files(const char *name)
