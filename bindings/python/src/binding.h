@@ -148,6 +148,8 @@ void set_main_thread(unsigned long id);
 /* Connect as t->kind, with t->options and t->timeout_ms. */
 PyObject *open_object(PyTypeObject *type, struct task *t, const char *name);
 PyObject *shut_object_down(PyObject *self, PyObject *args, enum kind kind);
+/* (id, request, data): answer a call, as a server or a client. */
+PyObject *reply(PyObject *self, PyObject *args, enum kind kind);
 PyObject *to_event(const wpipe_event *e);
 PyObject *to_peer(const wpipe_peer *p);
 PyObject *to_lost(int r, const wpipe_lost *lost);
@@ -168,20 +170,22 @@ PyObject *get_closed(PyObject *self, void *unused);
 
 /* Do CALL, which uses `ms` as its timeout and sets r, until that is a result;
  * with an exception go to `out`. */
-#define WAIT(self, timeout_ms, r, CALL)                             \
-    do {                                                            \
-        struct waiting waiting_;                                    \
-        int again_;                                                 \
-                                                                    \
-        begin_wait(&waiting_, self, timeout_ms);                    \
-        do {                                                        \
-            int ms = waiting_.slice_ms;                             \
-                                                                    \
-            Py_BEGIN_ALLOW_THREADS r = CALL;                        \
-            Py_END_ALLOW_THREADS again_ = wait_again(&waiting_, r); \
-            if (again_ < 0)                                         \
-                goto out;                                           \
-        } while (again_ > 0);                                       \
+#define WAIT(self, timeout_ms, r, CALL)          \
+    do {                                         \
+        struct waiting waiting_;                 \
+        int again_;                              \
+                                                 \
+        begin_wait(&waiting_, self, timeout_ms); \
+        do {                                     \
+            int ms = waiting_.slice_ms;          \
+                                                 \
+            Py_BEGIN_ALLOW_THREADS               \
+            r = CALL;                            \
+            Py_END_ALLOW_THREADS                 \
+            again_ = wait_again(&waiting_, r);   \
+            if (again_ < 0)                      \
+                goto out;                        \
+        } while (again_ > 0);                    \
     } while (0)
 
 /* What all types have; their methods and getters are in tables. */

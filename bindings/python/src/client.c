@@ -61,8 +61,8 @@ static PyObject *client_send(PyObject *self, PyObject *args, PyObject *kw)
     if (handle == NULL)
         goto released;
     if (timeout == NULL) {
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_client_send(handle, data.buf, (size_t)data.len);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_client_send(handle, data.buf, (size_t)data.len);
         Py_END_ALLOW_THREADS
     } else {
         WAIT(self, timeout_ms, r,
@@ -87,9 +87,10 @@ static PyObject *client_sendv(PyObject *self, PyObject *source)
         return NULL;
     handle = enter(self);
     if (handle != NULL) {
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_client_sendv(handle, pieces.pieces, (int)pieces.count);
-        Py_END_ALLOW_THREADS leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_client_sendv(handle, pieces.pieces, (int)pieces.count);
+        Py_END_ALLOW_THREADS
+        leave(self);
         result = none_or_fail(r);
     }
     free_pieces(&pieces);
@@ -98,25 +99,7 @@ static PyObject *client_sendv(PyObject *self, PyObject *source)
 
 static PyObject *client_reply(PyObject *self, PyObject *args)
 {
-    wpipe_event event = { .type = WPIPE_EVENT_MESSAGE };
-    PyObject *source, *result = NULL;
-    Py_buffer data;
-    void *handle;
-    int r;
-
-    if (!PyArg_ParseTuple(args, "O&O&O", to_id, &event.from, to_id,
-                          &event.request, &source) ||
-        to_bytes(source, &data) < 0)
-        return NULL;
-    handle = enter(self);
-    if (handle != NULL) {
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_client_reply(handle, &event, data.buf, (size_t)data.len);
-        Py_END_ALLOW_THREADS leave(self);
-        result = none_or_fail(r);
-    }
-    PyBuffer_Release(&data);
-    return result;
+    return reply(self, args, CLIENT);
 }
 
 static PyObject *client_request(PyObject *self, PyObject *args, PyObject *kw)
@@ -132,9 +115,11 @@ static PyObject *client_request(PyObject *self, PyObject *args, PyObject *kw)
         return NULL;
     handle = enter(self);
     if (handle != NULL) {
-        Py_BEGIN_ALLOW_THREADS r = wpipe_client_request(
-            handle, data.buf, (size_t)data.len, timeout_ms, &request);
-        Py_END_ALLOW_THREADS leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_client_request(handle, data.buf, (size_t)data.len, timeout_ms,
+                                 &request);
+        Py_END_ALLOW_THREADS
+        leave(self);
         result = r < 0 ? fail(r, NULL) : PyLong_FromUnsignedLongLong(request);
     }
     PyBuffer_Release(&data);
@@ -157,10 +142,12 @@ static PyObject *client_call(PyObject *self, PyObject *args)
     handle = enter(self);
     if (handle != NULL) {
         begin_call(&calling, self, CLIENT, handle, timeout_ms);
-        Py_BEGIN_ALLOW_THREADS r = wpipe_client_call(
-            handle, data.buf, (size_t)data.len, &event, timeout_ms);
-        Py_END_ALLOW_THREADS if (end_call(&calling, r) >= 0) result =
-            r < 0 ? fail(r, NULL) : to_event(&event);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_client_call(handle, data.buf, (size_t)data.len, &event,
+                              timeout_ms);
+        Py_END_ALLOW_THREADS
+        if (end_call(&calling, r) >= 0)
+            result = r < 0 ? fail(r, NULL) : to_event(&event);
         leave(self);
     }
     PyBuffer_Release(&data);
@@ -195,8 +182,10 @@ static PyObject *client_peer(PyObject *self, PyObject *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_client_peer(handle, &peer);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_client_peer(handle, &peer);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return r < 0 ? fail(r, NULL) : to_peer(&peer);
 }
 

@@ -15,9 +15,10 @@ PyObject *listener_new(PyTypeObject *type, PyObject *args, PyObject *kw)
     if (!PyArg_ParseTuple(args, "|z", &name) ||
         to_options(kw, &options, text) < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_listen(&listener, name, &options);
-    Py_END_ALLOW_THREADS return r < 0 ? fail(r, text)
-                                      : wrap(type, LISTENER, listener);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_listen(&listener, name, &options);
+    Py_END_ALLOW_THREADS
+    return r < 0 ? fail(r, text) : wrap(type, LISTENER, listener);
 }
 
 static PyObject *listener_accept(PyObject *self, PyObject *args, PyObject *kw)

@@ -84,7 +84,8 @@ static void pause_1_ms(void)
 {
     const struct timespec time = { 0, 1000000 };
 
-    Py_BEGIN_ALLOW_THREADS nanosleep(&time, NULL);
+    Py_BEGIN_ALLOW_THREADS
+    nanosleep(&time, NULL);
     Py_END_ALLOW_THREADS
 }
 
@@ -105,16 +106,20 @@ PyObject *close_object(PyObject *self, enum kind kind)
     while (o->inside > 0) {
         wake(kind, handle);
         if (o->shutting && kind == SERVER) {
-            Py_BEGIN_ALLOW_THREADS wpipe_server_shutdown(handle, 0, NULL);
+            Py_BEGIN_ALLOW_THREADS
+            wpipe_server_shutdown(handle, 0, NULL);
             Py_END_ALLOW_THREADS
         } else if (o->shutting) {
-            Py_BEGIN_ALLOW_THREADS wpipe_client_shutdown(handle, 0, NULL);
+            Py_BEGIN_ALLOW_THREADS
+            wpipe_client_shutdown(handle, 0, NULL);
             Py_END_ALLOW_THREADS
         }
         pause_1_ms();
     }
-    Py_BEGIN_ALLOW_THREADS end(kind, handle);
-    Py_END_ALLOW_THREADS o->handle = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    end(kind, handle);
+    Py_END_ALLOW_THREADS
+    o->handle = NULL;
     Py_RETURN_NONE;
 }
 
@@ -126,7 +131,8 @@ void free_object(PyObject *self, enum kind kind)
 
     /* nobody is inside: a call holds a reference */
     if (o->handle != NULL) {
-        Py_BEGIN_ALLOW_THREADS end(kind, o->handle);
+        Py_BEGIN_ALLOW_THREADS
+        end(kind, o->handle);
         Py_END_ALLOW_THREADS
     }
     release(self);
@@ -472,4 +478,31 @@ PyObject *shut_object_down(PyObject *self, PyObject *args, enum kind kind)
         return NULL;
     return t.r < 0 && t.r != WPIPE_ETIMEDOUT ? fail(t.r, NULL)
                                              : to_lost(t.r, &t.lost);
+}
+
+PyObject *reply(PyObject *self, PyObject *args, enum kind kind)
+{
+    wpipe_event event = { .type = WPIPE_EVENT_MESSAGE };
+    PyObject *source, *result = NULL;
+    Py_buffer data;
+    void *handle;
+    int r;
+
+    if (!PyArg_ParseTuple(args, "O&O&O", to_id, &event.from, to_id,
+                          &event.request, &source) ||
+        to_bytes(source, &data) < 0)
+        return NULL;
+    handle = enter(self);
+    if (handle != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        r = kind == SERVER
+                ? wpipe_server_reply(handle, &event, data.buf, (size_t)data.len)
+                : wpipe_client_reply(handle, &event, data.buf,
+                                     (size_t)data.len);
+        Py_END_ALLOW_THREADS
+        leave(self);
+        result = none_or_fail(r);
+    }
+    PyBuffer_Release(&data);
+    return result;
 }

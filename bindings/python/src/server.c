@@ -15,9 +15,10 @@ PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kw)
     if (!PyArg_ParseTuple(args, "|z", &name) ||
         to_options(kw, &options, text) < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_server_open(&server, name, &options);
-    Py_END_ALLOW_THREADS return r < 0 ? fail(r, text)
-                                      : wrap(type, SERVER, server);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_server_open(&server, name, &options);
+    Py_END_ALLOW_THREADS
+    return r < 0 ? fail(r, text) : wrap(type, SERVER, server);
 }
 
 static PyObject *server_wait(PyObject *self, PyObject *args)
@@ -59,8 +60,8 @@ static PyObject *server_send(PyObject *self, PyObject *args, PyObject *kw)
     if (handle == NULL)
         goto released;
     if (timeout == NULL) {
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_server_send(handle, to, data.buf, (size_t)data.len);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_server_send(handle, to, data.buf, (size_t)data.len);
         Py_END_ALLOW_THREADS
     } else {
         WAIT(
@@ -86,9 +87,10 @@ static PyObject *server_broadcast(PyObject *self, PyObject *source)
         return NULL;
     handle = enter(self);
     if (handle != NULL) {
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_server_broadcast(handle, data.buf, (size_t)data.len);
-        Py_END_ALLOW_THREADS leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_server_broadcast(handle, data.buf, (size_t)data.len);
+        Py_END_ALLOW_THREADS
+        leave(self);
         result = r < 0 ? fail(r, NULL) : PyLong_FromLong(r);
     }
     PyBuffer_Release(&data);
@@ -108,9 +110,10 @@ static PyObject *server_sendv(PyObject *self, PyObject *args)
         return NULL;
     handle = enter(self);
     if (handle != NULL) {
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_server_sendv(handle, to, pieces.pieces, (int)pieces.count);
-        Py_END_ALLOW_THREADS leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_server_sendv(handle, to, pieces.pieces, (int)pieces.count);
+        Py_END_ALLOW_THREADS
+        leave(self);
         result = none_or_fail(r);
     }
     free_pieces(&pieces);
@@ -119,25 +122,7 @@ static PyObject *server_sendv(PyObject *self, PyObject *args)
 
 static PyObject *server_reply(PyObject *self, PyObject *args)
 {
-    wpipe_event event = { .type = WPIPE_EVENT_MESSAGE };
-    PyObject *source, *result = NULL;
-    Py_buffer data;
-    void *handle;
-    int r;
-
-    if (!PyArg_ParseTuple(args, "O&O&O", to_id, &event.from, to_id,
-                          &event.request, &source) ||
-        to_bytes(source, &data) < 0)
-        return NULL;
-    handle = enter(self);
-    if (handle != NULL) {
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_server_reply(handle, &event, data.buf, (size_t)data.len);
-        Py_END_ALLOW_THREADS leave(self);
-        result = none_or_fail(r);
-    }
-    PyBuffer_Release(&data);
-    return result;
+    return reply(self, args, SERVER);
 }
 
 static PyObject *server_request(PyObject *self, PyObject *args, PyObject *kw)
@@ -155,9 +140,11 @@ static PyObject *server_request(PyObject *self, PyObject *args, PyObject *kw)
         return NULL;
     handle = enter(self);
     if (handle != NULL) {
-        Py_BEGIN_ALLOW_THREADS r = wpipe_server_request(
-            handle, to, data.buf, (size_t)data.len, timeout_ms, &request);
-        Py_END_ALLOW_THREADS leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_server_request(handle, to, data.buf, (size_t)data.len,
+                                 timeout_ms, &request);
+        Py_END_ALLOW_THREADS
+        leave(self);
         result = r < 0 ? fail(r, NULL) : PyLong_FromUnsignedLongLong(request);
     }
     PyBuffer_Release(&data);
@@ -180,10 +167,12 @@ static PyObject *server_call(PyObject *self, PyObject *args)
     handle = enter(self);
     if (handle != NULL) {
         begin_call(&calling, self, SERVER, handle, timeout_ms);
-        Py_BEGIN_ALLOW_THREADS r = wpipe_server_call(
-            handle, to, data.buf, (size_t)data.len, &answer, timeout_ms);
-        Py_END_ALLOW_THREADS if (end_call(&calling, r) >= 0) result =
-            r < 0 ? fail(r, NULL) : to_event(&answer);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_server_call(handle, to, data.buf, (size_t)data.len, &answer,
+                              timeout_ms);
+        Py_END_ALLOW_THREADS
+        if (end_call(&calling, r) >= 0)
+            result = r < 0 ? fail(r, NULL) : to_event(&answer);
         leave(self);
     }
     PyBuffer_Release(&data);
@@ -203,8 +192,10 @@ static PyObject *server_check_user(PyObject *self, PyObject *args)
     handle = enter(self);
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_server_set_user(handle, who, NULL);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_server_set_user(handle, who, NULL);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return none_or_fail(r);
 }
 
@@ -239,9 +230,11 @@ static PyObject *server_end_one(PyObject *self, PyObject *args, int kick)
     handle = enter(self);
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = kick ? wpipe_server_kick(handle, who)
-                                    : wpipe_server_disconnect(handle, who);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = kick ? wpipe_server_kick(handle, who)
+             : wpipe_server_disconnect(handle, who);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return none_or_fail(r);
 }
 
@@ -267,8 +260,10 @@ static PyObject *server_peer(PyObject *self, PyObject *args)
     handle = enter(self);
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_server_peer(handle, who, &peer);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_server_peer(handle, who, &peer);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return r < 0 ? fail(r, NULL) : to_peer(&peer);
 }
 
@@ -279,8 +274,10 @@ static PyObject *server_stop(PyObject *self, PyObject *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS wpipe_server_stop(handle);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    wpipe_server_stop(handle);
+    Py_END_ALLOW_THREADS
+    leave(self);
     Py_RETURN_NONE;
 }
 
@@ -292,8 +289,10 @@ static PyObject *server_stop_accepting(PyObject *self, PyObject *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_server_stop_accepting(handle);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_server_stop_accepting(handle);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return none_or_fail(r);
 }
 
@@ -323,8 +322,10 @@ static PyObject *server_count(PyObject *self, void *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS count = wpipe_server_count(handle);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    count = wpipe_server_count(handle);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return PyLong_FromSize_t(count);
 }
 

@@ -35,9 +35,11 @@ static int64_t read_now(PyObject *self, char *to, size_t size,
         return -1;
     begin_wait(&w, self, timeout_ms);
     do {
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_read(handle, to + got, size - (size_t)got, w.slice_ms);
-        Py_END_ALLOW_THREADS if (r > 0) got += r;
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_read(handle, to + got, size - (size_t)got, w.slice_ms);
+        Py_END_ALLOW_THREADS
+        if (r > 0)
+            got += r;
         if (r > 0 && (size_t)got < size && w.slice_ms != w.left_ms &&
             !wpipe_stream_message_complete(handle))
             r = WPIPE_ETIMEDOUT;
@@ -113,9 +115,10 @@ static PyObject *stream_write(PyObject *self, PyObject *args, PyObject *kw)
     }
     do {
         begin_call(&calling, self, STREAM, handle, timeout_ms);
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_write(handle, data.buf, (size_t)data.len, timeout_ms);
-        Py_END_ALLOW_THREADS again = end_call(&calling, r);
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_write(handle, data.buf, (size_t)data.len, timeout_ms);
+        Py_END_ALLOW_THREADS
+        again = end_call(&calling, r);
         timeout_ms = calling.left_ms;
     } while (again > 0);
     if (again == 0)
@@ -148,9 +151,10 @@ static PyObject *stream_peek(PyObject *self, PyObject *args, PyObject *kw)
     if (handle != NULL) {
         char *to = PyByteArray_AsString(copy);
 
-        Py_BEGIN_ALLOW_THREADS r =
-            wpipe_peek(handle, to, (size_t)size, &available, &left);
-        Py_END_ALLOW_THREADS o->reading = 0;
+        Py_BEGIN_ALLOW_THREADS
+        r = wpipe_peek(handle, to, (size_t)size, &available, &left);
+        Py_END_ALLOW_THREADS
+        o->reading = 0;
         leave(self);
         if (r < 0)
             fail(r, NULL);
@@ -195,8 +199,10 @@ static PyObject *stream_finish(PyObject *self, PyObject *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_finish(handle);
-    Py_END_ALLOW_THREADS o->writing = 0;
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_finish(handle);
+    Py_END_ALLOW_THREADS
+    o->writing = 0;
     leave(self);
     return none_or_fail(r);
 }
@@ -209,8 +215,10 @@ static PyObject *stream_disconnect(PyObject *self, PyObject *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_disconnect(handle);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_disconnect(handle);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return none_or_fail(r);
 }
 
@@ -223,8 +231,10 @@ static PyObject *stream_peer(PyObject *self, PyObject *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_stream_peer(handle, &peer);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_stream_peer(handle, &peer);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return r < 0 ? fail(r, NULL) : to_peer(&peer);
 }
 
@@ -254,11 +264,13 @@ PyObject *anonymous(PyObject *module, PyObject *args, PyObject *kw)
     if (!PyArg_ParseTuple(args, "i|z", &direction, &string) ||
         to_options(kw, &options, text) < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r =
-        string == NULL
+    Py_BEGIN_ALLOW_THREADS
+    r = string == NULL
             ? wpipe_anonymous(&stream, direction, &options)
             : wpipe_anonymous_open(&stream, direction, string, &options);
-    Py_END_ALLOW_THREADS if (r < 0) return fail(r, text);
+    Py_END_ALLOW_THREADS
+    if (r < 0)
+        return fail(r, text);
     return wrap((PyTypeObject *)stream_type, STREAM, stream);
 }
 
@@ -284,8 +296,10 @@ static PyObject *stream_release_client(PyObject *self, PyObject *unused)
     (void)unused;
     if (handle == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS r = wpipe_anonymous_release_client(handle);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = wpipe_anonymous_release_client(handle);
+    Py_END_ALLOW_THREADS
+    leave(self);
     return none_or_fail(r);
 }
 

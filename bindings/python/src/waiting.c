@@ -274,21 +274,28 @@ int do_task(struct task *task)
     int done;
 
     if (a == NULL) {
-        Py_BEGIN_ALLOW_THREADS task->run(task);
-        Py_END_ALLOW_THREADS return 0;
+        Py_BEGIN_ALLOW_THREADS
+        task->run(task);
+        Py_END_ALLOW_THREADS
+        return 0;
     }
     do {
-        Py_BEGIN_ALLOW_THREADS done = wait_aside(a);
-        Py_END_ALLOW_THREADS if (!done && PyErr_CheckSignals() < 0)
-        {
+        Py_BEGIN_ALLOW_THREADS
+        done = wait_aside(a);
+        Py_END_ALLOW_THREADS
+        if (!done && PyErr_CheckSignals() < 0) {
             if (a->task.hurry == NULL) {
-                Py_BEGIN_ALLOW_THREADS abandon(a);
-                Py_END_ALLOW_THREADS return -1;
+                Py_BEGIN_ALLOW_THREADS
+                abandon(a);
+                Py_END_ALLOW_THREADS
+                return -1;
             }
-            Py_BEGIN_ALLOW_THREADS a->task.hurry(&a->task);
+            Py_BEGIN_ALLOW_THREADS
+            a->task.hurry(&a->task);
             while (!wait_aside(a))
                 a->task.hurry(&a->task);
-            Py_END_ALLOW_THREADS free_aside(a);
+            Py_END_ALLOW_THREADS
+            free_aside(a);
             return -1;
         }
     } while (!done);
